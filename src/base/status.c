@@ -1,0 +1,43 @@
+#include "base.h"
+
+struct status fail(enum status_code code, const char *fmt, ...)
+{
+    struct status s = {.code = code};
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(s.msg, sizeof s.msg, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+struct status status_at(struct status s, const char *fmt, ...)
+{
+    if (s.code == STATUS_OK) return s;
+    struct status out = {.code = s.code};
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(out.msg, sizeof out.msg, fmt, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n < sizeof out.msg) snprintf(out.msg + n, sizeof out.msg - (size_t)n, ": %s", s.msg);
+    return out;
+}
+
+const char *status_name(enum status_code code)
+{
+    static const char *const names[] = {
+        [STATUS_OK] = "ok",       [STATUS_ARG] = "arg", [STATUS_IO] = "io",           [STATUS_DB] = "db",
+        [STATUS_TORCH] = "torch", [STATUS_OOM] = "oom", [STATUS_REFUSED] = "refused", [STATUS_INTERRUPTED] = "interrupted",
+    };
+    return (size_t)code < LEN(names) ? names[code] : "?";
+}
+
+void check_failed(const char *file, int line, const char *cond, const char *fmt, ...)
+{
+    fprintf(stderr, "%s:%d: check failed: %s ", file, line, cond);
+    va_list ap;
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    abort();
+}

@@ -1,0 +1,171 @@
+/*
+ * spec: YAML in, typed experiment out. One key table (keys.c) says every key a user can write: name, type, where it
+ * lives, default, range, unit, one line of doc, and which stages of a trial depend on it. Parsing, --set, defaults,
+ * did-you-mean, the README's reference, the JSON handed to workers and the stages' hash keys all come from that table.
+ */
+#ifndef SWEEP_SPEC_H
+#define SWEEP_SPEC_H
+
+#include "base.h"
+
+enum { SPEC_MAX_BLOCKS = 8, SPEC_MAX_LIST = 16, SPEC_MAX_AUGMENT = 8 };
+
+/* Stages of a trial. A key's row says which of them its value changes directly. */
+enum spec_stage {
+    SPEC_SCREEN = 1 << 0,   /* gate: the untrained export is timed */
+    SPEC_TRAIN = 1 << 1,
+    SPEC_EVALUATE = 1 << 2,
+    SPEC_EXPORT = 1 << 3,
+    SPEC_VERIFY = 1 << 4,
+    SPEC_BENCH = 1 << 5,
+    SPEC_SAMPLES = 1 << 6,
+};
+
+struct spec_numbers { double v[SPEC_MAX_BLOCKS]; int n; };
+struct spec_names { const char *v[SPEC_MAX_LIST]; int n; };
+
+/** One augmentation: kind and its numbers, all resolved. */
+enum spec_augment_kind { SPEC_FLIP, SPEC_AFFINE, SPEC_CROP, SPEC_COLOR };
+struct spec_augment {
+    enum spec_augment_kind kind;
+    double p;                     /* probability of applying it */
+    double rotate;                /* affine: degrees, drawn from +-rotate */
+    double scale[2];              /* affine: factor, drawn from the range; crop: fraction of the side kept */
+    double translate;             /* affine: fraction of the side, +- */
+    double brightness, contrast, saturation, hue; /* colour: +- factors */
+    bool both;                    /* colour: target as well as input */
+};
+
+/** One cell, every choice resolved. All strings live in the owning experiment's arena. */
+struct spec_trial {
+    int64_t seed;
+    struct {
+        const char *root, *input, *target; /* folders; root "synthetic" is the generated set */
+        int size[2];                       /* height, width */
+        double split_val;
+        int64_t split_seed;
+        const char *split_train, *split_val_list; /* files with a name a line, or NULL */
+        int synthetic_pairs;               /* data.pairs: how many the generated set has */
+    } data;
+    struct spec_augment augment[SPEC_MAX_AUGMENT];
+    int n_augment;
+    struct {
+        const char *arch, *backbone;
+        const char *weights;               /* random | imagenet | path */
+        int depth, output_stride, in_channels;
+        struct spec_numbers channels;
+        const char *interpolation, *attention, *merge, *activation;
+        double dropout;
+        bool residual;                     /* model.output.residual */
+        bool strict;
+    } model;
+    struct {
+        const char *network, *weights;     /* weights: path, or NULL for seeded random features */
+        double pixel_weight, gram_scale;
+        struct spec_numbers feature_weights, gram_weights;
+        int size;                          /* resize option: side the loss network sees, 0: as is */
+    } loss;
+    struct {
+        int epochs, batch;
+        const char *optimizer;             /* adamw | adam | sgd */
+        double lr, encoder_lr;             /* encoder_lr 0: as lr */
+        double weight_decay, momentum, beta1, beta2, eps;
+        const char *schedule;              /* constant | cosine | onecycle */
+        double warmup;                     /* fraction of all steps */
+        double clip_grad;                  /* global norm, 0: off */
+        double ema;                        /* decay, 0: off */
+        const char *precision;             /* auto | fp32 | bf16 | fp16 | fp64 */
+        bool channels_last;
+        int freeze_encoder;                /* epochs */
+        bool freeze_bn;
+        int patience;                      /* early stop: epochs without a better rank metric; 0: off */
+        int threads;                       /* 0: cores / jobs */
+        int checkpoint_every;              /* epochs */
+        bool drop_last;
+    } train;
+    struct {
+        const char *rank;                  /* ssim | ms_ssim | psnr | l1 | val_loss ... */
+        const char *weights;               /* best | last */
+    } evaluate;
+    struct {
+        const char *device;
+        double p50_ms;                     /* 0: no gate */
+    } gate;
+    struct spec_names export_formats;
+    struct spec_names devices;
+    struct {
+        const char *mode;                  /* quick | normal | thorough */
+        struct spec_numbers threads;       /* 1 and 0 (all) by default */
+        bool io_image;                     /* export.io: tensor | image */
+        int visits;                        /* fresh processes a measurement */
+    } bench;
+    int samples;                           /* validation images whose output is kept for the gallery; 0: all */
+};
+
+/** Where a value was written. */
+struct spec_mark { const char *file; int line, column; };
+
+/** An axis as written: key and alternatives; a list-of-maps axis sets several keys at once. */
+struct spec_value { json_t *value; struct spec_mark mark; };
+struct spec_axis { const char *key; struct spec_value *values; int n; };
+struct spec_rule { json_t *match; struct spec_mark mark; bool include; };
+
+/** One YAML file after extends and --set. Owner: the caller, spec_free. */
+struct spec {
+    struct arena arena;
+    const char *name, *path;
+    json_t *base;             /* fixed keys, flat: "model.arch" -> value, defaults not filled in */
+    struct spec_axis *axes;   /* cartesian product of these, in written order */
+    int n_axes;
+    struct spec_axis *zips;   /* zip: groups that advance together, each group flattened into one axis of maps */
+    int n_zips;
+    struct spec_rule *rules;  /* include/exclude, in order */
+    int n_rules;
+};
+
+/**
+ * Loads a file: extends resolved, --set assignments ("train.epochs=3", "axes.backbone=[a,b]") applied, everything
+ * checked, names of backbones and architectures included when @p known is given.
+ * Errors: STATUS_ARG "FILE:LINE:COLUMN: KEY: got ..., expected ...; did you mean ...?"; STATUS_IO.
+ */
+struct status spec_load(struct spec **out, const char *path, const char *const *sets, int n_sets);
+/** Same from memory (fuzzing, tests). */
+struct status spec_parse(struct spec **out, const char *where, const char *text, size_t n);
+void spec_free(struct spec *s);
+
+/** Typed trial from flat JSON ("model.arch" -> value; absent keys take defaults). Strings are copied into @p a.
+ *  Errors: STATUS_ARG naming the key, as spec_load; @p where prefixes them. */
+struct status spec_trial_from_json(struct spec_trial *out, struct arena *a, const json_t *flat, const char *where);
+
+/** Flat JSON of all keys (defaults filled in), or of those whose row names one of @p stages. Owner: the caller. */
+json_t *spec_trial_to_json(const struct spec_trial *t, unsigned stages);
+
+/** One key's value checked and normalised as its row says (a --set, an axis value, a --where). Owner: the caller. */
+struct status spec_check_value(json_t **out, const char *key, const json_t *value, const char *where);
+
+/** Nearest key names etc. for help texts: Markdown and JSON of the key table. */
+void spec_keys_markdown(struct str *out);
+json_t *spec_keys_json(void);
+
+/* ---- the name tables that several rooms and the key table share ------------------------------------------------- */
+
+struct spec_metric {
+    const char *name;     /* "ssim" */
+    const char *unit;     /* "" | "dB" */
+    bool higher_is_better;
+    bool axis_free;       /* no axis changes its meaning: fit for ranking across losses */
+    const char *doc;
+};
+extern const struct spec_metric spec_metrics[]; /* ends with a NULL name */
+struct spec_format {
+    const char *name, *extension, *doc;
+    bool built;           /* false: refused by name as not built yet */
+};
+extern const struct spec_format spec_formats[];
+struct spec_device {
+    const char *name, *doc;
+    bool built;
+};
+extern const struct spec_device spec_devices[];
+
+#endif

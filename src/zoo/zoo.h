@@ -1,0 +1,81 @@
+/*
+ * zoo: the encoder-decoders, as nets. A backbone is a row of a family table and gives features at strides 1, 2, 4, ...;
+ * a decoder sees features and nothing else, so M + N files serve M x N cells. Names, parameter names and numbers are
+ * those of segmentation-models-pytorch 0.6.0.
+ *
+ *     struct zoo_model m = {.arch = "unet", .backbone = "resnet18", .height = 256, .width = 256};
+ *     struct net *n;
+ *     TRY(zoo_build(&n, &m));
+ */
+#ifndef SWEEP_ZOO_H
+#define SWEEP_ZOO_H
+
+#include "net.h"
+
+enum { ZOO_MAX_TAPS = 6 };
+
+/** Everything that decides a model's structure. Zero means the reference's default. */
+struct zoo_model {
+    const char *arch, *backbone;
+    int height, width;   /* of the input; required */
+    int in_channels;     /* 3 */
+    int out_channels;    /* 3 */
+    int depth;           /* 5 (pspnet 3); 3..5 */
+    int output_stride;   /* deeplabv3 8, deeplabv3plus and pan 16, others 32 */
+    int channels[5];     /* decoder widths: unet, unetplusplus, manet all five; others use the first */
+    const char *interpolation; /* unet, unetplusplus: nearest | bilinear */
+    const char *attention;     /* unet, unetplusplus: NULL | scse */
+    const char *merge;         /* fpn: add | cat */
+    double dropout;      /* < 0: none; fpn, pspnet 0.2; deeplabs 0.5 */
+    const char *activation;    /* on the output: NULL | sigmoid | tanh | softmax | clamp ... */
+    bool residual;       /* output = input + net; the head starts at zero */
+};
+
+/** What a decoder may know of an encoder: values at strides 1, 2, 4, ...; tap[0] is the input or a stride-1 feature. */
+struct zoo_features {
+    net_val tap[ZOO_MAX_TAPS]; /* [N, channels, H/2^i, W/2^i] (less reduction where dilated) */
+    int n;                     /* depth + 1 */
+    bool plain_tap0;           /* tap[0] is the input itself (not vgg) */
+    int output_stride;
+};
+
+struct zoo_backbone; /* a row; see backbones.h inside the room */
+struct zoo_decoder;
+
+/** Facts of a backbone that a user sees. */
+struct zoo_info {
+    const char *name, *family;
+    const char *reference; /* its name in segmentation-models-pytorch: "tu-tf_mobilenetv3_large_100" */
+    const char *weights;   /* id of the published ImageNet weights, NULL when there are none */
+    const char *source;    /* paper or project */
+    bool dilates;          /* can run at output stride 8 or 16 */
+    float mean[3], std[3]; /* input normalisation of the published weights */
+};
+
+/** Registry, in table order; NULL-terminated lists of names. */
+const char *const *zoo_arch_names(void);
+const char *const *zoo_backbone_names(void);
+/** NULL when unknown. */
+const struct zoo_info *zoo_backbone_info(const char *name);
+
+/** STATUS_REFUSED with the reason when the cell is impossible at any size; STATUS_ARG for an unknown name (with the
+ *  nearest) or an option out of range. Does not build. */
+struct status zoo_fits(const struct zoo_model *m);
+
+/**
+ * The whole model: input "input" [N,in,H,W] -> output "output" [N,out,H,W].
+ * Errors: as zoo_fits; STATUS_REFUSED when the size is impossible, naming sizes that would do.
+ * Owner: the caller, net_free.
+ */
+struct status zoo_build(struct net **out, const struct zoo_model *m);
+
+/**
+ * The encoder alone, built into @p n under the current scope from value @p x: what a loss network is made of and what
+ * the probe's taps are. @p depth 1..5, @p output_stride 32, 16 or 8. Errors latch in @p n.
+ */
+struct zoo_features zoo_encode(struct net *n, const char *backbone, net_val x, int depth, int output_stride);
+
+/** Parameters of the encoder that are stored but never used, with the reason; NULL when @p param is used. */
+const char *zoo_unused_reason(const char *backbone, const char *param);
+
+#endif
