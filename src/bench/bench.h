@@ -1,0 +1,122 @@
+/*
+ * bench: latency of a model file on a device, by one protocol. Uses base alone, and ONNX Runtime by dlopen, so that
+ * the program around it is small, cross-builds easily, and its memory is the model's.
+ *
+ * Protocol of a visit: a fresh process; the load timed once; the first run kept apart; a warm-up of at least one run
+ * and half a second; then runs until enough samples and enough seconds; every sample kept. Interleaving visits of
+ * different models is the caller's.
+ */
+#ifndef SWEEP_BENCH_H
+#define SWEEP_BENCH_H
+
+#include "base.h"
+
+enum { BENCH_MAX_RANK = 8, BENCH_MAX_IO = 8 };
+
+/* ---- statistics ------------------------------------------------------------------------------------------------ */
+
+/** Units: milliseconds. Percentiles are sorted[floor(n p)], the rule of MLPerf LoadGen and ONNX Runtime's own tool. */
+struct bench_stats {
+    int n;
+    double min_ms, p50_ms, p90_ms, p99_ms, max_ms, mean_ms;
+    double cov;    /* standard deviation (n - 1) over mean */
+    bool unstable; /* cov > 2.5 % */
+};
+#define BENCH_PERCENTILE_RULE "sorted[floor(n*p)]"
+#define BENCH_UNSTABLE_COV    0.025
+/** Of raw microseconds in any order; n 0 gives zeros. */
+struct bench_stats bench_stats(const float *us, int n);
+
+/* ---- a visit --------------------------------------------------------------------------------------------------- */
+
+/** How long to measure. A slow model stops at cap_s with at least cap_n samples, and the result says so. */
+struct bench_mode {
+    const char *name; /* quick | normal | thorough */
+    int min_n;
+    double min_s;
+    int cap_n;
+    double cap_s;
+    double warmup_s;
+};
+extern const struct bench_mode bench_modes[]; /* ends with a NULL name */
+/** Errors: STATUS_ARG with the nearest name. */
+struct status bench_mode_find(const struct bench_mode **out, const char *name);
+
+struct bench_job {
+    const char *model;   /* file */
+    const char *ort_lib; /* NULL: found by bench_ort_library */
+    const char *mode;    /* NULL: normal */
+    int threads;         /* 0: all that this process may use */
+    int height, width;   /* for a file that leaves them open; 0: the file's */
+    uint64_t seed;       /* of the random input */
+};
+
+struct bench_result {
+    double load_ms, first_ms;
+    float *samples_us; /* [stats.n], in the order measured */
+    struct bench_stats stats;
+    bool capped;       /* stopped by the mode's cap */
+    int height, width; /* of the first input */
+    int64_t rss_bytes; /* peak of this process */
+    double measured;   /* seconds since the epoch */
+    json_t *info;      /* runtime, version, options, threads used, governor, temperatures, timed region, ... */
+};
+
+/** Runs the protocol in this process, which should be fresh. Owner: the caller, bench_result_free, also on failure. */
+struct status bench_visit(struct bench_result *out, const struct bench_job *job);
+void bench_result_free(struct bench_result *r);
+
+/** Runs a visit in a child process of its own: what a caller with other memory wants. A crash of the runtime becomes
+ *  a failure that names the signal. @p out as the `latency` event of src/worker/PROTOCOL.md, without stage and
+ *  visit. Owner: the caller json_decrefs. */
+struct status bench_visit_forked(json_t **out, const struct bench_job *job);
+
+/* ---- ONNX Runtime, one loaded file ------------------------------------------------------------------------------- */
+
+struct bench_ort; /* opaque */
+
+/** A float array; the shape is row-major. */
+struct bench_array {
+    int rank;
+    int64_t shape[BENCH_MAX_RANK];
+    float *data;
+};
+int64_t bench_array_numel(const struct bench_array *a);
+
+/** What a file declares of an input or output. type is ONNX's: 1 float32, 2 uint8, 10 float16. */
+struct bench_io {
+    const char *name;
+    int type, rank;
+    int64_t shape[BENCH_MAX_RANK]; /* -1: open */
+};
+
+/**
+ * Loads @p path. @p lib is the shared object of ONNX Runtime, NULL: bench_ort_library's choice. @p threads 0: all.
+ * Errors: STATUS_ARG for a library that is none or too old and for a file that the runtime refuses (its words
+ * follow); STATUS_IO for files that are not there.
+ * Owner: the caller, bench_ort_close. Threads: one at a time.
+ */
+struct status bench_ort_open(struct bench_ort **out, const char *lib, const char *path, int threads);
+void bench_ort_close(struct bench_ort *o);
+
+const struct bench_io *bench_ort_inputs(const struct bench_ort *o, int *n);
+const struct bench_io *bench_ort_outputs(const struct bench_ort *o, int *n);
+
+/**
+ * Runs once. @p in: one array an input, in the file's order, converted to its declared type. @p out: one array an
+ * output, converted to float. Owner: the caller frees each out[i].data.
+ */
+struct status bench_ort_run(struct bench_ort *o, const struct bench_array *in, int n_in, struct bench_array *out,
+                            int n_out);
+
+/** "1.30.0"; borrowed. */
+const char *bench_ort_version(const struct bench_ort *o);
+
+/** Where the runtime is: @p asked, the environment's ORT_LIB, the build's default, .deps beside the build, the
+ *  loader's own search; the first that exists. In the arena. Errors: STATUS_IO naming all that was tried. */
+struct status bench_ort_library(const char **out, struct arena *a, const char *asked);
+
+/** Processors this process may run on. */
+int bench_cpus(void);
+
+#endif

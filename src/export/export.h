@@ -1,0 +1,92 @@
+/*
+ * export: a net and its values out as a file that other runtimes load, and back as a summary. Formats are rows of one
+ * table; a format without a writer is refused by name. Knows nets and bytes; runs nothing.
+ *
+ *     struct export_pair meta[] = {{"trial", "0123456789ab"}};
+ *     TRY(export_onnx("model.onnx", n, values, &(struct export_options){.meta = meta, .n_meta = 1}));
+ *
+ * The file holds the net ready for inference: batch norms folded, dropouts gone. Height and width are fixed, the batch
+ * is symbolic ("N").
+ */
+#ifndef SWEEP_EXPORT_H
+#define SWEEP_EXPORT_H
+
+#include "net.h"
+
+enum { EXPORT_MAX_RANK = 8 };
+
+struct export_pair {
+    const char *key, *value;
+};
+
+/** All zero: tensor in, tensor out, no normalisation known. */
+struct export_options {
+    bool io_image;                  /* 0..255 RGB in and out, normalisation and its inverse inside (net_image_io) */
+    float mean[3], std[3];          /* of the training data, in 0..1; std all 0: not known, not written */
+    const struct export_pair *meta; /* additions to the file's metadata, e.g. the trial's id */
+    int n_meta;
+    int64_t external_above; /* bytes of weights above which they go to PATH.data; 0: what the format can hold */
+};
+
+struct export_format {
+    const char *name, *extension, *doc;
+    /* NULL: not built yet. */
+    struct status (*write)(const char *path, const struct net *n, const float *const *values,
+                           const struct export_options *o);
+};
+extern const struct export_format export_formats[]; /* ends with a NULL name */
+
+/**
+ * Writes @p path in the format named. Errors: STATUS_ARG for an unknown name (with the nearest), STATUS_REFUSED for a
+ * format that is not built yet or an operation it cannot express, and those of the writer.
+ */
+struct status export_write(const char *format, const char *path, const struct net *n, const float *const *values,
+                           const struct export_options *o);
+
+/**
+ * Writes ONNX (opset 17, IR 8), atomically. @p values is by parameter index of @p n, as net_values has it.
+ * Metadata: sweep_version, io, color_order, value_range, and mean and std where known; then the caller's pairs.
+ * Errors: STATUS_REFUSED naming an op that ONNX cannot express; STATUS_ARG for a weight that is no number; STATUS_IO.
+ */
+struct status export_onnx(const char *path, const struct net *n, const float *const *values,
+                          const struct export_options *o);
+
+/* ---- read-back ------------------------------------------------------------------------------------------------- */
+
+/** A named tensor of a file: an initializer, an input or an output. */
+struct export_tensor {
+    const char *name;
+    int type; /* ONNX element type: 1 float32, 2 uint8, 3 int8, 7 int64, 10 float16 */
+    int rank;
+    int64_t shape[EXPORT_MAX_RANK]; /* -1: symbolic */
+    int64_t bytes;                  /* of an initializer's data */
+    bool external;                  /* its data lies in another file */
+};
+struct export_count {
+    const char *op; /* "Conv" */
+    int n;
+};
+
+/** What an ONNX file says it is. */
+struct export_summary {
+    struct arena arena;
+    int64_t ir_version, opset;
+    const char *producer, *producer_version;
+    struct export_count *ops; /* sorted by name */
+    struct export_tensor *initializers, *inputs, *outputs;
+    struct export_pair *meta;
+    int n_ops, n_nodes, n_initializers, n_inputs, n_outputs, n_meta;
+    int64_t bytes_weights;
+};
+
+/** Reads a file's structure; weights are skipped, not copied. Owner: the caller, export_summary_free.
+ *  Errors: STATUS_IO; STATUS_ARG naming file, byte and what is wrong with a file that is no ONNX. */
+struct status export_onnx_read(struct export_summary *out, const char *path);
+/** The same from memory, which may die afterwards: what fuzzing drives. */
+struct status export_onnx_parse(struct export_summary *out, const char *where, const void *p, size_t n);
+void export_summary_free(struct export_summary *s);
+
+/** The value of a metadata key, NULL when absent. */
+const char *export_summary_meta(const struct export_summary *s, const char *key);
+
+#endif
