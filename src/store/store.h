@@ -1,0 +1,106 @@
+/*
+ * store: the results database. One SQLite file (schema.sql) in WAL mode; the coordinator is its only writer and holds
+ * a lock that names it; anyone may read at any time. Knows tables and events, not what a trial means.
+ *
+ *     struct store *s;
+ *     TRY(store_open(&s, (struct store_options){.path = "results/sweep.db", .command = "sweep run a.yaml"}));
+ *     TRY(store_begin(s));
+ *     TRY(store_event(s, &stage, event));
+ *     TRY(store_commit(s));
+ */
+#ifndef SWEEP_STORE_H
+#define SWEEP_STORE_H
+
+#include "base.h"
+
+enum { STORE_VERSION = 1 }; /* of the schema: PRAGMA user_version */
+
+struct store;
+
+struct store_options {
+    const char *path;    /* the database file; its folder is made when writing */
+    bool read_only;      /* no lock, nothing is created */
+    const char *command; /* of a writer: shown to a second one */
+    double wait_s;       /* how long a second writer waits for the lock before it gives up */
+};
+
+/**
+ * Opens or creates the database, migrates an older schema, and takes the writer's lock.
+ * Errors: STATUS_IO when the folder cannot be written or the lock is held (says by whom); STATUS_DB when the file is
+ * no database or of a newer schema; STATUS_ARG when read_only and there is no such file.
+ * Owner: the caller, store_close.
+ */
+struct status store_open(struct store **out, struct store_options o);
+void store_close(struct store *s);
+/** Folder of the database: artifact paths are relative to it. Borrowed. */
+const char *store_dir(const struct store *s);
+
+/** Between the two, everything is one transaction; a failed commit rolls back and the store stays usable. */
+struct status store_begin(struct store *s);
+struct status store_commit(struct store *s);
+void store_rollback(struct store *s);
+
+/* ---- rows in --------------------------------------------------------------------------------------------------- */
+
+struct store_sweep {
+    const char *name, *path, *rank;
+    const json_t *spec;
+};
+/** Makes or updates the row of this name; its trials are set anew by store_put_sweep_trial. */
+struct status store_put_sweep(struct store *s, const struct store_sweep *w, int64_t *id);
+struct status store_put_sweep_trial(struct store *s, int64_t sweep, const char *trial, int ordinal, const json_t *axes);
+
+struct store_trial {
+    const char *id, *arch, *backbone, *loss_key;
+    int height, width;
+    int64_t seed, params, macs; /* params, macs 0: not known yet */
+    const json_t *config;
+};
+/** Makes the row when there is none; a known trial keeps its state. */
+struct status store_put_trial(struct store *s, const struct store_trial *t);
+struct status store_set_trial(struct store *s, const char *id, const char *state, const char *reason);
+struct status store_put_device(struct store *s, const char *name, const json_t *info);
+/** Stores what code ran on what machine; @p id gets its hash. */
+struct status store_put_environment(struct store *s, const json_t *info, struct hash *id);
+
+/** Which stage rows belong to. */
+struct store_stage {
+    const char *key, *trial, *stage, *format, *device, *environment; /* format, device: "" when it has none */
+};
+/** Stage begins (again): state running, one attempt more. */
+struct status store_stage_start(struct store *s, const struct store_stage *g);
+/** Stage ends; @p seconds are added to those of earlier attempts. */
+struct status store_stage_end(struct store *s, const char *key, const char *state, const char *reason, double seconds,
+                              int64_t rss_bytes);
+/** One event of a worker (worker/PROTOCOL.md): metrics, image, artifact, latency, info. Others are not stored.
+ *  Errors: STATUS_ARG for an event that is not as the protocol says; nothing of it is stored then. */
+struct status store_event(struct store *s, const struct store_stage *g, const json_t *event);
+
+/* ---- rows out -------------------------------------------------------------------------------------------------- */
+
+enum store_kind { STORE_NULL, STORE_INT, STORE_REAL, STORE_TEXT, STORE_BLOB };
+struct store_value {
+    enum store_kind kind;
+    int64_t i;        /* STORE_INT; bytes of a blob */
+    double d;         /* STORE_INT and STORE_REAL */
+    const char *text; /* STORE_TEXT, else NULL; borrowed until the next row */
+    const void *blob; /* STORE_BLOB */
+};
+struct store_row {
+    int n;
+    const char *const *names;
+    const struct store_value *v;
+};
+/** Called for each row; a failure ends the query. @p row.v is NULL in one first call that only names the columns. */
+typedef struct status store_row_fn(void *ctx, const struct store_row *row);
+
+/** Any SQL that only reads, with ?1, ?2... bound from @p params (strings, numbers, null; may be NULL).
+ *  Errors: STATUS_ARG with SQLite's words for a wrong or writing statement; what @p fn returned. */
+struct status store_query(struct store *s, const char *sql, const json_t *params, store_row_fn *fn, void *ctx);
+/** All rows as an array of objects; blobs as their length. Owner: the caller. */
+struct status store_rows(json_t **out, struct store *s, const char *sql, const json_t *params);
+
+/** Full check of the file: what PRAGMA integrity_check and foreign_key_check find. */
+struct status store_integrity(struct store *s);
+
+#endif
