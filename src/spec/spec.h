@@ -20,6 +20,7 @@ enum spec_stage {
     SPEC_BENCH = 1 << 5,
     SPEC_SAMPLES = 1 << 6,
 };
+#define SPEC_ALL (~0u) /* every key, those that change no stage's result included */
 
 struct spec_numbers { double v[SPEC_MAX_BLOCKS]; int n; };
 struct spec_names { const char *v[SPEC_MAX_LIST]; int n; };
@@ -55,7 +56,7 @@ struct spec_trial {
         int depth, output_stride, in_channels;
         struct spec_numbers channels;
         const char *interpolation, *attention, *merge, *activation;
-        double dropout;
+        double dropout;                    /* 0: the architecture's own, < 0: none (written as 0), as in zoo_model */
         bool residual;                     /* model.output.residual */
         bool strict;
     } model;
@@ -78,13 +79,14 @@ struct spec_trial {
         bool channels_last;
         int freeze_encoder;                /* epochs */
         bool freeze_bn;
-        int patience;                      /* early stop: epochs without a better rank metric; 0: off */
+        const char *monitor;               /* metric that picks the best checkpoint and stops early: val_loss, ssim ... */
+        int patience;                      /* early stop: epochs without a better monitor; 0: off */
         int threads;                       /* 0: cores / jobs */
         int checkpoint_every;              /* epochs */
         bool drop_last;
     } train;
     struct {
-        const char *rank;                  /* ssim | ms_ssim | psnr | l1 | val_loss ... */
+        const char *rank;                  /* ssim | ms_ssim | psnr | l1 | val_loss ...; orders tables, changes no stage */
         const char *weights;               /* best | last */
     } evaluate;
     struct {
@@ -102,48 +104,69 @@ struct spec_trial {
     int samples;                           /* validation images whose output is kept for the gallery; 0: all */
 };
 
-/** Where a value was written. */
+/** Where a value was written. Line 0: not in a file ("--set train.epochs=3"). */
 struct spec_mark { const char *file; int line, column; };
+/** "FILE:LINE:COLUMN", or the file alone where line is 0; in the arena. */
+const char *spec_mark_str(struct arena *a, struct spec_mark mark);
 
-/** An axis as written: key and alternatives; a list-of-maps axis sets several keys at once. */
+/**
+ * An axis: key and alternatives, each checked as the key's fixed value would be (patterns such as "regnet*" pass where
+ * the key's row allows them; plan expands them). Where several keys change together (a list of maps, a zip group), a
+ * value is a flat object of keys and @p key only a label.
+ */
 struct spec_value { json_t *value; struct spec_mark mark; };
 struct spec_axis { const char *key; struct spec_value *values; int n; };
+/** One include or exclude entry: flat object, key -> value, pattern, or list of either. */
 struct spec_rule { json_t *match; struct spec_mark mark; bool include; };
+/** A fixed key and where it was written. */
+struct spec_fixed { const char *key; struct spec_mark mark; };
 
 /** One YAML file after extends and --set. Owner: the caller, spec_free. */
 struct spec {
     struct arena arena;
     const char *name, *path;
     json_t *base;             /* fixed keys, flat: "model.arch" -> value, defaults not filled in */
+    struct spec_fixed *fixed; /* one a member of base */
+    int n_fixed;
     struct spec_axis *axes;   /* cartesian product of these, in written order */
     int n_axes;
-    struct spec_axis *zips;   /* zip: groups that advance together, each group flattened into one axis of maps */
+    struct spec_axis *zips;   /* zip: groups that advance together; multiply the axes */
     int n_zips;
-    struct spec_rule *rules;  /* include/exclude, in order */
+    struct spec_rule *rules;
     int n_rules;
 };
 
 /**
  * Loads a file: extends resolved, --set assignments ("train.epochs=3", "axes.backbone=[a,b]") applied, everything
- * checked, names of backbones and architectures included when @p known is given.
+ * checked but the names of architectures and backbones, which plan compares with the zoo.
  * Errors: STATUS_ARG "FILE:LINE:COLUMN: KEY: got ..., expected ...; did you mean ...?"; STATUS_IO.
  */
 struct status spec_load(struct spec **out, const char *path, const char *const *sets, int n_sets);
-/** Same from memory (fuzzing, tests). */
+/** Same from memory (fuzzing, tests); extends resolves against the folder of @p where. */
 struct status spec_parse(struct spec **out, const char *where, const char *text, size_t n);
 void spec_free(struct spec *s);
+
+/** Where a key was fixed, the file itself (line 0) when it was not. */
+struct spec_mark spec_mark_of(const struct spec *s, const char *key);
+/** A cell runs when it matches some include (or there is none) and no exclude. @p flat: all keys, defaults filled in. */
+bool spec_keeps(const struct spec *s, const json_t *flat);
+/** True when a text is a pattern (*, ?, [) rather than a name. */
+bool spec_is_pattern(const char *text);
+/** Name, fixed keys, axes, zips and rules as JSON: what the store keeps of a sweep. Owner: the caller. */
+json_t *spec_to_json(const struct spec *s);
 
 /** Typed trial from flat JSON ("model.arch" -> value; absent keys take defaults). Strings are copied into @p a.
  *  Errors: STATUS_ARG naming the key, as spec_load; @p where prefixes them. */
 struct status spec_trial_from_json(struct spec_trial *out, struct arena *a, const json_t *flat, const char *where);
 
-/** Flat JSON of all keys (defaults filled in), or of those whose row names one of @p stages. Owner: the caller. */
+/** Flat JSON, defaults filled in, of the keys whose row names one of @p stages; SPEC_ALL or 0: of every key.
+ *  Owner: the caller. */
 json_t *spec_trial_to_json(const struct spec_trial *t, unsigned stages);
 
 /** One key's value checked and normalised as its row says (a --set, an axis value, a --where). Owner: the caller. */
 struct status spec_check_value(json_t **out, const char *key, const json_t *value, const char *where);
 
-/** Nearest key names etc. for help texts: Markdown and JSON of the key table. */
+/** The key table as the README's Markdown and as JSON. */
 void spec_keys_markdown(struct str *out);
 json_t *spec_keys_json(void);
 
