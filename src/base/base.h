@@ -28,7 +28,7 @@
 extern "C" {
 #endif
 
-#define LEN(a) (sizeof(a) / sizeof *(a))
+#define LEN(a)       (sizeof(a) / sizeof *(a))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* ---- status: every fallible function returns one ------------------------------------------------------------ */
@@ -128,8 +128,8 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 /** One line on stderr ("warn: ..."). stdout is data only. */
 void log_at(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)
-#define log_info(...) log_at(LOG_INFO, __VA_ARGS__)
-#define log_warn(...) log_at(LOG_WARN, __VA_ARGS__)
+#define log_info(...)  log_at(LOG_INFO, __VA_ARGS__)
+#define log_warn(...)  log_at(LOG_WARN, __VA_ARGS__)
 #define log_error(...) log_at(LOG_ERROR, __VA_ARGS__)
 void log_set_level(enum log_level level); /* the least level that is printed; LOG_INFO at start */
 
@@ -194,10 +194,10 @@ struct rng {
 };
 struct rng rng_key(uint64_t seed, uint64_t a, uint64_t b, uint64_t c);
 uint64_t rng_u64(struct rng *r);
-double rng_uniform(struct rng *r);                       /* [0,1) */
-double rng_range(struct rng *r, double lo, double hi);   /* [lo,hi) */
-double rng_normal(struct rng *r);                        /* mean 0, deviation 1 */
-uint64_t rng_below(struct rng *r, uint64_t n);           /* 0..n-1 */
+double rng_uniform(struct rng *r);                     /* [0,1) */
+double rng_range(struct rng *r, double lo, double hi); /* [lo,hi) */
+double rng_normal(struct rng *r);                      /* mean 0, deviation 1 */
+uint64_t rng_below(struct rng *r, uint64_t n);         /* 0..n-1 */
 void rng_shuffle(struct rng *r, int *v, size_t n);
 
 /* ---- JSON (jansson) ------------------------------------------------------------------------------------------ */

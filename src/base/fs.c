@@ -179,8 +179,10 @@ const char *fs_program_dir(void)
     if (!dir[0]) {
         ssize_t n = readlink("/proc/self/exe", dir, sizeof dir - 1);
         char *slash = n > 0 ? strrchr(dir, '/') : NULL;
-        if (slash) *slash = 0;
-        else snprintf(dir, sizeof dir, ".");
+        if (slash)
+            *slash = 0;
+        else
+            snprintf(dir, sizeof dir, ".");
     }
     return dir;
 }

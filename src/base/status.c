@@ -25,8 +25,10 @@ struct status status_at(struct status s, const char *fmt, ...)
 const char *status_name(enum status_code code)
 {
     static const char *const names[] = {
-        [STATUS_OK] = "ok",       [STATUS_ARG] = "arg", [STATUS_IO] = "io",           [STATUS_DB] = "db",
-        [STATUS_TORCH] = "torch", [STATUS_OOM] = "oom", [STATUS_REFUSED] = "refused", [STATUS_INTERRUPTED] = "interrupted",
+        [STATUS_OK] = "ok",           [STATUS_ARG] = "arg",
+        [STATUS_IO] = "io",           [STATUS_DB] = "db",
+        [STATUS_TORCH] = "torch",     [STATUS_OOM] = "oom",
+        [STATUS_REFUSED] = "refused", [STATUS_INTERRUPTED] = "interrupted",
     };
     return (size_t)code < LEN(names) ? names[code] : "?";
 }

@@ -53,15 +53,15 @@ const char *net_shape_str(struct net_shape s);
 /* ---- attributes: all-zero is the usual case ------------------------------------------------------------------- */
 
 struct net_conv {
-    int k, kh, kw;         /* kernel: k for both, or kh and kw */
-    int stride, sh, sw;    /* 0 means 1; sh, sw override */
-    int pad, ph, pw;       /* both sides of both axes; ph, pw override one axis */
-    int pads[4];           /* top, left, bottom, right: added to pad; for one-sided padding */
-    int dil;               /* 0 means 1 */
-    int groups;            /* 0 means 1 */
+    int k, kh, kw;      /* kernel: k for both, or kh and kw */
+    int stride, sh, sw; /* 0 means 1; sh, sw override */
+    int pad, ph, pw;    /* both sides of both axes; ph, pw override one axis */
+    int pads[4];        /* top, left, bottom, right: added to pad; for one-sided padding */
+    int dil;            /* 0 means 1 */
+    int groups;         /* 0 means 1 */
     bool bias;
-    bool same;             /* TensorFlow's SAME for this input's size, odd pixel at bottom and right; resolved here */
-    int out_pad;           /* transposed only */
+    bool same;   /* TensorFlow's SAME for this input's size, odd pixel at bottom and right; resolved here */
+    int out_pad; /* transposed only */
 };
 struct net_norm {
     double eps;      /* 0 means 1e-5 */
@@ -70,7 +70,7 @@ struct net_norm {
     bool zero;       /* scale starts at 0 (the last norm of a residual branch) */
 };
 struct net_pool {
-    int k, stride, pad; /* stride 0 means k */
+    int k, stride, pad;   /* stride 0 means k */
     bool ceil, count_pad; /* count_pad: the average counts padded zeros */
 };
 
@@ -103,7 +103,7 @@ enum net_param_kind {
     NET_WEIGHT, /* trained */
     NET_BUFFER, /* running statistics: saved, not trained */
     NET_COUNT,  /* num_batches_tracked: int64 scalar, saved */
-    NET_CONST,  /* values fixed by the builder: not saved, not in the state dict */
+    NET_CONST,  /* values fixed by the builder (net_param.value): not saved, not in the state dict */
 };
 enum net_dist { NET_ZERO, NET_ONE, NET_UNIFORM, NET_NORMAL };
 
@@ -144,7 +144,7 @@ struct net {
     struct net_param *params;
     struct net_io *inputs, *outputs;
     int n_nodes, n_params, n_inputs, n_outputs;
-    struct status error; /* the first */
+    struct status error;     /* the first */
     struct net_build *build; /* scope, init rule, name index: private to the builder */
 };
 
@@ -228,8 +228,8 @@ net_val net_add(struct net *n, net_val a, net_val b);
 net_val net_sub(struct net *n, net_val a, net_val b);
 net_val net_mul(struct net *n, net_val a, net_val b);
 net_val net_div(struct net *n, net_val a, net_val b);
-/** Dimension 0 stays the batch: @p dims are the others, one of them may be -1. */
-net_val net_reshape(struct net *n, net_val x, int rank, const int64_t *dims);
+/** Dimension 0 stays the batch: the @p n_dims entries of @p dims are the others (rank n_dims + 1), one may be -1. */
+net_val net_reshape(struct net *n, net_val x, int n_dims, const int64_t *dims);
 net_val net_transpose(struct net *n, net_val x, int d0, int d1);
 /** Batched over dimension 0: [N,A,B] x [N,B,C] -> [N,A,C]. */
 net_val net_matmul(struct net *n, net_val a, net_val b);
@@ -253,11 +253,12 @@ void net_live(const struct net *n, bool *live);
 /** Index of a parameter by full name, -1 when absent. */
 int net_param_find(const struct net *n, const char *name);
 
-/** Sizes of one image at the net's own size. MACs: convolutions and matrix products of live nodes. */
+/** Sizes of one image at the net's own size; operations of live nodes. */
 struct net_cost {
-    int64_t params;       /* trained parameters, stored-but-unused ones included */
-    int64_t params_bytes; /* of everything saved, float32 */
-    int64_t macs;
+    int64_t params;           /* trained parameters, stored-but-unused ones included */
+    int64_t params_bytes;     /* of everything saved, float32 */
+    int64_t macs;             /* of convolutions, as the reference's profiler counts */
+    int64_t macs_matmul;      /* of matrix products, beside them */
     int64_t bytes_peak_infer; /* activations alive at once, float32 */
     int64_t bytes_train;      /* activations kept for the backward pass, float32 */
 };
@@ -271,7 +272,8 @@ const char *net_single_value_norm(const struct net *n, int batch);
 
 /* ---- passes: net and values in, new net and values out ----------------------------------------------------------- */
 
-/** Host values of parameters, float32, by parameter index; entries of NET_COUNT may be NULL. */
+/** Host values of parameters, float32, by parameter index; entries of NET_COUNT may be NULL, those of NET_CONST are
+ *  the net's own. */
 struct net_values {
     struct arena arena;
     const float **v;
@@ -287,7 +289,7 @@ struct status net_for_inference(struct net **out, struct net_values *values_out,
                                 const float *const *in);
 
 /** Wraps a net that works on normalised images: 0..255 RGB in and out, normalisation, inverse and clipping inside. */
-struct status net_image_io(struct net **out, struct net_values *values_out, const struct net *n,
-                           const float *const *in, const float mean[3], const float std[3]);
+struct status net_image_io(struct net **out, struct net_values *values_out, const struct net *n, const float *const *in,
+                           const float mean[3], const float std[3]);
 
 #endif

@@ -9,7 +9,7 @@ static void rng_splitmix__matches_the_published_stream(void)
 
 static void hash_fnv1a__matches_the_published_vectors(void)
 {
-    CU_ASSERT_EQUAL(hash_fnv1a("", 0), 0xcbf29ce484222325u);  /* draft-eastlake-fnv, appendix C */
+    CU_ASSERT_EQUAL(hash_fnv1a("", 0), 0xcbf29ce484222325u); /* draft-eastlake-fnv, appendix C */
     CU_ASSERT_EQUAL(hash_fnv1a("a", 1), 0xaf63dc4c8601ec8cu);
 }
 

@@ -10,7 +10,10 @@ struct test {
     void (*run)(void);
 };
 int test_main(const char *suite, const struct test *t, size_t n, int argc, char **argv);
-#define TEST(f) {#f, f}
+#define TEST(f)                                                                                                        \
+    {                                                                                                                  \
+#f, f                                                                                                          \
+    }
 #define TEST_MAIN(suite, tests)                                                                                        \
     int main(int argc, char **argv)                                                                                    \
     {                                                                                                                  \
