@@ -1,0 +1,58 @@
+/* What the files of the room share. */
+#ifndef STORE_INSIDE_H
+#define STORE_INSIDE_H
+
+#include "store.h"
+#include <sqlite3.h>
+
+enum store_sql {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_SAVE,
+    SQL_RELEASE,
+    SQL_UNDO,
+    SQL_PUT_SWEEP,
+    SQL_SWEEP_ID,
+    SQL_CLEAR_SWEEP,
+    SQL_PUT_SWEEP_TRIAL,
+    SQL_PUT_TRIAL,
+    SQL_SET_TRIAL,
+    SQL_SIZE_TRIAL,
+    SQL_PUT_DEVICE,
+    SQL_PUT_ENVIRONMENT,
+    SQL_STAGE_START,
+    SQL_STAGE_END,
+    SQL_STAGE_INFO,
+    SQL_METRIC,
+    SQL_IMAGE_METRIC,
+    SQL_ARTIFACT,
+    SQL_LATENCY,
+    STORE_N_SQL
+};
+
+struct store {
+    sqlite3 *db;
+    sqlite3_stmt *stmt[STORE_N_SQL]; /* prepared at first use */
+    char path[1024], dir[1024];      /* dir is absolute */
+    int lock_fd;
+    bool read_only;
+};
+
+/** SQLite's last failure in our form: where, doing what, its words, what to do. */
+struct status store_fail(const struct store *s, const char *doing);
+
+/**
+ * Runs one of the prepared statements that gives no rows. @p types has a letter an argument: t text (NULL is NULL),
+ * i int64_t, d double, j JSON (canonical text), n number or null of a JSON value, b blob (pointer, size_t).
+ */
+struct status store_run(struct store *s, enum store_sql which, const char *types, ...);
+/** The same for a statement whose first row's first column is an integer; STATUS_DB when there is no row. */
+struct status store_run_int(int64_t *out, struct store *s, enum store_sql which, const char *types, ...);
+
+/** Brings the file to STORE_VERSION; refuses a newer one and files of other programs. */
+struct status store_migrate(struct store *s);
+/** Takes the writer's lock beside the database. */
+struct status store_lock(struct store *s, const char *command, double wait_s);
+
+#endif

@@ -1,0 +1,70 @@
+/*
+ * Versions of the schema. PRAGMA user_version says what a file is; each step brings it one further, in one
+ * transaction. A file of a later program is refused, never guessed at.
+ */
+#include "inside.h"
+
+extern const char store_schema[];
+
+enum { APPLICATION_ID = 0x53574550 }; /* "SWEP", so that a file of another program is told from an empty one */
+
+static const struct {
+    int to;
+    const char *sql;
+} steps[] = {
+    {.to = 1, .sql = store_schema},
+};
+
+static struct status exec_sql(struct store *s, const char *sql, const char *doing)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? ok() : store_fail(s, doing);
+}
+
+static struct status get_int(int64_t *out, struct store *s, const char *sql)
+{
+    sqlite3_stmt *q = NULL;
+    bool got = sqlite3_prepare_v2(s->db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW;
+    struct status st = got ? ok() : store_fail(s, "reading its version");
+    if (got) *out = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    return st;
+}
+
+static struct status upgrade(struct store *s, int64_t version)
+{
+    char pragma[120];
+    TRY(exec_sql(s, "BEGIN IMMEDIATE", "starting a migration"));
+    struct status st = ok();
+    for (size_t i = 0; i < LEN(steps) && st.code == STATUS_OK; i++)
+        if (steps[i].to > version) st = exec_sql(s, steps[i].sql, "migrating");
+    snprintf(pragma, sizeof pragma, "PRAGMA user_version = %d; PRAGMA application_id = %d", STORE_VERSION,
+             APPLICATION_ID);
+    if (st.code == STATUS_OK) st = exec_sql(s, pragma, "migrating");
+    if (st.code == STATUS_OK) st = exec_sql(s, "COMMIT", "migrating");
+    if (st.code != STATUS_OK) store_rollback(s);
+    return st;
+}
+
+struct status store_migrate(struct store *s)
+{
+    int64_t version = 0, tables = 0, application = 0;
+    TRY(get_int(&version, s, "PRAGMA user_version"));
+    TRY(get_int(&application, s, "PRAGMA application_id"));
+    TRY(get_int(&tables, s, "SELECT count(*) FROM sqlite_master"));
+    if (tables && application != APPLICATION_ID)
+        return fail(STATUS_DB, "%s: a database of another program; --db PATH chooses another", s->path);
+    if (version > STORE_VERSION)
+        return fail(STATUS_DB,
+                    "%s: schema version %lld, this program knows versions up to %d; use the newer sweep that wrote it, "
+                    "or --db PATH for another database",
+                    s->path, (long long)version, STORE_VERSION);
+    if (s->read_only) {
+        if (version < STORE_VERSION)
+            return fail(STATUS_DB, "%s: schema version %lld, expected %d; `sweep run` brings it up to date", s->path,
+                        (long long)version, STORE_VERSION);
+        return ok();
+    }
+    TRY(exec_sql(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON",
+                 "preparing the database"));
+    return version < STORE_VERSION ? upgrade(s, version) : ok();
+}

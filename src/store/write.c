@@ -1,0 +1,177 @@
+/* Rows in. Every statement is in one table, prepared at first use and kept. */
+#include "inside.h"
+
+/* clang-format off */
+static const char *const sql[STORE_N_SQL] = {
+    [SQL_BEGIN] = "BEGIN IMMEDIATE",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVE] = "SAVEPOINT event",
+    [SQL_RELEASE] = "RELEASE event",
+    [SQL_UNDO] = "ROLLBACK TO event",
+    [SQL_PUT_SWEEP] =
+        "INSERT INTO sweeps (name, path, spec, rank, created, updated) VALUES (?1, ?2, ?3, ?4, ?5, ?5) "
+        "ON CONFLICT (name) DO UPDATE SET path = ?2, spec = ?3, rank = ?4, updated = ?5",
+    [SQL_SWEEP_ID] = "SELECT id FROM sweeps WHERE name = ?1",
+    [SQL_CLEAR_SWEEP] = "DELETE FROM sweep_trials WHERE sweep = ?1",
+    [SQL_PUT_SWEEP_TRIAL] =
+        "INSERT OR IGNORE INTO sweep_trials (sweep, trial, ordinal, axes) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_PUT_TRIAL] =
+        "INSERT INTO trials (id, config, arch, backbone, height, width, seed, loss_key, params, macs, created) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0), nullif(?10, 0), ?11) "
+        "ON CONFLICT (id) DO UPDATE SET config = ?2, params = coalesce(nullif(?9, 0), params), "
+        "macs = coalesce(nullif(?10, 0), macs)",
+    [SQL_SET_TRIAL] = "UPDATE trials SET state = ?2, reason = ?3 WHERE id = ?1",
+    [SQL_SIZE_TRIAL] =
+        "UPDATE trials SET params = coalesce(?2, params), macs = coalesce(?3, macs) WHERE id = ?1",
+    [SQL_PUT_DEVICE] =
+        "INSERT INTO devices (name, info) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET info = ?2",
+    [SQL_PUT_ENVIRONMENT] = "INSERT OR IGNORE INTO environments (id, info) VALUES (?1, ?2)",
+    [SQL_STAGE_START] =
+        "INSERT INTO stages (key, trial, stage, format, device, state, attempts, started, environment) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, 'running', 1, ?6, ?7) ON CONFLICT (key) DO UPDATE SET state = 'running', "
+        "reason = NULL, attempts = attempts + 1, started = ?6, ended = NULL, environment = ?7",
+    [SQL_STAGE_END] =
+        "UPDATE stages SET state = ?2, reason = ?3, ended = ?4, seconds = seconds + ?5, "
+        "rss_bytes = max(coalesce(rss_bytes, 0), ?6) WHERE key = ?1",
+    [SQL_STAGE_INFO] = "UPDATE stages SET info = json_patch(coalesce(info, '{}'), ?2) WHERE key = ?1",
+    [SQL_METRIC] =
+        "INSERT OR REPLACE INTO metrics (stage_key, trial, name, epoch, value) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_IMAGE_METRIC] =
+        "INSERT OR REPLACE INTO image_metrics (stage_key, trial, image, name, value) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_ARTIFACT] =
+        "INSERT OR REPLACE INTO artifacts (stage_key, trial, kind, format, name, path, bytes, hash) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_LATENCY] =
+        "INSERT OR REPLACE INTO latencies (stage_key, trial, format, device, threads, height, width, visit, n, load_ms, "
+        "first_ms, min_ms, p50_ms, p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, "
+        "?23)",
+};
+/* clang-format on */
+
+static void bind_json(sqlite3_stmt *q, int i, const json_t *v)
+{
+    char *text = v ? json_canonical(v) : NULL;
+    sqlite3_bind_text(q, i, text, -1, SQLITE_TRANSIENT);
+    free(text);
+}
+
+static void bind_number(sqlite3_stmt *q, int i, const json_t *v)
+{
+    if (json_is_integer(v))
+        sqlite3_bind_int64(q, i, json_integer_value(v));
+    else if (json_is_boolean(v))
+        sqlite3_bind_int64(q, i, json_is_true(v));
+    else if (json_is_real(v))
+        sqlite3_bind_double(q, i, json_real_value(v));
+    else
+        sqlite3_bind_null(q, i);
+}
+
+/* Prepares, resets and binds; NULL after a failure, which is in the connection. */
+static sqlite3_stmt *ready(struct store *s, enum store_sql which, const char *types, va_list ap)
+{
+    CHECK(!s->read_only, "a write to a database opened for reading");
+    if (!s->stmt[which] && sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->stmt[which], NULL))
+        return NULL;
+    sqlite3_stmt *q = s->stmt[which];
+    for (int i = 1; *types; i++, types++) {
+        switch (*types) {
+        case 't':
+            sqlite3_bind_text(q, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
+            break;
+        case 'i':
+            sqlite3_bind_int64(q, i, va_arg(ap, int64_t));
+            break;
+        case 'd':
+            sqlite3_bind_double(q, i, va_arg(ap, double));
+            break;
+        case 'j':
+            bind_json(q, i, va_arg(ap, const json_t *));
+            break;
+        case 'n':
+            bind_number(q, i, va_arg(ap, const json_t *));
+            break;
+        case 'b': {
+            const void *p = va_arg(ap, const void *);
+            size_t n = va_arg(ap, size_t);
+            sqlite3_bind_blob64(q, i, p, n, SQLITE_TRANSIENT);
+            break;
+        }
+        default:
+            CHECK(false, "type '%c' of a statement", *types);
+        }
+    }
+    return q;
+}
+
+struct status store_run(struct store *s, enum store_sql which, const char *types, ...)
+{
+    va_list ap;
+    va_start(ap, types);
+    sqlite3_stmt *q = ready(s, which, types, ap);
+    va_end(ap);
+    struct status st = q && sqlite3_step(q) == SQLITE_DONE ? ok() : store_fail(s, "writing");
+    if (q) sqlite3_reset(q);
+    return st;
+}
+
+struct status store_run_int(int64_t *out, struct store *s, enum store_sql which, const char *types, ...)
+{
+    va_list ap;
+    va_start(ap, types);
+    sqlite3_stmt *q = ready(s, which, types, ap);
+    va_end(ap);
+    bool got = q && sqlite3_step(q) == SQLITE_ROW;
+    struct status st = got ? ok() : store_fail(s, "reading");
+    if (got) *out = sqlite3_column_int64(q, 0);
+    if (q) sqlite3_reset(q);
+    return st;
+}
+
+struct status store_put_sweep(struct store *s, const struct store_sweep *w, int64_t *id)
+{
+    TRY(store_run(s, SQL_PUT_SWEEP, "ttjtd", w->name, w->path, w->spec, w->rank, time_now()));
+    TRY(store_run_int(id, s, SQL_SWEEP_ID, "t", w->name));
+    return store_run(s, SQL_CLEAR_SWEEP, "i", *id);
+}
+
+struct status store_put_sweep_trial(struct store *s, int64_t sweep, const char *trial, int ordinal, const json_t *axes)
+{
+    return store_run(s, SQL_PUT_SWEEP_TRIAL, "itij", sweep, trial, (int64_t)ordinal, axes);
+}
+
+struct status store_put_trial(struct store *s, const struct store_trial *t)
+{
+    return store_run(s, SQL_PUT_TRIAL, "tjttiiitiid", t->id, t->config, t->arch, t->backbone, (int64_t)t->height,
+                     (int64_t)t->width, t->seed, t->loss_key, t->params, t->macs, time_now());
+}
+
+struct status store_set_trial(struct store *s, const char *id, const char *state, const char *reason)
+{
+    return store_run(s, SQL_SET_TRIAL, "ttt", id, state, reason);
+}
+
+struct status store_put_device(struct store *s, const char *name, const json_t *info)
+{
+    return store_run(s, SQL_PUT_DEVICE, "tj", name, info);
+}
+
+struct status store_put_environment(struct store *s, const json_t *info, struct hash *id)
+{
+    *id = json_hash(info);
+    return store_run(s, SQL_PUT_ENVIRONMENT, "tj", id->hex, info);
+}
+
+struct status store_stage_start(struct store *s, const struct store_stage *g)
+{
+    return store_run(s, SQL_STAGE_START, "tttttdt", g->key, g->trial, g->stage, g->format, g->device, time_now(),
+                     g->environment);
+}
+
+struct status store_stage_end(struct store *s, const char *key, const char *state, const char *reason, double seconds,
+                              int64_t rss_bytes)
+{
+    return store_run(s, SQL_STAGE_END, "tttddi", key, state, reason, time_now(), seconds, rss_bytes);
+}
