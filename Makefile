@@ -1,0 +1,44 @@
+# The door to everything: make help. CMake and Ninja do the work; .ci/ holds the scripts.
+#
+#   make quickstart                      on a fresh Debian 12: install, build, train six small cells, draw the report
+#   make LIBTORCH=DIR ORT_LIB=FILE ...   use a libtorch and an ONNX Runtime that you have
+#   make JOBS=1 ...                      narrower than all cores
+
+export LIBTORCH ORT_LIB JOBS APT
+
+.PHONY: help setup build quickstart test test-all bench fuzz format docs clean
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
+
+setup: ## install what is missing: Debian packages, libtorch and ONNX Runtime into .deps/
+	@.ci/setup
+
+build: setup ## build/sweep, build/sweep-worker, build/sweep-bench
+	@.ci/build build
+
+quickstart: build ## train 6 small cells on generated pairs and draw reports/quickstart (minutes; seconds when repeated)
+	@build/sweep run sweeps/quickstart.yaml
+
+test: setup ## every test, as shipped and under the sanitizers
+	@.ci/test
+
+test-all: setup ## the same, then clang, the whole parity with the reference, a minute of fuzzing a target
+	@.ci/test all
+
+bench: build ## speed and quality beside a Python rival, interleaved on this machine (an hour, and a large download)
+	@.ci/setup rival
+	@bench/train
+	@bench/quality
+
+fuzz: setup ## one minute of fuzzing for each parser of foreign bytes
+	@.ci/fuzz
+
+format: setup ## clang-format every tracked C and C++ file
+	@.ci/format
+
+docs: build ## write the generated tables of README.md anew
+	@.ci/docs
+
+clean: ## remove build folders (.deps, results and reports stay)
+	rm -rf build build-asan build-clang build-fuzz
