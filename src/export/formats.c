@@ -1,0 +1,38 @@
+/* The formats a user can name. */
+#include "export.h"
+
+/* clang-format off */
+const struct export_format export_formats[] = {
+    {"onnx", ".onnx", "ONNX, opset 17, float32", export_onnx},
+    {"onnx-fp16", ".fp16.onnx", "ONNX with float16 weights and arithmetic", NULL},
+    {"onnx-int8", ".int8.onnx", "ONNX, 8-bit, calibrated on training images", NULL},
+    {"coreml", ".mlpackage", "Core ML program", NULL},
+    {"torchscript", ".pt", "TorchScript", NULL},
+    {0},
+};
+/* clang-format on */
+
+struct status export_write(const char *format, const char *path, const struct net *n, const float *const *values,
+                           const struct export_options *o)
+{
+    const char *names[LEN(export_formats)] = {0};
+    struct str built = {0};
+    for (size_t i = 0; export_formats[i].name; i++) {
+        const struct export_format *f = &export_formats[i];
+        names[i] = f->name;
+        if (f->write) str_addf(&built, "%s%s", built.n ? ", " : "", f->name);
+        if (f->write && !strcmp(format, f->name)) {
+            str_free(&built);
+            return f->write(path, n, values, o);
+        }
+    }
+    const char *near = str_nearest(format, names);
+    struct status s;
+    if (near && !strcmp(near, format))
+        s = fail(STATUS_REFUSED, "export: format \"%s\" is not built yet; built: %s", format, built.s);
+    else
+        s = fail(STATUS_ARG, "export: format: got \"%s\", expected one of: %s%s%s%s", format, built.s,
+                 near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    str_free(&built);
+    return s;
+}

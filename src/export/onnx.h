@@ -1,0 +1,76 @@
+/* Inside room export: the ONNX graph while it is being built. Operators add nodes and tensors; onnx.c writes them. */
+#ifndef SWEEP_EXPORT_ONNX_H
+#define SWEEP_EXPORT_ONNX_H
+
+#include "export.h"
+#include "pb.h"
+
+enum { ONNX_OPSET = 17, ONNX_IR = 8 };
+enum onnx_type { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 = 3, ONNX_INT64 = 7, ONNX_FLOAT16 = 10 };
+
+/** An initializer. Data is borrowed until the file is written. */
+struct onnx_tensor {
+    const char *name;
+    enum onnx_type type;
+    int rank;
+    int64_t dims[NET_MAX_RANK];
+    const void *data;
+    int64_t bytes;
+    int64_t offset; /* in the external file, -1: inside */
+};
+
+struct onnx_graph {
+    const struct net *net;
+    const float *const *values; /* by parameter */
+    struct arena arena;
+    struct str nodes; /* NodeProto fields of GraphProto, in order */
+    struct onnx_tensor *tensors;
+    int n_tensors, cap_tensors;
+    const char **name; /* of each net value */
+    int n_extra;       /* extra values of the node at hand */
+    net_val at;        /* the node at hand */
+    struct status error;
+};
+
+/** An attribute; a list of them ends with a NULL name. */
+struct onnx_attr {
+    const char *name;
+    enum { ONNX_A_INT, ONNX_A_FLOAT, ONNX_A_STR, ONNX_A_INTS } kind;
+    int64_t i;
+    float f;
+    const char *s;
+    int n;
+    int64_t ints[NET_MAX_RANK];
+};
+/* clang-format off */
+#define ONNX_INT(n_, v_) {.name = (n_), .kind = ONNX_A_INT, .i = (v_)}
+#define ONNX_F32(n_, v_) {.name = (n_), .kind = ONNX_A_FLOAT, .f = (float)(v_)}
+#define ONNX_STR(n_, v_) {.name = (n_), .kind = ONNX_A_STR, .s = (v_)}
+#define ONNX_PAIR(n_, a_, b_) {.name = (n_), .kind = ONNX_A_INTS, .n = 2, .ints = {(a_), (b_)}}
+#define ONNX_FOUR(n_, v_) {.name = (n_), .kind = ONNX_A_INTS, .n = 4, .ints = {(v_)[0], (v_)[1], (v_)[2], (v_)[3]}}
+#define ONNX_ATTRS(...) (const struct onnx_attr[]){__VA_ARGS__, {.name = NULL}}
+#define ONNX_IN(...) (const char *const[]){__VA_ARGS__, NULL}
+/* clang-format on */
+
+/** Adds a node that makes @p out from @p in (NULL-terminated; "" leaves an optional input away). attrs may be NULL. */
+void onnx_node(struct onnx_graph *g, const char *op, const char *out, const char *const *in,
+               const struct onnx_attr *attrs);
+/** A fresh name for a value between two nodes of one operation. */
+const char *onnx_between(struct onnx_graph *g);
+/** Constants, by content: equal ones are stored once. Return the tensor's name. */
+const char *onnx_floats(struct onnx_graph *g, int rank, const int64_t *dims, const float *v);
+const char *onnx_scalar(struct onnx_graph *g, double v);
+const char *onnx_ints(struct onnx_graph *g, int n, const int64_t *v);
+/** The tensor of a parameter of the node at hand; @p channels shapes a [C] one so that it broadcasts over dimension 1
+ *  of a value of rank @p channels; 0: as it is. */
+const char *onnx_param(struct onnx_graph *g, int i, int channels);
+/** Latches a failure that names the node at hand. */
+void onnx_fail(struct onnx_graph *g, enum status_code code, const char *what);
+
+/** Adds the nodes of net node @p v; latches STATUS_REFUSED for an op without a writer. */
+void onnx_emit(struct onnx_graph *g, net_val v);
+
+/** True when onnx_emit can write it, or when the inference pass removes it. */
+bool onnx_can(enum net_op op);
+
+#endif
