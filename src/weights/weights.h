@@ -7,8 +7,19 @@
 
 #include "base.h"
 
-enum weights_dtype { WEIGHTS_F64, WEIGHTS_F32, WEIGHTS_F16, WEIGHTS_BF16, WEIGHTS_I64, WEIGHTS_I32, WEIGHTS_I16,
-                     WEIGHTS_I8, WEIGHTS_U8, WEIGHTS_BOOL, WEIGHTS_N_DTYPES };
+enum weights_dtype {
+    WEIGHTS_F64,
+    WEIGHTS_F32,
+    WEIGHTS_F16,
+    WEIGHTS_BF16,
+    WEIGHTS_I64,
+    WEIGHTS_I32,
+    WEIGHTS_I16,
+    WEIGHTS_I8,
+    WEIGHTS_U8,
+    WEIGHTS_BOOL,
+    WEIGHTS_N_DTYPES
+};
 
 struct weights_array {
     const char *name;
@@ -23,9 +34,9 @@ struct weights_array {
 struct weights {
     struct weights_array *a;
     size_t n;
-    json_t *meta;        /* string -> string, may be NULL */
+    json_t *meta; /* string -> string, may be NULL */
     struct arena arena;
-    void *map;           /* the mapped file */
+    void *map; /* the mapped file */
     size_t map_bytes;
 };
 
