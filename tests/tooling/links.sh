@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# The coordinator and the bench program load no tensor library; the worker does (which shows that the check can see).
+#   links.sh BUILD_DIR
+set -euo pipefail
+
+tensor_library='libtorch|libc10|libonnxruntime'
+for program in sweep sweep-bench; do
+    if ldd "$1/$program" | grep -E "$tensor_library"; then
+        echo "$program: links a tensor library; it must start without one"
+        exit 1
+    fi
+done
+ldd "$1/sweep-worker" | grep -qE 'libtorch' || { echo "sweep-worker: links no libtorch, or ldd says nothing"; exit 1; }
