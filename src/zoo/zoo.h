@@ -17,18 +17,18 @@ enum { ZOO_MAX_TAPS = 6 };
 /** Everything that decides a model's structure. Zero means the reference's default. */
 struct zoo_model {
     const char *arch, *backbone;
-    int height, width;   /* of the input; required */
-    int in_channels;     /* 3 */
-    int out_channels;    /* 3 */
-    int depth;           /* 5 (pspnet 3); 3..5 */
-    int output_stride;   /* deeplabv3 8, deeplabv3plus and pan 16, others 32 */
-    int channels[5];     /* decoder widths: unet, unetplusplus, manet all five; others use the first */
-    const char *interpolation; /* unet, unetplusplus: nearest | bilinear */
+    int height, width; /* of the input; required */
+    int in_channels;   /* 3 */
+    int out_channels;  /* 3 */
+    int depth;         /* 5 (pspnet 3); 3..5 */
+    int output_stride; /* deeplabv3 8, deeplabv3plus and pan 16, others 32 */
+    int channels[5];   /* decoder widths: unet, unetplusplus, manet one a level; fpn pyramid and blocks; others one */
+    const char *interpolation; /* unet, unetplusplus, fpn, manet: nearest | bilinear */
     const char *attention;     /* unet, unetplusplus: NULL | scse */
     const char *merge;         /* fpn: add | cat */
-    double dropout;      /* < 0: none; fpn, pspnet 0.2; deeplabs 0.5 */
-    const char *activation;    /* on the output: NULL | sigmoid | tanh | softmax | clamp ... */
-    bool residual;       /* output = input + net; the head starts at zero */
+    double dropout;            /* < 0: none; fpn, pspnet 0.2; deeplabs 0.5 */
+    const char *activation;    /* of the head: NULL | identity | sigmoid | tanh | softmax | logsoftmax | clamp */
+    bool residual;             /* output = input + head; the head starts at zero */
 };
 
 /** What a decoder may know of an encoder: values at strides 1, 2, 4, ...; tap[0] is the input or a stride-1 feature. */
@@ -36,6 +36,7 @@ struct zoo_features {
     net_val tap[ZOO_MAX_TAPS]; /* [N, channels, H/2^i, W/2^i] (less reduction where dilated) */
     int n;                     /* depth + 1 */
     bool plain_tap0;           /* tap[0] is the input itself (not vgg) */
+    bool pooled_end;           /* the deepest tap comes straight from a pool (vgg) */
     int output_stride;
 };
 
@@ -75,7 +76,16 @@ struct status zoo_build(struct net **out, const struct zoo_model *m);
  */
 struct zoo_features zoo_encode(struct net *n, const char *backbone, net_val x, int depth, int output_stride);
 
-/** Parameters of the encoder that are stored but never used, with the reason; NULL when @p param is used. */
-const char *zoo_unused_reason(const char *backbone, const char *param);
+/**
+ * As zoo_build, and the values of the encoder's features, for probes and for losses on features.
+ * Owner: the caller, net_free.
+ */
+struct status zoo_build_taps(struct net **out, struct zoo_features *taps, const struct zoo_model *m);
+
+/**
+ * Why a parameter that no output depends on (net_live) is in the model at all: the reference stores it. @p param is
+ * its full name, "encoder._conv_head.weight". NULL when the zoo knows no reason: a mistake in the zoo.
+ */
+const char *zoo_unused_reason(const struct zoo_model *m, const char *param);
 
 #endif
