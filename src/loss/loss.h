@@ -48,11 +48,12 @@ extern const struct loss_metric loss_metrics[];
 
 /**
  * Every metric of the table at once, image by image.
- * Shape:  inputs "pred", "target" [N,3,H,W] in 0..1 -> one output [N] a metric, by its name.
+ * Shape:  inputs "pred", "target" [N,3,H,W] -> one output [N] a metric, by its name.
+ * Range:  0..1; or normalised by @p mean and @p std, when these are given: mapped back and clipped first.
  * Errors: STATUS_ARG when a side is below 11 pixels, the window of SSIM.
  * Owner:  the caller, net_free.
  */
-struct status loss_metrics_build(struct net **out, int height, int width);
+struct status loss_metrics_build(struct net **out, int height, int width, const float mean[3], const float std[3]);
 
 /** Scales that MS-SSIM uses at this size: 5, fewer where the smallest would be under its 11-pixel window. */
 int loss_ms_ssim_scales(int height, int width);

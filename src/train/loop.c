@@ -1,0 +1,316 @@
+/* The loop of one trial: epochs, validation, checkpoints, and the events that tell of them. */
+#include "run.h"
+#include <math.h>
+
+static const double progress_every_s = 0.25;
+
+static bool asked_to_stop(const struct train_job *job)
+{
+    return job->stop && *job->stop;
+}
+
+/* ---- start ---------------------------------------------------------------------------------------------------- */
+
+static void tell_info(const struct run *r)
+{
+    struct net_cost cost = net_cost(r->model.net);
+    struct str device = {0};
+    int n_train, n_val;
+    data_part(r->judge.data, DATA_TRAIN, &n_train);
+    data_part(r->judge.data, DATA_VAL, &n_val);
+    tensor_device_name(&device, r->model.device);
+    train_emit(r->job, "info", "{s:{s:s, s:i, s:I, s:I, s:s, s:s, s:i, s:i, s:i}}", "values", "precision",
+               tensor_dtype_name(r->model.compute), "threads", tensor_threads(), "params", (json_int_t)cost.params,
+               "macs", (json_int_t)cost.macs, "device", device.s, "libtorch", tensor_torch_version(), "batch",
+               r->t->train.batch, "train_images", n_train, "val_images", n_val);
+    str_free(&device);
+}
+
+/** A norm that would see one value a channel cannot train: said before any work is done. */
+static struct status check_batch(const struct run *r)
+{
+    int n;
+    data_part(r->judge.data, DATA_TRAIN, &n);
+    int batch = r->t->train.batch < n ? r->t->train.batch : n;
+    int rest = r->t->train.drop_last ? 0 : n % batch;
+    int least = rest ? rest : batch;
+    const char *layer = net_single_value_norm(r->model.net, least);
+    if (!layer) return ok();
+    return fail(STATUS_REFUSED, "%s would normalise one value a channel in a batch of %d; use a larger train.batch%s",
+                layer, least, rest ? " or train.drop_last: true" : "");
+}
+
+static struct status open_loader(struct run *r)
+{
+    TRY(data_loader_open(&r->loader, r->judge.data,
+                         &(struct data_loader_options){.part = DATA_TRAIN,
+                                                       .batch = r->t->train.batch,
+                                                       .seed = r->t->seed,
+                                                       .augment = true,
+                                                       .shuffle = true,
+                                                       .drop_last = r->t->train.drop_last,
+                                                       .threads = 1,
+                                                       .epoch = r->at.epoch,
+                                                       .step = r->at.step}));
+    r->steps = data_loader_steps(r->loader);
+    return ok();
+}
+
+static struct status run_open(struct run *r)
+{
+    TRY(train_model_open(&r->model, r->job, TRAIN_UNTRAINED, NULL));
+    TRY(judge_open(&r->judge, r->job, &r->model));
+    tell_info(r);
+    TRY(check_batch(r));
+    return run_prepare(r);
+}
+
+static void run_close(struct run *r)
+{
+    data_loader_close(r->loader);
+    run_release(r);
+    judge_close(&r->judge);
+    train_model_close(&r->model);
+}
+
+/** Continues from last, else from best, else starts anew; a damaged file is named and passed over. */
+static struct status resume(struct run *r, bool *resumed)
+{
+    static const char *const names[] = {"last", "best"};
+    *resumed = false;
+    for (size_t i = 0; i < LEN(names) && !*resumed; i++) {
+        struct arena a = {0};
+        bool there = fs_exists(arena_printf(&a, "%s/%s.safetensors", r->job->dir, names[i]));
+        arena_free(&a);
+        if (!there) continue;
+        struct position at = {0};
+        struct status s = checkpoint_load(r->job, names[i], &r->w, &at);
+        if (s.code == STATUS_OK) {
+            position_free(&r->at);
+            r->at = at;
+            *resumed = true;
+            log_info("continuing from %s: epoch %d, step %d", names[i], at.epoch + 1, (int)at.step);
+        } else if (s.code != STATUS_ARG && s.code != STATUS_IO) {
+            return s;
+        } else {
+            train_warn(r->job, "%s; not used, trying %s", s.msg, i == 0 ? "the best one" : "from the start");
+        }
+    }
+    return ok();
+}
+
+/* ---- curve ---------------------------------------------------------------------------------------------------- */
+
+static void tell_epoch(const struct run *r, const json_t *point)
+{
+    train_emit(r->job, "metrics", "{s:O, s:O}", "epoch", json_object_get(point, "epoch"), "values",
+               json_object_get(point, "values"));
+}
+
+static void add_point(struct run *r, int epoch, const struct values *v)
+{
+    json_t *point = json_pack("{s:i, s:o}", "epoch", epoch, "values", values_json(v));
+    CHECK(point, "point");
+    json_array_append_new(r->at.curve, point);
+    tell_epoch(r, point);
+}
+
+static void add_prefixed(json_t *to, const char *prefix, const struct values *v)
+{
+    for (int i = 0; i < v->n; i++) {
+        char name[2 * NAME_MAX_LEN];
+        snprintf(name, sizeof name, "%s_%s", prefix, v->name[i]);
+        json_object_set_new(to, name, isfinite(v->v[i]) ? json_real(v->v[i]) : json_null());
+    }
+}
+
+/** What training has to beat: the untrained net, and the input handed back. */
+static struct status baselines(struct run *r)
+{
+    r->at.curve = json_array();
+    r->at.final = json_object();
+    struct values untrained, identity;
+    struct validate_options o = {.model = r->model.exec, .batch = r->t->train.batch, .stop = r->job->stop};
+    TRY(validate(&untrained, &r->judge, &o));
+    o.model = NULL;
+    TRY(validate(&identity, &r->judge, &o));
+    add_prefixed(r->at.final, "untrained", &untrained);
+    add_prefixed(r->at.final, "identity", &identity);
+    add_point(r, 0, &untrained);
+    return ok();
+}
+
+/* ---- epochs --------------------------------------------------------------------------------------------------- */
+
+static void tell_progress(struct run *r, double loss)
+{
+    double now = time_mono();
+    if (now - r->last_progress < progress_every_s && r->at.step < r->steps) return;
+    r->last_progress = now;
+    double rate = r->at.seconds > 0 ? (double)r->at.loss_images / r->at.seconds : 0;
+    double images = (double)r->at.loss_images / (double)r->at.step; /* a step */
+    double left = (double)((r->t->train.epochs - r->at.epoch) * r->steps - r->at.step) * images;
+    train_emit(r->job, "progress", "{s:i, s:i, s:I, s:I, s:f, s:f, s:f}", "epoch", r->at.epoch + 1, "epochs",
+               r->t->train.epochs, "step", (json_int_t)r->at.step, "steps", (json_int_t)r->steps, "loss", loss,
+               "images_per_s", rate, "eta_s", rate > 0 ? left / rate : 0);
+}
+
+static struct status interrupted(struct run *r)
+{
+    TRY(checkpoint_save(r->job, "last", &r->w, &r->at, true));
+    return fail(STATUS_INTERRUPTED, "stopped in epoch %d after %d of %d steps; the checkpoint is written",
+                r->at.epoch + 1, (int)r->at.step, (int)r->steps);
+}
+
+static struct status diverge(struct run *r, struct train_result *out, double loss)
+{
+    out->end = TRAIN_DIVERGED;
+    snprintf(out->reason, sizeof out->reason,
+             "the loss was %g in epoch %d, step %d (learning rate %g); try a smaller train.lr or train.clip_grad", loss,
+             r->at.epoch + 1, (int)r->at.step + 1, r->lr_now);
+    return ok();
+}
+
+/** The steps that are left of the epoch under way. */
+static struct status train_epoch(struct run *r, struct train_result *out)
+{
+    run_freeze(r, r->at.epoch + 1);
+    while (r->at.step < r->steps) {
+        double start = time_mono(), loss;
+        bool diverged;
+        TRY(run_step(r, &loss, &diverged));
+        if (diverged) return diverge(r, out, loss);
+        r->at.seconds += time_mono() - start;
+        tell_progress(r, loss);
+        if (r->job->after_step) r->job->after_step(r->job->user, r->at.epoch * r->steps + r->at.step - 1, loss);
+        if (asked_to_stop(r->job)) return interrupted(r);
+    }
+    return ok();
+}
+
+/** Validation uses the averaged weights where there are any. */
+static struct status validate_epoch(struct values *v, struct run *r)
+{
+    struct validate_options o = {.model = r->model.exec, .batch = r->t->train.batch, .stop = r->job->stop};
+    if (r->w.average) exec_swap(r->model.exec, r->w.average);
+    struct status s = validate(v, &r->judge, &o);
+    if (r->w.average) exec_swap(r->model.exec, r->w.average);
+    return s;
+}
+
+static bool higher_is_better(const char *metric)
+{
+    for (const struct spec_metric *m = spec_metrics; m->name; m++)
+        if (strcmp(m->name, metric) == 0) return m->higher_is_better;
+    return false; /* a term of the loss */
+}
+
+static bool improves(const struct run *r, double v)
+{
+    if (!isfinite(v)) return false;
+    if (r->at.best_epoch == 0) return true;
+    return higher_is_better(r->t->train.monitor) ? v > r->at.best : v < r->at.best;
+}
+
+/** Ends the epoch: curve, best, position; then the files, of which last is the commit. */
+static struct status commit_epoch(struct run *r, const struct values *validated)
+{
+    struct values v = {.n = 0};
+    values_add(&v, r->at.loss_sum / (double)r->at.loss_images, "train_loss");
+    for (int i = 0; i < validated->n; i++) values_add(&v, validated->v[i], "%s", validated->name[i]);
+    values_add(&v, r->lr_now, "lr");
+    values_add(&v, r->at.seconds > 0 ? (double)r->at.loss_images / r->at.seconds : 0, "images_per_s");
+
+    double monitored = values_get(validated, r->t->train.monitor, (double)NAN);
+    bool better = improves(r, monitored);
+    r->at.epoch++;
+    r->at.step = r->at.loss_images = 0;
+    r->at.loss_sum = r->at.seconds = 0;
+    if (better) r->at.best_epoch = r->at.epoch, r->at.best = monitored;
+    add_point(r, r->at.epoch, &v);
+
+    int every = r->t->train.checkpoint_every > 0 ? r->t->train.checkpoint_every : 1;
+    if (better) TRY(checkpoint_save(r->job, "best", &r->w, &r->at, true));
+    if (r->at.epoch % every != 0) return ok();
+    return better ? checkpoint_copy(r->job, "best", "last") : checkpoint_save(r->job, "last", &r->w, &r->at, true);
+}
+
+static bool patience_is_out(const struct run *r)
+{
+    return r->t->train.patience > 0 && r->at.epoch - r->at.best_epoch >= r->t->train.patience;
+}
+
+static struct status epochs(struct run *r, struct train_result *out)
+{
+    while (r->at.epoch < r->t->train.epochs && !patience_is_out(r) && out->end == TRAIN_DONE) {
+        TRY(train_epoch(r, out));
+        if (out->end != TRAIN_DONE) break;
+        struct values v;
+        struct status s = validate_epoch(&v, r);
+        if (s.code == STATUS_INTERRUPTED) return interrupted(r);
+        TRY(s);
+        TRY(commit_epoch(r, &v));
+    }
+    return ok();
+}
+
+/* ---- end ------------------------------------------------------------------------------------------------------ */
+
+/** What the curve says of its last epoch. */
+static double last_value(const struct run *r, const char *name)
+{
+    const json_t *point = json_array_get(r->at.curve, json_array_size(r->at.curve) - 1);
+    return json_num(json_object_get(point, "values"), name, (double)NAN);
+}
+
+static struct status finish(struct run *r)
+{
+    if (!r->at.finished) {
+        if (r->at.best_epoch == 0) { /* the monitor never was a number: the last weights are all there is */
+            r->at.best_epoch = r->at.epoch;
+            TRY(checkpoint_save(r->job, "best", &r->w, &r->at, false));
+        }
+        r->at.finished = 1;
+        TRY(checkpoint_save(r->job, "last", &r->w, &r->at, false));
+    }
+    TRY(checkpoint_strip(r->job, "best"));
+    TRY(checkpoint_tell(r->job, "best", "best"));
+    TRY(checkpoint_tell(r->job, "last", "last"));
+    json_t *values = json_copy(r->at.final);
+    json_object_set_new(values, "train_loss", json_real(last_value(r, "train_loss")));
+    json_object_set_new(values, "best_epoch", json_integer(r->at.best_epoch));
+    json_object_set_new(values, "epochs", json_integer(r->at.epoch));
+    train_emit(r->job, "metrics", "{s:i, s:o}", "epoch", -1, "values", values);
+    return ok();
+}
+
+static struct status run_all(struct run *r, struct train_result *out)
+{
+    TRY(run_open(r));
+    bool resumed;
+    TRY(resume(r, &resumed));
+    if (resumed) {
+        size_t i;
+        const json_t *point;
+        json_array_foreach(r->at.curve, i, point) tell_epoch(r, point);
+    } else {
+        TRY(baselines(r));
+    }
+    if (!r->at.finished) {
+        TRY(open_loader(r));
+        TRY(epochs(r, out));
+    }
+    out->epochs = r->at.epoch;
+    out->best_epoch = r->at.best_epoch;
+    out->best = r->at.best;
+    return out->end == TRAIN_DONE ? finish(r) : ok();
+}
+
+struct status train_run(struct train_result *out, const struct train_job *job)
+{
+    struct run r = {.job = job, .t = job->trial};
+    *out = (struct train_result){.end = TRAIN_DONE};
+    struct status s = run_all(&r, out);
+    run_close(&r);
+    return s;
+}

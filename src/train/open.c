@@ -1,0 +1,182 @@
+/* From a resolved trial to running things: the model, the loss, the metrics, the pairs. */
+#include "loss.h"
+#include "parts.h"
+#include "zoo.h"
+
+void running_close(struct running *r)
+{
+    exec_free(r->exec);
+    net_free(r->net);
+    *r = (struct running){0};
+}
+
+struct status train_data_open(struct data **out, const struct train_job *job)
+{
+    const struct spec_trial *t = job->trial;
+    struct data_augment augment[SPEC_MAX_AUGMENT];
+    static const enum data_augment_kind kinds[] = {
+        [SPEC_FLIP] = DATA_FLIP, [SPEC_AFFINE] = DATA_AFFINE, [SPEC_CROP] = DATA_CROP, [SPEC_COLOR] = DATA_COLOR};
+    for (int i = 0; i < t->n_augment; i++) {
+        const struct spec_augment *a = &t->augment[i];
+        augment[i] = (struct data_augment){.kind = kinds[a->kind],
+                                           .p = a->p,
+                                           .rotate = a->rotate,
+                                           .scale = {a->scale[0], a->scale[1]},
+                                           .translate = a->translate,
+                                           .brightness = a->brightness,
+                                           .contrast = a->contrast,
+                                           .saturation = a->saturation,
+                                           .hue = a->hue,
+                                           .both = a->both};
+    }
+    return data_open(out, &(struct data_options){.root = t->data.root,
+                                                 .input = t->data.input,
+                                                 .target = t->data.target,
+                                                 .height = t->data.size[0],
+                                                 .width = t->data.size[1],
+                                                 .split_val = t->data.split_val,
+                                                 .split_seed = t->data.split_seed,
+                                                 .split_train = t->data.split_train,
+                                                 .split_val_list = t->data.split_val_list,
+                                                 .synthetic_pairs = t->data.synthetic_pairs,
+                                                 .cache = job->cache,
+                                                 .augment = augment,
+                                                 .n_augment = t->n_augment});
+}
+
+static struct zoo_model zoo_model_of(const struct spec_trial *t)
+{
+    struct zoo_model m = {.arch = t->model.arch,
+                          .backbone = t->model.backbone,
+                          .height = t->data.size[0],
+                          .width = t->data.size[1],
+                          .in_channels = t->model.in_channels,
+                          .depth = t->model.depth,
+                          .output_stride = t->model.output_stride,
+                          .interpolation = t->model.interpolation,
+                          .attention = t->model.attention,
+                          .merge = t->model.merge,
+                          .dropout = t->model.dropout,
+                          .activation = t->model.activation,
+                          .residual = t->model.residual};
+    for (int i = 0; i < t->model.channels.n && i < (int)LEN(m.channels); i++)
+        m.channels[i] = (int)t->model.channels.v[i];
+    return m;
+}
+
+enum train_weights train_weights_wanted(const struct spec_trial *t)
+{
+    return t->evaluate.weights && strcmp(t->evaluate.weights, "best") == 0 ? TRAIN_BEST : TRAIN_LAST;
+}
+
+/** Random parameters, and over them those of the file that model.weights names. */
+static struct status initialise(struct train_model *m, const struct train_job *job)
+{
+    const struct spec_trial *t = job->trial;
+    TRY(exec_init(m->exec, (uint64_t)t->seed));
+    if (!t->model.weights || strcmp(t->model.weights, "random") == 0) return ok();
+    return load_model_file(m->exec, job, t->model.weights);
+}
+
+struct status train_model_open(struct train_model *out, const struct train_job *job, enum train_weights which,
+                               const char *precision)
+{
+    const struct spec_trial *t = job->trial;
+    *out = (struct train_model){0};
+    if (t->model.in_channels > 0 && t->model.in_channels != 3)
+        return fail(STATUS_REFUSED, "model.in_channels: got %d, expected 3: the pairs are RGB", t->model.in_channels);
+    TRY(tensor_pick_device(&out->device, job->device ? job->device : "auto"));
+    TRY(tensor_pick_precision(&out->compute, precision ? precision : t->train.precision, out->device));
+    struct zoo_model m = zoo_model_of(t);
+    TRY(zoo_build(&out->net, &m));
+    TRY(exec_new(&out->exec, out->net,
+                 &(struct exec_options){
+                     .compute = out->compute, .device = out->device, .channels_last = t->train.channels_last}));
+    if (which == TRAIN_UNTRAINED) return initialise(out, job);
+    return checkpoint_weights(job, which == TRAIN_BEST ? "best" : "last", out->exec);
+}
+
+void train_model_close(struct train_model *m)
+{
+    exec_free(m->exec);
+    net_free(m->net);
+    *m = (struct train_model){0};
+}
+
+static struct loss_options loss_options_of(const struct spec_trial *t)
+{
+    struct loss_options o = {.network = t->loss.network,
+                             .height = t->data.size[0],
+                             .width = t->data.size[1],
+                             .pixel_weight = t->loss.pixel_weight,
+                             .gram_scale = t->loss.gram_scale,
+                             .n_feature = t->loss.feature_weights.n,
+                             .n_gram = t->loss.gram_weights.n,
+                             .size = t->loss.size};
+    _Static_assert(LEN(o.feature_weights) == SPEC_MAX_BLOCKS && LEN(o.gram_weights) == SPEC_MAX_BLOCKS, "same lists");
+    memcpy(o.feature_weights, t->loss.feature_weights.v, sizeof o.feature_weights);
+    memcpy(o.gram_weights, t->loss.gram_weights.v, sizeof o.gram_weights);
+    return o;
+}
+
+/** The loss and its network's weights; random features are allowed, and said loudly. */
+static struct status open_loss(struct running *out, const struct train_job *job, const struct train_model *m)
+{
+    const struct spec_trial *t = job->trial;
+    struct loss_options o = loss_options_of(t);
+    TRY(loss_build(&out->net, &o));
+    TRY(exec_new(
+        &out->exec, out->net,
+        &(struct exec_options){
+            .compute = m->compute, .device = m->device, .frozen = true, .channels_last = t->train.channels_last}));
+    if (out->net->n_params == 0) return ok(); /* pixels alone */
+    bool random = !t->loss.weights || strcmp(t->loss.weights, "random") == 0;
+    train_emit(job, "info", "{s:{s:s, s:b}}", "values", "loss_network", o.network ? o.network : "vgg16", "loss_random",
+               random);
+    if (!random) return load_loss_file(out->exec, t->loss.weights);
+    train_warn(job, "loss.weights is not set: the loss network has seeded random features. It trains, but published "
+                    "weights give better pictures; loss values are not comparable between the two");
+    return exec_init(out->exec, 0);
+}
+
+struct status judge_open(struct judge *out, const struct train_job *job, const struct train_model *m)
+{
+    const struct spec_trial *t = job->trial;
+    *out = (struct judge){.device = m->device, .channels_last = t->train.channels_last, .batch = t->train.batch};
+    TRY(train_data_open(&out->data, job));
+    TRY(open_loss(&out->loss, job, m));
+    TRY(loss_metrics_build(&out->metrics.net, t->data.size[0], t->data.size[1], data_mean, data_std));
+    enum tensor_dtype exact = m->compute == TENSOR_F64 ? TENSOR_F64 : TENSOR_F32;
+    return exec_new(&out->metrics.exec, out->metrics.net,
+                    &(struct exec_options){.compute = exact, .device = m->device, .frozen = true});
+}
+
+void judge_close(struct judge *j)
+{
+    running_close(&j->loss);
+    running_close(&j->metrics);
+    data_close(j->data);
+    *j = (struct judge){0};
+}
+
+static struct status to_device(struct tensor **out, const struct judge *j, const float *v, int n)
+{
+    int64_t dims[4] = {n, 3, data_height(j->data), data_width(j->data)};
+    struct tensor *t = NULL;
+    TRY(tensor_from_host(&t, TENSOR_F32, 4, dims, v, j->device));
+    struct status s = tensor_to_layout(out, t, j->channels_last);
+    tensor_free(t);
+    return s;
+}
+
+struct status judge_tensors(struct tensor **x, struct tensor **y, const struct judge *j, const float *input,
+                            const float *target, int n)
+{
+    *x = *y = NULL;
+    TRY(to_device(x, j, input, n));
+    struct status s = to_device(y, j, target, n);
+    if (s.code == STATUS_OK) return s;
+    tensor_free(*x);
+    *x = NULL;
+    return s;
+}

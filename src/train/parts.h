@@ -1,0 +1,104 @@
+/* Private to room train: what its files share. */
+#ifndef SWEEP_TRAIN_PARTS_H
+#define SWEEP_TRAIN_PARTS_H
+
+#include "data.h"
+#include "train.h"
+
+enum { MAX_VALUES = 32, NAME_MAX_LEN = 32 };
+
+/** Named numbers in order: the values of a `metrics` event. */
+struct values {
+    char name[MAX_VALUES][NAME_MAX_LEN];
+    double v[MAX_VALUES];
+    int n;
+};
+void values_add(struct values *to, double v, const char *format, ...) PRINTF(3, 4);
+double values_get(const struct values *from, const char *name, double def);
+/** {"name": number or null}. Owner: the caller. */
+json_t *values_json(const struct values *from);
+
+/* ---- opening: open.c ---------------------------------------------------------------------------------------- */
+
+/** A net with its exec. */
+struct running {
+    struct net *net;
+    struct exec *exec;
+};
+void running_close(struct running *r);
+
+/** What measures a trained model: pairs, loss and metrics. */
+struct judge {
+    struct data *data;
+    struct running loss, metrics;
+    struct tensor_device device;
+    bool channels_last;
+    int batch;
+};
+struct status judge_open(struct judge *out, const struct train_job *job, const struct train_model *m);
+void judge_close(struct judge *j);
+
+/** Images of a batch as tensors on the device. Owner: the caller frees both. */
+struct status judge_tensors(struct tensor **x, struct tensor **y, const struct judge *j, const float *input,
+                            const float *target, int n);
+
+/** Weights from a file into a model (published.c), as model.strict says, or into a loss network. */
+struct status load_model_file(struct exec *e, const struct train_job *job, const char *path);
+struct status load_loss_file(struct exec *e, const char *path);
+
+/* ---- validation: validate.c --------------------------------------------------------------------------------- */
+
+struct validate_options {
+    struct exec *model; /* NULL: the identity */
+    int batch;
+    void (*each)(void *user, const char *image, const struct values *v); /* batch 1 only; may be NULL */
+    void *user;
+    const volatile sig_atomic_t *stop; /* not 0: STATUS_INTERRUPTED between batches; may be NULL */
+};
+/** Means over the validation images: val_loss, val_loss.TERM, then the metrics of room loss. */
+struct status validate(struct values *out, struct judge *j, const struct validate_options *o);
+
+/* ---- checkpoints: checkpoint.c ------------------------------------------------------------------------------ */
+
+/** Where a run stands: what continues it beside the tensors. */
+struct position {
+    int epoch;       /* done, validation included */
+    int64_t step;    /* steps done of the epoch under way */
+    double loss_sum; /* of those steps, by image */
+    int64_t loss_images;
+    double seconds; /* training steps of the epoch under way */
+    int best_epoch; /* 0: none yet */
+    double best;
+    int finished;      /* 1: no more epochs; last.safetensors has no "state/" any more */
+    double loss_scale; /* fp16 */
+    int good_steps;    /* since it changed */
+    json_t *curve;     /* array of {"epoch": e, "values": {...}}, epoch 0 first */
+    json_t *final;     /* object: what the last event will say of the baselines */
+};
+void position_free(struct position *p);
+
+/** The tensors of a run, and the optimiser's. */
+struct weights_state {
+    struct exec *exec;
+    struct tensor_optim *optim; /* over params */
+    int *params;                /* net parameter index of each optimised one */
+    int n_params;
+    struct tensor **average; /* by net parameter index, NULL entries for what is not averaged; NULL: no averaging */
+};
+
+/** Writes DIR/NAME with or without what continuing needs. */
+struct status checkpoint_save(const struct train_job *job, const char *name, const struct weights_state *w,
+                              const struct position *p, bool with_state);
+/** Makes DIR/TO the same file as DIR/FROM. */
+struct status checkpoint_copy(const struct train_job *job, const char *from, const char *to);
+/** Reads DIR/NAME into @p w and @p p. Errors: STATUS_IO, STATUS_ARG for a damaged file or that of another key. */
+struct status checkpoint_load(const struct train_job *job, const char *name, struct weights_state *w,
+                              struct position *p);
+/** Rewrites DIR/NAME without "state/". */
+struct status checkpoint_strip(const struct train_job *job, const char *name);
+/** The model weights of DIR/NAME into @p e. */
+struct status checkpoint_weights(const struct train_job *job, const char *name, struct exec *e);
+/** The `artifact` event of a file. */
+struct status checkpoint_tell(const struct train_job *job, const char *kind, const char *name);
+
+#endif

@@ -1,0 +1,31 @@
+/* Private to room train: one run of the loop. */
+#ifndef SWEEP_TRAIN_RUN_H
+#define SWEEP_TRAIN_RUN_H
+
+#include "parts.h"
+
+struct run {
+    const struct train_job *job;
+    const struct spec_trial *t;
+    struct train_model model;
+    struct judge judge;
+    struct data_loader *loader;
+    int64_t steps; /* an epoch */
+    struct weights_state w;
+    struct tensor **params; /* the optimised ones, borrowed from exec */
+    bool *of_encoder;       /* by optimised parameter */
+    double *lr;             /* by optimised parameter, of the step at hand */
+    double lr_now;          /* of the decoder */
+    struct position at;
+    double last_progress; /* monotonic seconds */
+};
+
+/** Optimiser, averages and learning rates of a model that is open. */
+struct status run_prepare(struct run *r);
+void run_release(struct run *r);
+/** What is frozen in @p epoch. */
+void run_freeze(struct run *r, int epoch);
+/** One step on the loader's next batch. *diverged: the loss was no number, nothing was changed. */
+struct status run_step(struct run *r, double *loss, bool *diverged);
+
+#endif

@@ -1,0 +1,194 @@
+/* One step of the optimiser, and what it needs to be set up. */
+#include "run.h"
+#include <math.h>
+
+static const double scale_start = 65536, scale_least = 1e-3;
+enum { SCALE_GROWS_AFTER = 500 }; /* fp16: good steps until the loss scale is doubled */
+
+static bool is_encoder(const char *name)
+{
+    return strncmp(name, "encoder.", strlen("encoder.")) == 0;
+}
+
+/** The parameters that the output depends on; the others never get a gradient. */
+static void list_params(struct run *r)
+{
+    const struct net *n = r->model.net;
+    size_t cap = (size_t)n->n_params;
+    r->w.params = mem_zalloc(cap * sizeof *r->w.params);
+    r->params = mem_zalloc(cap * sizeof(struct tensor *));
+    r->of_encoder = mem_zalloc(cap * sizeof *r->of_encoder);
+    r->lr = mem_zalloc(cap * sizeof *r->lr);
+    bool *live = mem_zalloc((size_t)n->n_nodes);
+    net_live(n, live);
+    for (int i = 0; i < n->n_params; i++) {
+        if (n->params[i].kind != NET_WEIGHT || !live[n->params[i].owner]) continue;
+        r->w.params[r->w.n_params] = i;
+        r->params[r->w.n_params] = exec_param(r->model.exec, i);
+        r->of_encoder[r->w.n_params++] = is_encoder(n->params[i].name);
+    }
+    free(live);
+}
+
+static struct status optimiser(struct run *r)
+{
+    static const char *const names[] = {[TENSOR_ADAMW] = "adamw", [TENSOR_ADAM] = "adam", [TENSOR_SGD] = "sgd", NULL};
+    struct tensor_optim_options o = {.beta1 = r->t->train.beta1,
+                                     .beta2 = r->t->train.beta2,
+                                     .eps = r->t->train.eps,
+                                     .momentum = r->t->train.momentum,
+                                     .weight_decay = r->t->train.weight_decay};
+    for (int k = 0; names[k]; k++)
+        if (strcmp(names[k], r->t->train.optimizer) == 0) {
+            o.kind = (enum tensor_optim_kind)k;
+            return tensor_optim_new(&r->w.optim, &o, r->params, r->w.n_params);
+        }
+    const char *near = str_nearest(r->t->train.optimizer, names);
+    return fail(STATUS_ARG, "train.optimizer: got \"%s\", expected adamw, adam or sgd%s%s", r->t->train.optimizer,
+                near ? "; did you mean " : "", near ? near : "");
+}
+
+/** Copies of the weights and running statistics, that will follow them slowly. */
+static struct status averages(struct run *r)
+{
+    const struct net *n = r->model.net;
+    r->w.average = mem_zalloc((size_t)n->n_params * sizeof(struct tensor *));
+    for (int i = 0; i < n->n_params; i++) {
+        const struct tensor *p = exec_param(r->model.exec, i);
+        if (!p || (n->params[i].kind != NET_WEIGHT && n->params[i].kind != NET_BUFFER)) continue;
+        int64_t dims[TENSOR_MAX_RANK];
+        for (int d = 0; d < tensor_rank(p); d++) dims[d] = tensor_dim(p, d);
+        TRY(tensor_zeros(&r->w.average[i], tensor_dtype_of(p), tensor_rank(p), dims, r->model.device));
+        TRY(tensor_copy_in(r->w.average[i], p));
+    }
+    return ok();
+}
+
+struct status run_prepare(struct run *r)
+{
+    r->w.exec = r->model.exec;
+    list_params(r);
+    TRY(optimiser(r));
+    if (r->t->train.ema > 0) TRY(averages(r));
+    r->at.loss_scale = r->model.compute == TENSOR_F16 ? scale_start : 1;
+    return ok();
+}
+
+void run_release(struct run *r)
+{
+    for (int i = 0; r->w.average && i < r->model.net->n_params; i++) tensor_free(r->w.average[i]);
+    free(r->w.average);
+    tensor_optim_free(r->w.optim);
+    free(r->w.params);
+    free(r->params);
+    free(r->of_encoder);
+    free(r->lr);
+    position_free(&r->at);
+}
+
+void run_freeze(struct run *r, int epoch)
+{
+    struct exec *e = r->model.exec;
+    const struct net *n = r->model.net;
+    if (r->t->train.freeze_encoder > 0) exec_freeze(e, "encoder.*", epoch <= r->t->train.freeze_encoder);
+    if (!r->t->train.freeze_bn) return;
+    for (int v = 0; v < n->n_nodes; v++) /* the encoder's norms keep their statistics and scales */
+        for (int k = 0; n->nodes[v].op == NET_BATCH_NORM && k < n->nodes[v].n_param; k++) {
+            const char *name = n->params[n->nodes[v].param[k]].name;
+            if (is_encoder(name)) exec_freeze(e, name, true);
+        }
+}
+
+static struct status set_rates(struct run *r)
+{
+    double factor, lr = r->t->train.lr, encoder_lr = r->t->train.encoder_lr > 0 ? r->t->train.encoder_lr : lr;
+    int64_t step = r->at.epoch * r->steps + r->at.step;
+    TRY(train_schedule(&factor, r->t->train.schedule, r->t->train.warmup, step, r->t->train.epochs * r->steps));
+    for (int i = 0; i < r->w.n_params; i++) r->lr[i] = factor * (r->of_encoder[i] ? encoder_lr : lr);
+    r->lr_now = factor * lr;
+    return ok();
+}
+
+/** fp16: the scale that keeps gradients in range; halved when one overflowed. Returns whether to update. */
+static struct status unscale(struct run *r, bool *update)
+{
+    *update = true;
+    if (r->model.compute != TENSOR_F16) return ok();
+    TRY(tensor_unscale_grads(update, r->params, r->w.n_params, 1 / r->at.loss_scale));
+    r->at.good_steps = *update ? r->at.good_steps + 1 : 0;
+    if (!*update) r->at.loss_scale /= 2;
+    if (r->at.good_steps == SCALE_GROWS_AFTER) r->at.loss_scale *= 2, r->at.good_steps = 0;
+    return ok();
+}
+
+static struct status follow(struct run *r)
+{
+    if (!r->w.average) return ok();
+    const struct net *n = r->model.net;
+    double u = (double)(r->at.epoch * r->steps + r->at.step);
+    double decay = fmin(r->t->train.ema, (1 + u) / (10 + u)); /* early on the average would only remember the start */
+    struct tensor **dst = mem_alloc(2 * (size_t)n->n_params * sizeof *dst), **src = dst + n->n_params;
+    int count = 0;
+    for (int i = 0; i < n->n_params; i++)
+        if (r->w.average[i]) dst[count] = r->w.average[i], src[count++] = exec_param(r->model.exec, i);
+    struct status s = tensor_lerp_in(dst, src, count, 1 - decay);
+    free(dst);
+    return s;
+}
+
+/** Gradients are there: clip, update, average. */
+static struct status update(struct run *r)
+{
+    bool good;
+    TRY(unscale(r, &good));
+    if (!good) return ok();
+    double norm;
+    if (r->t->train.clip_grad > 0) TRY(tensor_clip_grads(&norm, r->params, r->w.n_params, r->t->train.clip_grad));
+    TRY(set_rates(r));
+    TRY(tensor_optim_step(r->w.optim, r->lr));
+    return follow(r);
+}
+
+/** Forward through the model and the loss; *total wants backward. */
+static struct status forward(struct run *r, struct tensor **total, const struct data_batch *b)
+{
+    struct tensor *x = NULL, *y = NULL, *pred = NULL, *out[MAX_VALUES] = {NULL};
+    const struct net *loss = r->judge.loss.net;
+    TRY(judge_tensors(&x, &y, &r->judge, b->input, b->target, b->n));
+    uint64_t seed = rng_key((uint64_t)r->t->seed, (uint64_t)r->at.epoch, (uint64_t)r->at.step, 1).key;
+    struct status s =
+        exec_run(r->model.exec, &(struct exec_mode){.train = true, .grad = true, .seed = seed}, &x, &pred);
+    if (s.code == STATUS_OK)
+        s = exec_run(r->judge.loss.exec, &(struct exec_mode){.grad = true}, (struct tensor *[]){pred, y}, out);
+    for (int i = 0; i < loss->n_outputs; i++) {
+        if (strcmp(loss->outputs[i].name, "total") == 0)
+            *total = out[i];
+        else
+            tensor_free(out[i]);
+    }
+    tensor_free(x);
+    tensor_free(y);
+    tensor_free(pred);
+    return s;
+}
+
+struct status run_step(struct run *r, double *loss, bool *diverged)
+{
+    struct data_batch b;
+    TRY(data_loader_next(r->loader, &b));
+    struct tensor *total = NULL;
+    TRY(tensor_drop_grads(r->params, r->w.n_params));
+    struct status s = forward(r, &total, &b);
+    if (s.code == STATUS_OK) s = tensor_item(loss, total);
+    *diverged = s.code == STATUS_OK && (!isfinite(*loss) || r->at.loss_scale < scale_least);
+    if (s.code == STATUS_OK && !*diverged) {
+        s = tensor_backward(total, r->at.loss_scale);
+        if (s.code == STATUS_OK) s = update(r);
+    }
+    tensor_free(total);
+    if (s.code != STATUS_OK || *diverged) return s;
+    r->at.step++;
+    r->at.loss_sum += *loss * b.n;
+    r->at.loss_images += b.n;
+    return ok();
+}
