@@ -10,6 +10,7 @@
 #define SWEEP_BENCH_H
 
 #include "base.h"
+#include <signal.h>
 
 enum { BENCH_MAX_RANK = 8, BENCH_MAX_IO = 8 };
 
@@ -66,10 +67,13 @@ struct bench_result {
 struct status bench_visit(struct bench_result *out, const struct bench_job *job);
 void bench_result_free(struct bench_result *r);
 
-/** Runs a visit in a child process of its own: what a caller with other memory wants. A crash of the runtime becomes
- *  a failure that names the signal. @p out as the `latency` event of src/worker/PROTOCOL.md, without stage and
- *  visit. Owner: the caller json_decrefs. */
-struct status bench_visit_forked(json_t **out, const struct bench_job *job);
+/**
+ * Runs a visit in a child process and gives it as the `latency` event of src/worker/PROTOCOL.md, without "ev",
+ * "format", "device" and "visit". A crash of the runtime becomes a failure that names the signal. Call it from a small
+ * process with one thread: the child starts with the caller's memory. @p stop may be NULL; when it becomes nonzero (a
+ * signal handler's flag) the child is killed and the status is STATUS_INTERRUPTED. Owner: the caller json_decrefs *out.
+ */
+struct status bench_visit_forked(json_t **out, const struct bench_job *job, const volatile sig_atomic_t *stop);
 
 /* ---- ONNX Runtime, one loaded file ------------------------------------------------------------------------------- */
 

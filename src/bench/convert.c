@@ -1,0 +1,91 @@
+/* Element types of tensors, to and from float. */
+#include "ort.h"
+#include <math.h>
+
+int64_t bench_array_numel(const struct bench_array *a)
+{
+    int64_t n = 1;
+    for (int i = 0; i < a->rank; i++) n *= a->shape[i];
+    return n;
+}
+
+size_t ort_type_size(int type)
+{
+    static const size_t sizes[] = {
+        [ORT_FLOAT] = 4, [ORT_UINT8] = 1, [ORT_INT8] = 1, [ORT_INT64] = 8, [ORT_FLOAT16] = 2,
+    };
+    return type >= 0 && (size_t)type < LEN(sizes) ? sizes[type] : 0;
+}
+
+/* Rounds to nearest, ties to even; too large becomes infinite. */
+static uint16_t half_of(float v)
+{
+    uint16_t sign = signbit(v) ? 0x8000 : 0;
+    double a = fabs((double)v);
+    if (isnan(v)) return 0x7e00;
+    if (a >= 65520) return (uint16_t)(sign | 0x7c00);
+    int e;
+    frexp(a, &e);                               /* a = m 2^e, m in [0.5, 1) */
+    if (e < -13) e = -13;                       /* below: subnormal, steps of 2^-24 */
+    double steps = nearbyint(ldexp(a, 11 - e)); /* 11 bits of mantissa */
+    /* The carry of a rounded mantissa moves into the exponent by itself. */
+    return (uint16_t)(sign | (uint16_t)((int)steps + ((e + 13) << 10)));
+}
+
+static float float_of(uint16_t h)
+{
+    int e = h >> 10 & 31, m = h & 1023;
+    double v = e == 31 ? (m ? (double)NAN : (double)INFINITY) : e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
+    return (float)(h & 0x8000 ? -v : v);
+}
+
+static float between(float v, float lo, float hi)
+{
+    return !(v > lo) ? lo : v > hi ? hi : rintf(v); /* what is no number becomes the least */
+}
+
+void ort_from_float(void *to, int type, const float *v, int64_t n)
+{
+    switch (type) {
+    case ORT_FLOAT:
+        memcpy(to, v, (size_t)n * sizeof *v);
+        return;
+    case ORT_UINT8:
+        for (int64_t i = 0; i < n; i++) ((uint8_t *)to)[i] = (uint8_t)between(v[i], 0, 255);
+        return;
+    case ORT_INT8:
+        for (int64_t i = 0; i < n; i++) ((int8_t *)to)[i] = (int8_t)between(v[i], -128, 127);
+        return;
+    case ORT_INT64:
+        for (int64_t i = 0; i < n; i++) ((int64_t *)to)[i] = (int64_t)between(v[i], -1e9f, 1e9f);
+        return;
+    case ORT_FLOAT16:
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i] = half_of(v[i]);
+        return;
+    default:
+        CHECK(false, "element type %d", type);
+    }
+}
+
+void ort_to_float(float *v, const void *from, int type, int64_t n)
+{
+    switch (type) {
+    case ORT_FLOAT:
+        memcpy(v, from, (size_t)n * sizeof *v);
+        return;
+    case ORT_UINT8:
+        for (int64_t i = 0; i < n; i++) v[i] = ((const uint8_t *)from)[i];
+        return;
+    case ORT_INT8:
+        for (int64_t i = 0; i < n; i++) v[i] = ((const int8_t *)from)[i];
+        return;
+    case ORT_INT64:
+        for (int64_t i = 0; i < n; i++) v[i] = (float)((const int64_t *)from)[i];
+        return;
+    case ORT_FLOAT16:
+        for (int64_t i = 0; i < n; i++) v[i] = float_of(((const uint16_t *)from)[i]);
+        return;
+    default:
+        CHECK(false, "element type %d", type);
+    }
+}
