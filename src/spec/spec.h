@@ -12,7 +12,7 @@ enum { SPEC_MAX_BLOCKS = 8, SPEC_MAX_LIST = 16, SPEC_MAX_AUGMENT = 8 };
 
 /* Stages of a trial. A key's row says which of them its value changes directly. */
 enum spec_stage {
-    SPEC_SCREEN = 1 << 0,   /* gate: the untrained export is timed */
+    SPEC_SCREEN = 1 << 0, /* gate: the untrained export is timed */
     SPEC_TRAIN = 1 << 1,
     SPEC_EVALUATE = 1 << 2,
     SPEC_EXPORT = 1 << 3,
@@ -22,19 +22,25 @@ enum spec_stage {
 };
 #define SPEC_ALL (~0u) /* every key, those that change no stage's result included */
 
-struct spec_numbers { double v[SPEC_MAX_BLOCKS]; int n; };
-struct spec_names { const char *v[SPEC_MAX_LIST]; int n; };
+struct spec_numbers {
+    double v[SPEC_MAX_BLOCKS];
+    int n;
+};
+struct spec_names {
+    const char *v[SPEC_MAX_LIST];
+    int n;
+};
 
 /** One augmentation: kind and its numbers, all resolved. */
 enum spec_augment_kind { SPEC_FLIP, SPEC_AFFINE, SPEC_CROP, SPEC_COLOR };
 struct spec_augment {
     enum spec_augment_kind kind;
-    double p;                     /* probability of applying it */
-    double rotate;                /* affine: degrees, drawn from +-rotate */
-    double scale[2];              /* affine: factor, drawn from the range; crop: fraction of the side kept */
-    double translate;             /* affine: fraction of the side, +- */
+    double p;         /* probability of applying it */
+    double rotate;    /* affine: degrees, drawn from +-rotate */
+    double scale[2];  /* affine: factor, drawn from the range; crop: fraction of the side kept */
+    double translate; /* affine: fraction of the side, +- */
     double brightness, contrast, saturation, hue; /* colour: +- factors */
-    bool both;                    /* colour: target as well as input */
+    bool both;                                    /* colour: target as well as input */
 };
 
 /** One cell, every choice resolved. All strings live in the owning experiment's arena. */
@@ -46,66 +52,69 @@ struct spec_trial {
         double split_val;
         int64_t split_seed;
         const char *split_train, *split_val_list; /* files with a name a line, or NULL */
-        int synthetic_pairs;               /* data.pairs: how many the generated set has */
+        int synthetic_pairs;                      /* data.pairs: how many the generated set has */
     } data;
     struct spec_augment augment[SPEC_MAX_AUGMENT];
     int n_augment;
     struct {
         const char *arch, *backbone;
-        const char *weights;               /* random | imagenet | path */
+        const char *weights; /* random | imagenet | path */
         int depth, output_stride, in_channels;
         struct spec_numbers channels;
         const char *interpolation, *attention, *merge, *activation;
-        double dropout;                    /* 0: the architecture's own, < 0: none (written as 0), as in zoo_model */
-        bool residual;                     /* model.output.residual */
+        double dropout; /* 0: the architecture's own, < 0: none (written as 0), as in zoo_model */
+        bool residual;  /* model.output.residual */
         bool strict;
     } model;
     struct {
-        const char *network, *weights;     /* weights: path, or NULL for seeded random features */
+        const char *network, *weights; /* weights: path, or NULL for seeded random features */
         double pixel_weight, gram_scale;
         struct spec_numbers feature_weights, gram_weights;
-        int size;                          /* resize option: side the loss network sees, 0: as is */
+        int size; /* resize option: side the loss network sees, 0: as is */
     } loss;
     struct {
         int epochs, batch;
-        const char *optimizer;             /* adamw | adam | sgd */
-        double lr, encoder_lr;             /* encoder_lr 0: as lr */
+        const char *optimizer; /* adamw | adam | sgd */
+        double lr, encoder_lr; /* encoder_lr 0: as lr */
         double weight_decay, momentum, beta1, beta2, eps;
-        const char *schedule;              /* constant | cosine | onecycle */
-        double warmup;                     /* fraction of all steps */
-        double clip_grad;                  /* global norm, 0: off */
-        double ema;                        /* decay, 0: off */
-        const char *precision;             /* auto | fp32 | bf16 | fp16 | fp64 */
+        const char *schedule;  /* constant | cosine | onecycle */
+        double warmup;         /* fraction of all steps */
+        double clip_grad;      /* global norm, 0: off */
+        double ema;            /* decay, 0: off */
+        const char *precision; /* auto | fp32 | bf16 | fp16 | fp64 */
         bool channels_last;
-        int freeze_encoder;                /* epochs */
+        int freeze_encoder; /* epochs */
         bool freeze_bn;
-        const char *monitor;               /* metric that picks the best checkpoint and stops early: val_loss, ssim ... */
-        int patience;                      /* early stop: epochs without a better monitor; 0: off */
-        int threads;                       /* 0: cores / jobs */
-        int checkpoint_every;              /* epochs */
+        const char *monitor;  /* metric that picks the best checkpoint and stops early: val_loss, ssim ... */
+        int patience;         /* early stop: epochs without a better monitor; 0: off */
+        int threads;          /* 0: cores / jobs */
+        int checkpoint_every; /* epochs */
         bool drop_last;
     } train;
     struct {
-        const char *rank;                  /* ssim | ms_ssim | psnr | l1 | val_loss ...; orders tables, changes no stage */
-        const char *weights;               /* best | last */
+        const char *rank;    /* ssim | ms_ssim | psnr | l1 | val_loss ...; orders tables, changes no stage */
+        const char *weights; /* best | last */
     } evaluate;
     struct {
         const char *device;
-        double p50_ms;                     /* 0: no gate */
+        double p50_ms; /* 0: no gate */
     } gate;
     struct spec_names export_formats;
     struct spec_names devices;
     struct {
-        const char *mode;                  /* quick | normal | thorough */
-        struct spec_numbers threads;       /* 1 and 0 (all) by default */
-        bool io_image;                     /* export.io: tensor | image */
-        int visits;                        /* fresh processes a measurement */
+        const char *mode;            /* quick | normal | thorough */
+        struct spec_numbers threads; /* 1 and 0 (all) by default */
+        bool io_image;               /* export.io: tensor | image */
+        int visits;                  /* fresh processes a measurement */
     } bench;
-    int samples;                           /* validation images whose output is kept for the gallery; 0: all */
+    int samples; /* validation images whose output is kept for the gallery; 0: all */
 };
 
 /** Where a value was written. Line 0: not in a file ("--set train.epochs=3"). */
-struct spec_mark { const char *file; int line, column; };
+struct spec_mark {
+    const char *file;
+    int line, column;
+};
 /** "FILE:LINE:COLUMN", or the file alone where line is 0; in the arena. */
 const char *spec_mark_str(struct arena *a, struct spec_mark mark);
 
@@ -114,12 +123,26 @@ const char *spec_mark_str(struct arena *a, struct spec_mark mark);
  * the key's row allows them; plan expands them). Where several keys change together (a list of maps, a zip group), a
  * value is a flat object of keys and @p key only a label.
  */
-struct spec_value { json_t *value; struct spec_mark mark; };
-struct spec_axis { const char *key; struct spec_value *values; int n; };
+struct spec_value {
+    json_t *value;
+    struct spec_mark mark;
+};
+struct spec_axis {
+    const char *key;
+    struct spec_value *values;
+    int n;
+};
 /** One include or exclude entry: flat object, key -> value, pattern, or list of either. */
-struct spec_rule { json_t *match; struct spec_mark mark; bool include; };
+struct spec_rule {
+    json_t *match;
+    struct spec_mark mark;
+    bool include;
+};
 /** A fixed key and where it was written. */
-struct spec_fixed { const char *key; struct spec_mark mark; };
+struct spec_fixed {
+    const char *key;
+    struct spec_mark mark;
+};
 
 /** One YAML file after extends and --set. Owner: the caller, spec_free. */
 struct spec {
@@ -128,12 +151,13 @@ struct spec {
     json_t *base;             /* fixed keys, flat: "model.arch" -> value, defaults not filled in */
     struct spec_fixed *fixed; /* one a member of base */
     int n_fixed;
-    struct spec_axis *axes;   /* cartesian product of these, in written order */
+    struct spec_axis *axes; /* cartesian product of these, in written order */
     int n_axes;
-    struct spec_axis *zips;   /* zip: groups that advance together; multiply the axes */
+    struct spec_axis *zips; /* zip: groups that advance together; multiply the axes */
     int n_zips;
     struct spec_rule *rules;
     int n_rules;
+    json_t *owned; /* keeps the axes' and rules' values alive */
 };
 
 /**
@@ -148,7 +172,8 @@ void spec_free(struct spec *s);
 
 /** Where a key was fixed, the file itself (line 0) when it was not. */
 struct spec_mark spec_mark_of(const struct spec *s, const char *key);
-/** A cell runs when it matches some include (or there is none) and no exclude. @p flat: all keys, defaults filled in. */
+/** A cell runs when it matches some include (or there is none) and no exclude. @p flat: all keys, defaults filled in.
+ */
 bool spec_keeps(const struct spec *s, const json_t *flat);
 /** True when a text is a pattern (*, ?, [) rather than a name. */
 bool spec_is_pattern(const char *text);
@@ -173,16 +198,16 @@ json_t *spec_keys_json(void);
 /* ---- the name tables that several rooms and the key table share ------------------------------------------------- */
 
 struct spec_metric {
-    const char *name;     /* "ssim" */
-    const char *unit;     /* "" | "dB" */
+    const char *name; /* "ssim" */
+    const char *unit; /* "" | "dB" */
     bool higher_is_better;
-    bool axis_free;       /* no axis changes its meaning: fit for ranking across losses */
+    bool axis_free; /* no axis changes its meaning: fit for ranking across losses */
     const char *doc;
 };
 extern const struct spec_metric spec_metrics[]; /* ends with a NULL name */
 struct spec_format {
     const char *name, *extension, *doc;
-    bool built;           /* false: refused by name as not built yet */
+    bool built; /* false: refused by name as not built yet */
 };
 extern const struct spec_format spec_formats[];
 struct spec_device {

@@ -1,0 +1,68 @@
+/* A load in progress: layers of assignments (extended files, the file, each --set), a later one winning over the
+   earlier. Private to room spec. */
+#ifndef SWEEP_SPEC_LOAD_H
+#define SWEEP_SPEC_LOAD_H
+
+#include "keys.h"
+#include "node.h"
+
+enum { LOAD_MAX_KEYS = 96, LOAD_MAX_EXTENDS = 16 };
+
+struct load_axis {
+    struct spec_axis axis;
+    const struct key *key; /* NULL: values are objects of several keys */
+    const struct node *node;
+    int layer;
+    bool zip;
+};
+
+struct load {
+    struct spec *s;
+    struct arena *a;
+    int layer;
+    struct {
+        json_t *value; /* NULL: not given; owned by the spec */
+        const struct node *node;
+        int layer;
+    } fixed[LOAD_MAX_KEYS]; /* by index in key_table */
+    struct load_axis *axes;
+    int n_axes, cap_axes;
+    struct {
+        struct spec_rule rule;
+        int layer;
+    } * rules;
+    int n_rules, cap_rules;
+    const char *files[LOAD_MAX_EXTENDS]; /* being read, outermost first: a file in it again is a cycle */
+    int n_files;
+};
+
+/** Called for each key of a map, nested maps being dotted keys. */
+struct load_visit {
+    struct status (*key)(struct load *l, void *ctx, const struct key *k, const struct node *value);
+    void *ctx;
+    bool loose; /* short names of keys are accepted */
+};
+
+/** Walks an entry or all entries of a map. Errors: an unknown key; what the callback says. */
+struct status load_walk(struct load *l, const char *path, const struct node *n, const struct load_visit *v);
+struct status load_walk_map(struct load *l, const char *prefix, const struct node *map, const struct load_visit *v);
+
+/** A node's value for a key, normalised, owned by the spec. Patterns pass where the key and @p patterns allow them. */
+struct status load_value(json_t **out, struct load *l, const struct key *k, const struct node *n, bool patterns);
+
+/** "got X, expected Y" at a node. */
+struct status load_wrong(struct load *l, const struct node *n, const char *key, const char *expected);
+const char *load_join(struct load *l, const char *prefix, const char *name);
+
+struct status load_axes(struct load *l, const char *rest, const struct node *n);
+struct status load_zip(struct load *l, const char *rest, const struct node *n);
+struct status load_include(struct load *l, const char *rest, const struct node *n);
+struct status load_exclude(struct load *l, const char *rest, const struct node *n);
+
+/** Axes against fixed keys and each other, then into the spec. */
+struct status load_finish_axes(struct load *l);
+void load_finish_rules(struct load *l);
+/** True when an axis or a zip group sets the key. */
+bool load_swept(const struct load *l, const struct key *k);
+
+#endif

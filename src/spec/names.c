@@ -1,0 +1,33 @@
+/* Names that several rooms and the key table share. */
+#include "keys.h"
+
+/* clang-format off */
+const struct spec_metric spec_metrics[] = {
+    {.name = "ssim",     .unit = "",   .higher_is_better = true,  .axis_free = true,
+     .doc = "structural similarity, 11 x 11 Gaussian window"},
+    {.name = "ms_ssim",  .unit = "",   .higher_is_better = true,  .axis_free = true,
+     .doc = "structural similarity over five scales"},
+    {.name = "psnr",     .unit = "dB", .higher_is_better = true,  .axis_free = true,
+     .doc = "peak signal to noise ratio, peak 255"},
+    {.name = "l1",       .unit = "",   .higher_is_better = false, .axis_free = true,
+     .doc = "mean absolute difference of pixels in 0..1"},
+    {.name = "val_loss", .unit = "",   .higher_is_better = false, .axis_free = false,
+     .doc = "the training loss on the validation pairs; compares only cells trained by the same loss"},
+    {.name = NULL},
+};
+
+const struct spec_format spec_formats[] = {
+    {.name = "onnx",        .extension = "onnx",      .built = true,  .doc = "ONNX, opset 17, float32"},
+    {.name = "onnx-fp16",   .extension = "fp16.onnx", .built = false, .doc = "ONNX with float16 weights"},
+    {.name = "onnx-int8",   .extension = "int8.onnx", .built = false, .doc = "ONNX quantised to int8"},
+    {.name = "coreml",      .extension = "mlpackage", .built = false, .doc = "Core ML program"},
+    {.name = "torchscript", .extension = "ts",        .built = false, .doc = "TorchScript"},
+    {.name = NULL},
+};
+
+const struct spec_device spec_devices[] = {
+    {.name = "cpu",   .built = true, .doc = "ONNX Runtime on this machine's CPU"},
+    {.name = "torch", .built = true, .doc = "libtorch on this machine's CPU"},
+    {.name = NULL},
+};
+/* clang-format on */

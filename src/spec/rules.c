@@ -1,0 +1,156 @@
+/* include and exclude: which cells of the product are run. And what can be asked of a loaded experiment. */
+#include "load.h"
+
+/* A list is the value itself where the key's value is a list, else alternatives. */
+static bool is_list_key(const struct key *k)
+{
+    return k->type == KEY_NUMBERS || k->type == KEY_NAMES || k->type == KEY_SIZE || k->type == KEY_AUGMENT;
+}
+
+bool spec_is_pattern(const char *text)
+{
+    return text && strpbrk(text, "*?[");
+}
+
+static struct status match_value(json_t **out, struct load *l, const struct key *k, const struct node *n)
+{
+    if (n->kind != NODE_SCALAR || !spec_is_pattern(n->text)) return load_value(out, l, k, n, true);
+    if (k->type != KEY_TEXT && k->type != KEY_CHOICE)
+        return load_wrong(l, n, k->path, "no pattern: its values are not names");
+    *out = json_string(n->text);
+    json_array_append_new(l->s->owned, *out);
+    return ok();
+}
+
+static struct status collect_match(struct load *l, void *ctx, const struct key *k, const struct node *n)
+{
+    json_t *match = ctx, *value = NULL;
+    if (json_object_get(match, k->path)) return node_fail(n->key, "%s: given twice in one rule; keep one", k->path);
+    if (is_list_key(k) || n->kind != NODE_LIST) {
+        TRY(match_value(&value, l, k, n));
+        json_object_set(match, k->path, value);
+        return ok();
+    }
+    json_t *any = json_array();
+    json_object_set_new(match, k->path, any);
+    for (const struct node *e = n->child; e; e = e->next) {
+        TRY(match_value(&value, l, k, e));
+        json_array_append(any, value);
+    }
+    return ok();
+}
+
+static void drop_rules(struct load *l, bool include)
+{
+    int kept = 0;
+    for (int i = 0; i < l->n_rules; i++) {
+        if (l->rules[i].rule.include != include || l->rules[i].layer == l->layer) l->rules[kept++] = l->rules[i];
+    }
+    l->n_rules = kept;
+}
+
+static struct status take_rules(struct load *l, const char *rest, const struct node *n, bool include)
+{
+    const char *name = include ? "include" : "exclude";
+    if (*rest) return node_fail(n->key, "%s.%s: no such key; %s is a list of maps of key: value", name, rest, name);
+    drop_rules(l, include);
+    if (node_is_null(n)) return ok();
+    if (n->kind == NODE_SCALAR) return load_wrong(l, n, name, "a list of maps of key: value");
+    for (const struct node *e = n->kind == NODE_LIST ? n->child : n; e; e = n->kind == NODE_LIST ? e->next : NULL) {
+        if (e->kind != NODE_MAP || !e->n) return load_wrong(l, e, name, "a map of key: value");
+        json_t *match = json_object();
+        json_array_append_new(l->s->owned, match);
+        const struct load_visit v = {.key = collect_match, .ctx = match, .loose = true};
+        TRY(load_walk_map(l, "", e, &v));
+        if (l->n_rules == l->cap_rules) {
+            l->cap_rules = l->cap_rules ? l->cap_rules * 2 : 8;
+            void *more = arena_alloc(l->a, (size_t)l->cap_rules * sizeof *l->rules);
+            if (l->n_rules) memcpy(more, l->rules, (size_t)l->n_rules * sizeof *l->rules);
+            l->rules = more;
+        }
+        l->rules[l->n_rules].rule = (struct spec_rule){.match = match, .mark = e->mark, .include = include};
+        l->rules[l->n_rules++].layer = l->layer;
+    }
+    return ok();
+}
+
+struct status load_include(struct load *l, const char *rest, const struct node *n)
+{
+    return take_rules(l, rest, n, true);
+}
+
+struct status load_exclude(struct load *l, const char *rest, const struct node *n)
+{
+    return take_rules(l, rest, n, false);
+}
+
+void load_finish_rules(struct load *l)
+{
+    l->s->rules = arena_alloc(l->a, (size_t)(l->n_rules + 1) * sizeof *l->s->rules);
+    for (int i = 0; i < l->n_rules; i++) l->s->rules[l->s->n_rules++] = l->rules[i].rule;
+}
+
+/* ---- asking ---------------------------------------------------------------------------------------------------- */
+
+static bool value_matches(const json_t *want, const json_t *got)
+{
+    if (json_is_array(want) && !json_is_array(got)) {
+        for (size_t i = 0; i < json_array_size(want); i++) {
+            if (value_matches(json_array_get(want, i), got)) return true;
+        }
+        return false;
+    }
+    if (json_is_string(want) && json_is_string(got)) return str_glob(json_string_value(want), json_string_value(got));
+    return json_equal(want, got);
+}
+
+static bool rule_matches(const struct spec_rule *r, const json_t *flat)
+{
+    const char *key;
+    json_t *want;
+    json_object_foreach(r->match, key, want)
+    {
+        if (!value_matches(want, json_object_get(flat, key))) return false;
+    }
+    return true;
+}
+
+bool spec_keeps(const struct spec *s, const json_t *flat)
+{
+    bool included = true;
+    for (int i = 0; i < s->n_rules; i++) included &= !s->rules[i].include;
+    for (int i = 0; i < s->n_rules; i++) {
+        if (!rule_matches(&s->rules[i], flat)) continue;
+        if (!s->rules[i].include) return false;
+        included = true;
+    }
+    return included;
+}
+
+struct spec_mark spec_mark_of(const struct spec *s, const char *key)
+{
+    for (int i = 0; i < s->n_fixed; i++) {
+        if (strcmp(s->fixed[i].key, key) == 0) return s->fixed[i].mark;
+    }
+    return (struct spec_mark){.file = s->path};
+}
+
+static json_t *axes_json(const struct spec_axis *axes, int n)
+{
+    json_t *out = json_array();
+    for (int i = 0; i < n; i++) {
+        json_t *values = json_array();
+        for (int j = 0; j < axes[i].n; j++) json_array_append(values, axes[i].values[j].value);
+        json_array_append_new(out, json_pack("{s:s,s:o}", "key", axes[i].key, "values", values));
+    }
+    return out;
+}
+
+json_t *spec_to_json(const struct spec *s)
+{
+    json_t *include = json_array(), *exclude = json_array();
+    for (int i = 0; i < s->n_rules; i++) json_array_append(s->rules[i].include ? include : exclude, s->rules[i].match);
+    return json_pack("{s:s,s:O,s:o,s:o,s:o,s:o}", "name", s->name, "base", s->base, "axes",
+                     axes_json(s->axes, s->n_axes), "zip", axes_json(s->zips, s->n_zips), "include", include, "exclude",
+                     exclude);
+}
