@@ -1,0 +1,136 @@
+/* The gallery: the same validation faces through every cell, and each cell's worst one. */
+#include "inside.h"
+
+enum { MAX_IMAGES = 6, MAX_GALLERY_CELLS = 12 };
+
+void add_base64(struct str *out, const void *p, size_t n)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *b = p;
+    char *text = mem_alloc(4 * (n / 3 + 1) + 1);
+    size_t at = 0;
+    for (size_t i = 0; i < n; i += 3) {
+        unsigned v = (unsigned)b[i] << 16 | (i + 1 < n ? (unsigned)b[i + 1] << 8 : 0) | (i + 2 < n ? b[i + 2] : 0u);
+        text[at++] = digit[v >> 18];
+        text[at++] = digit[v >> 12 & 63];
+        text[at++] = i + 1 < n ? digit[v >> 6 & 63] : '=';
+        text[at++] = i + 2 < n ? digit[v & 63] : '=';
+    }
+    str_addn(out, text, at);
+    free(text);
+}
+
+/* One picture with its caption; false when the file is gone. */
+static bool add_picture(struct report *r, struct str *out, const char *path, const char *alt, const char *caption)
+{
+    char *png;
+    size_t n;
+    const char *full = fs_join(&r->arena, store_dir(r->store), path);
+    if (fs_read(&png, &n, full).code != STATUS_OK) return false;
+    str_add(out, "<figure><img loading=lazy alt=\"");
+    add_escaped(out, alt);
+    str_add(out, "\" src=\"data:image/png;base64,");
+    add_base64(out, png, n);
+    str_add(out, "\"><figcaption>");
+    add_escaped(out, caption);
+    str_add(out, "</figcaption></figure>\n");
+    free(png);
+    return true;
+}
+
+/* Path of an artifact and the rank metric of its image; NULL when there is none. Borrowed from @p rows. */
+static const json_t *sample(struct report *r, json_t **rows, const char *trial, const char *kind, const char *image)
+{
+    json_t *params = json_pack("[ssss]", trial, kind, image, r->rank->name);
+    struct status s = store_rows(
+        rows, r->store,
+        "SELECT path, (SELECT value FROM image_metrics m WHERE m.trial = a.trial AND m.image = a.name AND"
+        " m.name = ?4 LIMIT 1) AS value FROM artifacts a WHERE trial = ?1 AND kind = ?2 AND name = ?3 LIMIT 1",
+        params);
+    json_decref(params);
+    if (s.code != STATUS_OK) *rows = json_array();
+    return json_array_get(*rows, 0);
+}
+
+static void add_sample(struct report *r, struct str *out, const char *trial, const char *kind, const char *image,
+                       const char *caption)
+{
+    json_t *rows;
+    const json_t *row = sample(r, &rows, trial, kind, image);
+    char text[500];
+    double value = row ? json_num(row, "value", NAN) : (double)NAN;
+    if (!isnan(value) && !strcmp(kind, "sample"))
+        snprintf(text, sizeof text, "%s: %s %.3f", caption, r->rank->name, value);
+    else
+        snprintf(text, sizeof text, "%s", caption);
+    if (row) add_picture(r, out, json_str(row, "path", ""), image, text);
+    json_decref(rows);
+}
+
+/* Images that the most cells have, and the worst of one trial. Owner: the caller. */
+static json_t *images_of(struct report *r)
+{
+    json_t *rows, *params = json_pack("[I]", (json_int_t)r->sweep);
+    struct status s =
+        store_rows(&rows, r->store,
+                   "SELECT name, count(*) AS n FROM artifacts WHERE kind = 'sample' AND (?1 = 0 OR trial IN"
+                   " (SELECT trial FROM sweep_trials WHERE sweep = ?1)) GROUP BY name ORDER BY n DESC, name",
+                   params);
+    json_decref(params);
+    return s.code == STATUS_OK ? rows : json_array();
+}
+
+static json_t *worst_of(struct report *r, const char *trial)
+{
+    json_t *rows, *params = json_pack("[ss]", trial, r->rank->name);
+    struct status s = store_rows(&rows, r->store,
+                                 r->rank->higher_is_better
+                                     ? "SELECT m.image FROM image_metrics m JOIN artifacts a ON a.trial = m.trial AND"
+                                       " a.name = m.image AND a.kind = 'sample' WHERE m.trial = ?1 AND m.name = ?2"
+                                       " ORDER BY m.value LIMIT 1"
+                                     : "SELECT m.image FROM image_metrics m JOIN artifacts a ON a.trial = m.trial AND"
+                                       " a.name = m.image AND a.kind = 'sample' WHERE m.trial = ?1 AND m.name = ?2"
+                                       " ORDER BY m.value DESC LIMIT 1",
+                                 params);
+    json_decref(params);
+    return s.code == STATUS_OK ? rows : json_array();
+}
+
+static void add_triple(struct report *r, struct str *out, const struct cell *c, const char *image)
+{
+    add_sample(r, out, c->id, "sample_input", image, "input");
+    add_sample(r, out, c->id, "sample", image, c->label);
+    add_sample(r, out, c->id, "sample_target", image, "target");
+}
+
+void add_gallery(struct report *r, struct str *out)
+{
+    const struct cell *shown[MAX_GALLERY_CELLS];
+    int n = 0;
+    for (int i = 0; i < r->n_cells && n < MAX_GALLERY_CELLS; i++)
+        if (!isnan(r->cells[i].quality)) shown[n++] = &r->cells[i];
+    json_t *images = images_of(r);
+    if (n && json_array_size(images)) {
+        str_addf(out, "<h2>The same faces through %s%d cells</h2>\n", n < r->n_ranked ? "the best " : "", n);
+        for (size_t i = 0; i < json_array_size(images) && i < MAX_IMAGES; i++) {
+            const char *image = json_str(json_array_get(images, i), "name", "");
+            str_add(out, "<div class=strip>\n");
+            add_sample(r, out, shown[0]->id, "sample_input", image, "input");
+            add_sample(r, out, shown[0]->id, "sample_target", image, "target");
+            for (int k = 0; k < n; k++) add_sample(r, out, shown[k]->id, "sample", image, shown[k]->label);
+            str_add(out, "</div>\n");
+        }
+        str_addf(out, "<h2>Each cell's worst picture by %s</h2>\n<div class=worst>\n", r->rank->name);
+        for (int k = 0; k < n; k++) {
+            json_t *worst = worst_of(r, shown[k]->id);
+            if (json_array_size(worst)) {
+                str_add(out, "<div class=strip>\n");
+                add_triple(r, out, shown[k], json_str(json_array_get(worst, 0), "image", ""));
+                str_add(out, "</div>\n");
+            }
+            json_decref(worst);
+        }
+        str_add(out, "</div>\n");
+    }
+    json_decref(images);
+}

@@ -1,0 +1,232 @@
+/* The page: one file that can be mailed. Pictures are data URIs, style and script are inside. */
+#include "inside.h"
+
+extern const char report_css[], report_js[];
+
+void add_escaped(struct str *out, const char *text)
+{
+    for (; *text; text++) switch (*text) {
+        case '&':
+            str_add(out, "&amp;");
+            break;
+        case '<':
+            str_add(out, "&lt;");
+            break;
+        case '>':
+            str_add(out, "&gt;");
+            break;
+        case '"':
+            str_add(out, "&quot;");
+            break;
+        default:
+            str_addn(out, text, 1);
+        }
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------------
+ */
+
+static void add_number(struct str *out, double v, int digits)
+{
+    if (isnan(v))
+        str_add(out, "<td class=num data-v=''></td>");
+    else
+        str_addf(out, "<td class=num data-v=%.9g>%.*f</td>", v, digits, v);
+}
+
+static void add_human(struct str *out, double v)
+{
+    if (isnan(v))
+        str_add(out, "<td class=num data-v=''></td>");
+    else
+        str_addf(out, "<td class=num data-v=%.9g>%s</td>", v, human(v));
+}
+
+static void add_table(struct report *r, struct str *out)
+{
+    static const struct {
+        const char *name, *unit;
+    } columns[] = {{"", ""},       {"cell", ""},        {"SSIM", ""},      {"MS-SSIM", ""}, {"PSNR", "dB"},
+                   {"L1", ""},     {"val loss", ""},    {"p50", "ms"},     {"p90", "ms"},   {"frames/s", ""},
+                   {"params", ""}, {"MACs", "a frame"}, {"training", "s"}, {"state", ""}};
+    str_add(out, "<div class=scroll><table id=cells><thead><tr>");
+    for (size_t i = 0; i < LEN(columns); i++)
+        str_addf(out, "<th scope=col><button type=button>%s%s%s%s</button></th>", columns[i].name,
+                 *columns[i].unit ? " <small>" : "", columns[i].unit, *columns[i].unit ? "</small>" : "");
+    str_add(out, "</tr></thead><tbody>\n");
+    for (int i = 0; i < r->n_cells; i++) {
+        const struct cell *c = &r->cells[i];
+        str_addf(out, "<tr%s><td class=num data-v=%d>%d</td><td>", c->pareto ? " class=front" : "", i + 1, i + 1);
+        add_escaped(out, c->label);
+        str_addf(out, "%s<br><code>%s</code></td>", c->pareto ? " <span class=tag>Pareto</span>" : "", c->id);
+        const struct {
+            double v;
+            int digits;
+        } numbers[] = {{c->ssim, 4},     {c->ms_ssim, 4}, {c->psnr, 2},   {c->l1, 4},
+                       {c->val_loss, 3}, {c->p50_ms, 1},  {c->p90_ms, 1}, {c->fps, 1}};
+        for (size_t k = 0; k < LEN(numbers); k++) add_number(out, numbers[k].v, numbers[k].digits);
+        add_human(out, c->params);
+        add_human(out, c->macs);
+        add_number(out, c->train_s, 0);
+        str_add(out, "<td class=state>");
+        add_escaped(out, c->state);
+        str_add(out, "</td></tr>\n");
+    }
+    str_add(out, "</tbody></table></div>\n");
+}
+
+/* Cells that have no result, with why. */
+static void add_reasons(struct report *r, struct str *out)
+{
+    int n = 0;
+    for (int i = 0; i < r->n_cells; i++) n += *r->cells[i].reason && strcmp(r->cells[i].state, "done") != 0;
+    if (!n) return;
+    str_addf(out, "<h2>Without a result (%d)</h2>\n<table class=plain><tbody>\n", n);
+    for (int i = 0; i < r->n_cells; i++) {
+        const struct cell *c = &r->cells[i];
+        if (!*c->reason || !strcmp(c->state, "done")) continue;
+        str_add(out, "<tr><td>");
+        add_escaped(out, c->label);
+        str_add(out, "</td><td class=state>");
+        add_escaped(out, c->state);
+        str_add(out, "</td><td>");
+        add_escaped(out, c->reason);
+        str_add(out, "</td></tr>\n");
+    }
+    str_add(out, "</tbody></table>\n");
+}
+
+static void add_families(struct report *r, struct str *out)
+{
+    struct arena a = {0};
+    struct family *f;
+    int n = report_families(r, &f, &a), many = 0;
+    for (int i = 0; i < n; i++) many += f[i].n > 1;
+    if (many) {
+        str_addf(out,
+                 "<h2>Over seeds</h2>\n<table class=plain><thead><tr><th>cell</th><th>seeds</th><th>%s, mean</th>"
+                 "<th>standard deviation</th><th>p50 <small>ms</small></th></tr></thead><tbody>\n",
+                 r->rank->name);
+        for (int i = 0; i < n; i++) {
+            str_add(out, "<tr><td>");
+            add_escaped(out, f[i].label);
+            str_addf(out,
+                     "</td><td class=num>%d</td><td class=num>%s</td><td class=num>%s</td><td class=num>%s</td></tr>\n",
+                     f[i].n, number(f[i].mean, 4), number(f[i].spread, 4), number(f[i].p50_ms, 1));
+        }
+        str_add(out, "</tbody></table>\n");
+    }
+    arena_free(&a);
+}
+
+/* ---- the answer, in words
+ * --------------------------------------------------------------------------------------------- */
+
+static void add_answer(struct str *out, const char *what, const struct cell *c, const struct report *r)
+{
+    if (!c) return;
+    str_addf(out, "<div class=card><h3>%s</h3><p class=big>", what);
+    add_escaped(out, c->label);
+    str_addf(out, "</p><p>%s %s", r->rank->name, number(c->quality, *r->rank->unit ? 2 : 4));
+    if (!isnan(c->p50_ms)) str_addf(out, ", %s ms (%s frames/s)", number(c->p50_ms, 1), number(c->fps, 1));
+    str_add(out, "</p></div>\n");
+}
+
+/* The best cell at a frame rate, if any reaches it. */
+static const struct cell *best_at(const struct report *r, double fps)
+{
+    for (int i = 0; i < r->n_cells; i++)
+        if (!isnan(r->cells[i].quality) && r->cells[i].fps >= fps) return &r->cells[i];
+    return NULL;
+}
+
+static const struct cell *fastest(const struct report *r)
+{
+    const struct cell *f = NULL;
+    for (int i = 0; i < r->n_cells; i++)
+        if (r->cells[i].p50_ms > 0 && (!f || r->cells[i].p50_ms < f->p50_ms)) f = &r->cells[i];
+    return f;
+}
+
+static void add_answers(struct report *r, struct str *out)
+{
+    if (!r->n_ranked) {
+        str_add(out, "<p class=note>No cell has a result yet: the page fills as <code>sweep run</code> goes on.</p>\n");
+        return;
+    }
+    str_add(out, "<div class=cards>\n");
+    add_answer(out, "Best picture", &r->cells[0], r);
+    static const int rates[] = {60, 30, 15};
+    for (size_t i = 0; i < LEN(rates); i++) {
+        char what[60];
+        snprintf(what, sizeof what, "Best at %d frames/s", rates[i]);
+        add_answer(out, what, best_at(r, rates[i]), r);
+    }
+    add_answer(out, "Fastest", fastest(r), r);
+    str_add(out, "</div>\n");
+}
+
+static void add_notes(struct report *r, const struct report_written *w, struct str *out)
+{
+    if (r->n_losses > 1)
+        str_addf(
+            out,
+            "<p class=note>The cells were trained by %d different losses: their <b>val loss</b> values do not compare."
+            " Rank by a metric that no axis changes, as this page does with %s.</p>\n",
+            r->n_losses, r->rank->name);
+    if (*w->missing) {
+        str_add(out, "<p class=note>No plots: ");
+        add_escaped(out, w->missing);
+        str_add(out, "</p>\n");
+    }
+    if (!isnan(r->identity)) {
+        str_addf(out, "<p>For comparison: returning the input unchanged has %s <b>%s</b>", r->rank->name,
+                 number(r->identity, 4));
+        if (!isnan(r->untrained)) str_addf(out, "; the untrained nets have %s on average", number(r->untrained, 4));
+        str_add(out, ".</p>\n");
+    }
+}
+
+static void add_plot(struct report *r, struct str *out, const struct plot_kind *k)
+{
+    char *svg;
+    size_t n;
+    const char *path = fs_join(&r->arena, plots_dir(r), arena_printf(&r->arena, "%s.svg", k->name));
+    if (!fs_exists(path) || fs_read(&svg, &n, path).code != STATUS_OK) return;
+    str_addf(out, "<figure><figcaption>%s</figcaption><img alt=\"%s\" src=\"data:image/svg+xml;base64,", k->title,
+             k->title);
+    add_base64(out, svg, n);
+    str_add(out, "\"></figure>\n");
+    free(svg);
+}
+
+struct status write_page(struct report *r, const struct report_written *w)
+{
+    struct str s = {0};
+    str_add(&s, "<!doctype html>\n<html lang=en><head><meta charset=utf-8>"
+                "<meta name=viewport content=\"width=device-width, initial-scale=1\">\n<title>");
+    add_escaped(&s, r->title);
+    str_addf(&s, " - sweep</title>\n<style>\n%s</style></head><body><main>\n<h1>", report_css);
+    add_escaped(&s, r->title);
+    struct arena a = {0};
+    str_addf(
+        &s,
+        "</h1>\n<p class=sub>%d cells, %d with a result; ranked by %s (%s is better); latency of the fp32 ONNX on %s,"
+        " one thread, batch 1. Written %s.</p>\n",
+        r->n_cells, r->n_ranked, r->rank->name, r->rank->higher_is_better ? "higher" : "lower", r->device,
+        time_iso(&a, time_now()));
+    arena_free(&a);
+    add_answers(r, &s);
+    add_notes(r, w, &s);
+    add_plot(r, &s, &plot_kinds[0]); /* the question itself; the details come after the pictures and the table */
+    add_gallery(r, &s);
+    str_add(&s, "<h2>Cells</h2>\n");
+    add_table(r, &s);
+    add_families(r, &s);
+    for (const struct plot_kind *k = plot_kinds + 1; k->name; k++) add_plot(r, &s, k);
+    add_reasons(r, &s);
+    str_addf(&s, "</main>\n<script>\n%s</script></body></html>\n", report_js);
+    struct status done = fs_write(w->index, s.s, s.n);
+    str_free(&s);
+    return done;
+}

@@ -1,0 +1,67 @@
+/* Inside room report: what was read from the store, and who draws what from it. */
+#ifndef SWEEP_REPORT_INSIDE_H
+#define SWEEP_REPORT_INSIDE_H
+
+#include "report.h"
+#include "store.h"
+#include <math.h>
+
+/* One trial. Numbers that are not there are NAN. */
+struct cell {
+    const char *id, *arch, *backbone, *state, *reason, *loss_key;
+    const char *label;  /* "unet / resnet18", and the other axes that differ: "seed 1" */
+    const char *family; /* label without the seed: cells that differ in the seed alone share it */
+    int height, width, seed, ordinal;
+    double quality; /* the rank metric */
+    double ssim, ms_ssim, psnr, l1, val_loss, p50_ms, p90_ms, fps, params, macs, train_s;
+    bool pareto; /* no other cell is at least as good and at least as fast, and better in one */
+};
+
+struct report {
+    struct arena arena;
+    struct store *store;
+    const struct report_options *o;
+    const struct report_metric *rank;
+    const char *title;
+    int64_t sweep;                   /* row id, 0: all */
+    struct cell *cells;              /* best first; those without quality last */
+    int n_cells, n_ranked, n_losses; /* distinct training losses */
+    double identity, untrained;      /* the rank metric of the identity mapping and of the untrained nets (mean) */
+    const char *device;
+    struct str warnings; /* HTML list items, plain text escaped */
+};
+
+struct status report_load(struct report *r);
+bool better(const struct report *r, double a, double b);
+void mark_pareto(struct report *r);
+
+/** Cells of one family: mean and spread over seeds. */
+struct family {
+    const char *label;
+    int n;
+    double mean, spread, p50_ms; /* spread: sample standard deviation, NAN for one */
+};
+int report_families(const struct report *r, struct family **out, struct arena *a);
+
+struct status write_csv(struct report *r);
+struct status write_markdown(struct report *r);
+struct status write_plots(struct report *r, struct report_written *out);
+struct status write_page(struct report *r, const struct report_written *w);
+void add_gallery(struct report *r, struct str *out);
+
+/** "%.3g"-like text, or "" for NAN. Borrowed, from a ring. */
+const char *number(double v, int digits);
+/** "1.2 M", "3.4 G". */
+const char *human(double v);
+void add_escaped(struct str *out, const char *text);
+void add_base64(struct str *out, const void *p, size_t n);
+/** Folder of the plots, in the arena. */
+const char *plots_dir(struct report *r);
+
+/* Names of the plots that were drawn, in the page's order; see plots.c. */
+extern const struct plot_kind {
+    const char *name, *title;
+    bool (*script)(struct report *r, struct str *gp); /* false: nothing to draw */
+} plot_kinds[];
+
+#endif

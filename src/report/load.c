@@ -1,0 +1,224 @@
+/* The store's rows of one sweep, ranked. */
+#include "inside.h"
+
+/* JSON members as numbers; null is NAN. */
+static double num(const json_t *row, const char *key)
+{
+    return json_num(row, key, NAN);
+}
+
+bool better(const struct report *r, double a, double b)
+{
+    if (isnan(a) || isnan(b)) return !isnan(a);
+    return r->rank->higher_is_better ? a > b : a < b;
+}
+
+static struct report *sorting; /* qsort has no context; reports are written by one thread */
+
+static int by_quality(const void *pa, const void *pb)
+{
+    const struct cell *a = pa, *b = pb;
+    if (better(sorting, a->quality, b->quality)) return -1;
+    if (better(sorting, b->quality, a->quality)) return 1;
+    return (a->ordinal > b->ordinal) - (a->ordinal < b->ordinal);
+}
+
+/* Short text of an axis value: strings bare, the rest as JSON. */
+static void add_value(struct str *out, const json_t *v)
+{
+    if (json_is_string(v)) {
+        str_add(out, json_string_value(v));
+        return;
+    }
+    char *s = json_dumps(v, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+    str_add(out, s ? s : "?");
+    free(s);
+}
+
+/* Every trial has an architecture and a backbone; the other axes are said where the sweep has them. */
+static const char *label_of(struct report *r, const struct cell *c, const json_t *axes, bool with_seed)
+{
+    struct str s = {0};
+    str_addf(&s, "%s / %s", c->arch, c->backbone);
+    const char *key;
+    json_t *v;
+    json_object_foreach((json_t *)(uintptr_t)axes, key, v)
+    {
+        bool seed = !strcmp(key, "seed");
+        if (!strcmp(key, "model.arch") || !strcmp(key, "model.backbone") || (seed && !with_seed)) continue;
+        const char *dot = strrchr(key, '.');
+        str_addf(&s, ", %s ", dot ? dot + 1 : key);
+        add_value(&s, v);
+    }
+    const char *out = arena_strdup(&r->arena, s.s);
+    str_free(&s);
+    return out;
+}
+
+static void cell_from(struct report *r, struct cell *c, const json_t *row)
+{
+    struct arena *a = &r->arena;
+    *c = (struct cell){
+        .id = arena_strdup(a, json_str(row, "trial", "")),
+        .arch = arena_strdup(a, json_str(row, "arch", "")),
+        .backbone = arena_strdup(a, json_str(row, "backbone", "")),
+        .state = arena_strdup(a, json_str(row, "state", "")),
+        .reason = arena_strdup(a, json_str(row, "reason", "")),
+        .loss_key = arena_strdup(a, json_str(row, "loss_key", "")),
+        .height = (int)json_int(row, "height", 0),
+        .width = (int)json_int(row, "width", 0),
+        .seed = (int)json_int(row, "seed", 0),
+        .ordinal = (int)json_int(row, "ordinal", 0),
+        .quality = num(row, "quality"),
+        .ssim = num(row, "ssim"),
+        .ms_ssim = num(row, "ms_ssim"),
+        .psnr = num(row, "psnr"),
+        .l1 = num(row, "l1"),
+        .val_loss = num(row, "val_loss"),
+        .p50_ms = num(row, "p50_ms"),
+        .p90_ms = num(row, "p90_ms"),
+        .fps = num(row, "fps"),
+        .params = num(row, "params"),
+        .macs = num(row, "macs"),
+        .train_s = num(row, "train_s"),
+    };
+    json_t *axes = NULL;
+    const char *text = json_str(row, "axes", "{}");
+    if (json_parse(&axes, "axes", text, strlen(text)).code != STATUS_OK) axes = json_object();
+    c->label = label_of(r, c, axes, true);
+    c->family = label_of(r, c, axes, false);
+    json_decref(axes);
+}
+
+static struct status find_sweep(struct report *r)
+{
+    const char *rank = "ssim";
+    r->title = "all trials";
+    if (r->o->sweep) {
+        json_t *rows, *params = json_pack("[s]", r->o->sweep);
+        struct status s = store_rows(&rows, r->store, "SELECT id, name, rank FROM sweeps WHERE name = ?1", params);
+        json_decref(params);
+        TRY(s);
+        const json_t *row = json_array_get(rows, 0);
+        if (!row) {
+            json_decref(rows);
+            TRY(store_rows(&rows, r->store, "SELECT group_concat(name, ', ') AS names FROM sweeps", NULL));
+            struct status none = fail(STATUS_ARG, "report: no sweep is called %s; the database has: %s", r->o->sweep,
+                                      json_str(json_array_get(rows, 0), "names", "none yet (sweep run FILE first)"));
+            json_decref(rows);
+            return none;
+        }
+        r->sweep = json_int(row, "id", 0);
+        r->title = arena_strdup(&r->arena, json_str(row, "name", ""));
+        rank = arena_strdup(&r->arena, json_str(row, "rank", rank));
+        json_decref(rows);
+    }
+    r->rank = r->o->metric(rank);
+    return r->rank ? ok() : fail(STATUS_ARG, "report: sweep %s ranks by %s, which is no metric", r->title, rank);
+}
+
+static void count_losses(struct report *r)
+{
+    for (int i = 0; i < r->n_cells; i++) {
+        bool seen = isnan(r->cells[i].quality);
+        for (int j = 0; j < i && !seen; j++)
+            seen = !isnan(r->cells[j].quality) && !strcmp(r->cells[i].loss_key, r->cells[j].loss_key);
+        r->n_losses += !seen;
+    }
+}
+
+static struct status load_baselines(struct report *r)
+{
+    json_t *rows;
+    char sql[600];
+    snprintf(
+        sql, sizeof sql,
+        "SELECT avg(CASE name WHEN 'identity_%s' THEN value END) AS identity, avg(CASE name WHEN 'untrained_%s' THEN"
+        " value END) AS untrained FROM metrics WHERE epoch = -1 AND (?1 = 0 OR trial IN (SELECT trial FROM"
+        " sweep_trials WHERE sweep = ?1))",
+        r->rank->name, r->rank->name);
+    json_t *params = json_pack("[I]", (json_int_t)r->sweep);
+    struct status s = store_rows(&rows, r->store, sql, params);
+    json_decref(params);
+    TRY(s);
+    r->identity = num(json_array_get(rows, 0), "identity");
+    r->untrained = num(json_array_get(rows, 0), "untrained");
+    json_decref(rows);
+    return ok();
+}
+
+struct status report_load(struct report *r)
+{
+    TRY(find_sweep(r));
+    json_t *rows, *params = json_pack("[Is]", (json_int_t)r->sweep, r->rank->name);
+    struct status s = store_rows(
+        &rows, r->store,
+        "SELECT r.*, st.ordinal, coalesce(st.axes, json_object('seed', r.seed)) AS axes,"
+        " (SELECT value FROM metrics m WHERE m.trial = r.trial AND m.name = ?2 AND m.epoch = -1 LIMIT 1) AS quality"
+        " FROM results r LEFT JOIN sweep_trials st ON st.trial = r.trial AND st.sweep = ?1"
+        " WHERE ?1 = 0 OR st.sweep = ?1",
+        params);
+    json_decref(params);
+    TRY(s);
+    r->n_cells = (int)json_array_size(rows);
+    r->cells = arena_alloc(&r->arena, (size_t)r->n_cells * sizeof *r->cells + 1);
+    r->device = "cpu";
+    for (int i = 0; i < r->n_cells; i++) {
+        const json_t *row = json_array_get(rows, (size_t)i);
+        cell_from(r, &r->cells[i], row);
+        r->n_ranked += !isnan(r->cells[i].quality);
+        if (json_str(row, "device", NULL)) r->device = arena_strdup(&r->arena, json_str(row, "device", ""));
+    }
+    json_decref(rows);
+    sorting = r;
+    qsort(r->cells, (size_t)r->n_cells, sizeof *r->cells, by_quality);
+    mark_pareto(r);
+    count_losses(r);
+    return load_baselines(r);
+}
+
+void mark_pareto(struct report *r)
+{
+    for (int i = 0; i < r->n_cells; i++) {
+        struct cell *c = &r->cells[i];
+        c->pareto = !isnan(c->quality) && !isnan(c->p50_ms);
+        for (int j = 0; j < r->n_cells && c->pareto; j++) {
+            const struct cell *d = &r->cells[j];
+            if (i == j || isnan(d->quality) || isnan(d->p50_ms)) continue;
+            bool worse = better(r, c->quality, d->quality) || d->p50_ms > c->p50_ms;
+            if (!worse && (better(r, d->quality, c->quality) || d->p50_ms < c->p50_ms)) c->pareto = false;
+        }
+    }
+}
+
+int report_families(const struct report *r, struct family **out, struct arena *a)
+{
+    struct family *f = arena_alloc(a, (size_t)r->n_cells * sizeof *f + 1);
+    int n = 0;
+    for (int i = 0; i < r->n_cells; i++) {
+        const struct cell *c = &r->cells[i];
+        if (isnan(c->quality)) continue;
+        int k = 0;
+        while (k < n && strcmp(f[k].label, c->family) != 0) k++;
+        if (k < n) continue;
+        f[n++] = (struct family){.label = c->family};
+        double sum = 0, ms = 0, squares = 0;
+        int count = 0, timed = 0;
+        for (int j = i; j < r->n_cells; j++) {
+            const struct cell *d = &r->cells[j];
+            if (isnan(d->quality) || strcmp(d->family, c->family) != 0) continue;
+            sum += d->quality, count++;
+            if (!isnan(d->p50_ms)) ms += d->p50_ms, timed++;
+        }
+        for (int j = i; j < r->n_cells; j++) {
+            const struct cell *d = &r->cells[j];
+            if (!isnan(d->quality) && !strcmp(d->family, c->family)) squares += pow(d->quality - sum / count, 2);
+        }
+        f[k].n = count;
+        f[k].mean = sum / count;
+        f[k].spread = count > 1 ? sqrt(squares / (count - 1)) : (double)NAN;
+        f[k].p50_ms = timed ? ms / timed : (double)NAN;
+    }
+    *out = f;
+    return n;
+}

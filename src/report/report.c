@@ -1,0 +1,25 @@
+#include "report.h"
+#include "inside.h"
+
+static struct status write_all(struct report *r, struct report_written *out)
+{
+    TRY(report_load(r));
+    TRY(fs_mkdir(r->o->dir));
+    out->cells = r->n_cells;
+    TRY(write_csv(r));
+    TRY(write_markdown(r));
+    TRY(write_plots(r, out));
+    snprintf(out->index, sizeof out->index, "%s/index.html", r->o->dir);
+    return write_page(r, out);
+}
+
+struct status report_write(struct report_written *out, const struct report_options *o)
+{
+    *out = (struct report_written){0};
+    struct report r = {.o = o, .identity = NAN, .untrained = NAN};
+    TRY(store_open(&r.store, (struct store_options){.path = o->db, .read_only = true}));
+    struct status s = write_all(&r, out);
+    store_close(r.store);
+    arena_free(&r.arena);
+    return s;
+}

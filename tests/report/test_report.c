@@ -1,0 +1,324 @@
+/* Reports from databases that the test fills: numbers, the front, plots by the real gnuplot, hostile names. */
+#include "report.h"
+#include "store.h"
+#include "test.h"
+#include <math.h>
+#include <sqlite3.h>
+
+static const struct report_metric metrics[] = {{"ssim", "", true}, {"psnr", "dB", true}, {"val_loss", "", false}};
+
+static const struct report_metric *metric(const char *name)
+{
+    for (size_t i = 0; i < LEN(metrics); i++)
+        if (!strcmp(metrics[i].name, name)) return &metrics[i];
+    return NULL;
+}
+
+struct base {
+    const char *dir, *path;
+    sqlite3 *db;
+    struct arena arena;
+};
+
+static void sql(struct base *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    char *text = sqlite3_vmprintf(fmt, ap);
+    va_end(ap);
+    char *why = NULL;
+    if (sqlite3_exec(b->db, text, NULL, NULL, &why) != SQLITE_OK) {
+        fprintf(stderr, "%s: %s\n", text, why);
+        CU_FAIL("sql");
+    }
+    sqlite3_free(why);
+    sqlite3_free(text);
+}
+
+static struct base base_open(const char *rank)
+{
+    struct base b = {0};
+    b.dir = arena_strdup(&b.arena, test_dir());
+    b.path = fs_join(&b.arena, b.dir, "sweep.db");
+    struct store *s;
+    TEST_OK(store_open(&s, (struct store_options){.path = b.path, .command = "test"}));
+    store_close(s);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(b.path, &b.db), SQLITE_OK);
+    sql(&b, "INSERT INTO sweeps VALUES (1, 'demo', 'demo.yaml', '{}', %Q, 0, 0)", rank);
+    return b;
+}
+
+struct row {
+    const char *arch, *backbone, *state, *reason;
+    int seed;
+    double ssim, ms;
+    const char *loss;
+};
+
+static void add(struct base *b, int i, struct row c)
+{
+    char id[32];
+    snprintf(id, sizeof id, "%012d", i);
+    sql(b,
+        "INSERT INTO trials (id, config, arch, backbone, height, width, seed, loss_key, params, macs, state, reason,"
+        " created) VALUES (%Q, '{}', %Q, %Q, 128, 128, %d, %Q, 4651234, 1234567890, %Q, %Q, 0)",
+        id, c.arch, c.backbone, c.seed, c.loss ? c.loss : "L", c.state ? c.state : "done", c.reason);
+    sql(b, "INSERT INTO sweep_trials VALUES (1, %Q, %d, '{\"model.arch\":\"x\",\"seed\":%d}')", id, i, c.seed);
+    sql(b, "INSERT INTO stages (key, trial, stage, state) VALUES ('t%s', %Q, 'train', 'done')", id, id);
+    if (c.ssim > 0) {
+        sql(b, "INSERT INTO metrics VALUES ('t%s', %Q, 'ssim', -1, %f), ('t%s', %Q, 'val_loss', -1, %f)", id, id,
+            c.ssim, id, id, 4 - c.ssim);
+        sql(b,
+            "INSERT INTO metrics VALUES ('t%s', %Q, 'identity_ssim', -1, 0.52), ('t%s', %Q, 'untrained_ssim', -1, "
+            "0.31)",
+            id, id, id, id);
+        for (int e = 0; e < 12; e++)
+            sql(b, "INSERT INTO metrics VALUES ('t%s', %Q, 'ssim', %d, %f), ('t%s', %Q, 'val_loss', %d, %f)", id, id, e,
+                c.ssim * (1 - exp(-0.3 * (e + 1))), id, id, e, 3.4 + 2 * exp(-0.3 * e) - c.ssim);
+    }
+    if (c.ms > 0)
+        sql(b,
+            "INSERT INTO latencies (stage_key, trial, format, device, threads, height, width, visit, n, load_ms, "
+            "first_ms,"
+            " min_ms, p50_ms, p90_ms, p99_ms, mean_ms, cov, unstable, samples, info, measured)"
+            " VALUES ('t%s', %Q, 'onnx', 'cpu', 1, 128, 128, 0, 64, 20, 9, %f, %f, %f, %f, %f, 0.01, 0, x'', '{}', 0)",
+            id, id, c.ms * 0.95, c.ms, c.ms * 1.1, c.ms * 1.3, c.ms);
+}
+
+static struct status report(struct base *b, const char *sweep, const char *gnuplot, struct report_written *w)
+{
+    const char *dir = fs_join(&b->arena, b->dir, "report");
+    return report_write(
+        w, &(struct report_options){.db = b->path, .sweep = sweep, .dir = dir, .gnuplot = gnuplot, .metric = metric});
+}
+
+static char *written(struct base *b, const char *name)
+{
+    char *text = NULL;
+    TEST_OK(fs_read(&text, NULL, fs_join(&b->arena, fs_join(&b->arena, b->dir, "report"), name)));
+    return text ? text : mem_strdup("");
+}
+
+static void has(const char *text, const char *part)
+{
+    if (!strstr(text, part)) {
+        fprintf(stderr, "not found: %s\n", part);
+        CU_FAIL("text");
+    }
+}
+
+static void base_close(struct base *b)
+{
+    sqlite3_close(b->db);
+    arena_free(&b->arena);
+}
+
+static const char *const archs[] = {"unet", "unetplusplus", "fpn", "linknet", "pspnet", "deeplabv3"};
+static const char *const backbones[] = {"resnet18", "tf_efficientnet_lite0", "mobilenetv3_large_100", "vgg16",
+                                        "mobilenetv3_small_minimal_100"};
+
+/* A grid with a hole of each kind. */
+static void fill_grid(struct base *b, int seeds)
+{
+    int i = 0;
+    for (int seed = 0; seed < seeds; seed++)
+        for (size_t a = 0; a < LEN(archs); a++)
+            for (size_t k = 0; k < LEN(backbones); k++) {
+                struct rng r = rng_key((uint64_t)seed, a, k, 9);
+                struct row c = {.arch = archs[a], .backbone = backbones[k], .seed = seed};
+                if (a == 5 && k == 3)
+                    c.state = "refused", c.reason = "deeplabv3 needs a backbone that dilates";
+                else if (a == 4 && k == 2)
+                    c.state = "too_slow", c.reason = "p50 61.2 ms, the gate is 33.3 ms", c.ms = 61.2;
+                else if (a == 2 && k == 4)
+                    c.state = "failed", c.reason = "killed by signal 11 | twice";
+                else
+                    c.ssim = 0.4 + 0.2 * rng_uniform(&r), c.ms = 4 + 70 * rng_uniform(&r) * (double)(a + 1) / 6;
+                add(b, i++, c);
+            }
+}
+
+static bool starts(const char *path, const char *magic, size_t n)
+{
+    char *text;
+    size_t got;
+    if (fs_read(&text, &got, path).code != STATUS_OK) return false;
+    bool same = got > n && !memcmp(text, magic, n);
+    free(text);
+    return same;
+}
+
+static void report_write__draws_every_plot(void)
+{
+    struct base b = base_open("ssim");
+    fill_grid(&b, 2);
+    struct report_written w;
+    TEST_OK(report(&b, "demo", NULL, &w));
+    CU_ASSERT_EQUAL(w.cells, 60);
+    CU_ASSERT_STRING_EQUAL(w.missing, "");
+    CU_ASSERT_EQUAL(w.plots, 7);
+    static const char *const names[] = {"quality-latency", "heat-quality", "heat-latency", "heat-rate",
+                                        "curve-rank",      "curve-loss",   "seeds"};
+    for (size_t i = 0; i < LEN(names); i++) {
+        const char *stem = arena_printf(&b.arena, "%s/report/plots/%s", b.dir, names[i]);
+        CU_ASSERT(starts(arena_printf(&b.arena, "%s.png", stem), "\x89PNG\r\n", 6));
+        CU_ASSERT(starts(arena_printf(&b.arena, "%s.svg", stem), "<?xml", 5));
+        CU_ASSERT(fs_exists(arena_printf(&b.arena, "%s.gp", stem)));
+    }
+    char *page = written(&b, "index.html");
+    has(page, "Best picture");
+    has(page, "deeplabv3 needs a backbone that dilates");
+    has(page, "data:image/svg+xml;base64,");
+    has(page, "0.5200"); /* the identity's */
+    CU_ASSERT_PTR_NULL(strstr(page, "different losses"));
+    free(page);
+    base_close(&b);
+}
+
+static void report_write__front_matches_brute_force(void)
+{
+    struct base b = base_open("ssim");
+    double q[40], ms[40];
+    for (int i = 0; i < 40; i++) {
+        struct rng r = rng_key(5, (uint64_t)i, 0, 0);
+        q[i] = 0.3 + 0.01 * (double)rng_below(&r, 30); /* coarse, so that there are ties */
+        ms[i] = 5 + (double)rng_below(&r, 20);
+        char name[32];
+        snprintf(name, sizeof name, "b%d", i);
+        add(&b, i, (struct row){.arch = "unet", .backbone = name, .ssim = q[i], .ms = ms[i]});
+    }
+    struct report_written w;
+    TEST_OK(report(&b, "demo", "/bin/true", &w));
+    char *csv = written(&b, "results.csv");
+    for (int i = 0; i < 40; i++) {
+        bool front = true;
+        for (int j = 0; j < 40; j++) front &= !(q[j] >= q[i] && ms[j] <= ms[i] && (q[j] > q[i] || ms[j] < ms[i]));
+        char id[32];
+        snprintf(id, sizeof id, "%012d,", i);
+        const char *line = strstr(csv, id);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(line);
+        char state[16];
+        double value;
+        int flag = -1;
+        CU_ASSERT_EQUAL(sscanf(strstr(line, "done,"), "%15[^,],,ssim,%lf,%d", state, &value, &flag), 3);
+        CU_ASSERT_DOUBLE_EQUAL(value, q[i], 1e-6);
+        CU_ASSERT_EQUAL(flag, front);
+    }
+    free(csv);
+    base_close(&b);
+}
+
+/* Samples of two cells on two images; the worst picture is the one with the least metric. */
+static void report_write__shows_pictures(void)
+{
+    struct base b = base_open("ssim");
+    add(&b, 0, (struct row){.arch = "unet", .backbone = "a", .ssim = 0.5, .ms = 3});
+    add(&b, 1, (struct row){.arch = "unet", .backbone = "b", .ssim = 0.4, .ms = 2});
+    TEST_OK(fs_write(fs_join(&b.arena, b.dir, "face.png"), "pixels", 6));
+    for (int i = 0; i < 2; i++)
+        for (int k = 0; k < 2; k++) {
+            char id[32], image[32];
+            snprintf(id, sizeof id, "%012d", i);
+            snprintf(image, sizeof image, "face%d", k);
+            static const char *const kinds[] = {"sample", "sample_input", "sample_target"};
+            for (size_t m = 0; m < LEN(kinds); m++)
+                sql(&b, "INSERT INTO artifacts VALUES ('t%s', %Q, %Q, '', %Q, 'face.png', 6, 'h')", id, id, kinds[m],
+                    image);
+            sql(&b, "INSERT INTO image_metrics VALUES ('t%s', %Q, %Q, 'ssim', %f)", id, id, image, 0.25 + 0.125 * k);
+        }
+    sql(&b, "DELETE FROM artifacts WHERE trial = '000000000001' AND name = 'face1' AND kind = 'sample'");
+    sql(&b,
+        "INSERT INTO artifacts VALUES ('t000000000001', '000000000001', 'sample', '', 'face1', 'gone.png', 6, 'h')");
+    struct report_written w;
+    TEST_OK(report(&b, "demo", NULL, &w));
+    char *page = written(&b, "index.html");
+    has(page, "The same faces through 2 cells");
+    has(page, "src=\"data:image/png;base64,cGl4ZWxz\"><figcaption>unet / a, seed 0: ssim 0.250");
+    const char *worst = strstr(page, "worst picture by ssim");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(worst);
+    CU_ASSERT_PTR_NULL(strstr(worst, "0.375")); /* not the better of its two images */
+    free(page);
+    base_close(&b);
+}
+
+static void report_write__orders_by_the_sweeps_rank(void)
+{
+    struct base b = base_open("val_loss"); /* lower is better */
+    add(&b, 0, (struct row){.arch = "unet", .backbone = "a", .ssim = 0.4, .ms = 5});
+    add(&b, 1, (struct row){.arch = "unet", .backbone = "b", .ssim = 0.6, .ms = 5, .loss = "M"});
+    struct report_written w;
+    TEST_OK(report(&b, "demo", NULL, &w));
+    char *md = written(&b, "results.md");
+    has(md, "| 1 | unet / b, seed 0 | 3.4000 | 0.6000 |");
+    has(md, "2 different losses");
+    free(md);
+    base_close(&b);
+}
+
+static void report_write__escapes_foreign_names(void)
+{
+    struct base b = base_open("ssim");
+    add(&b, 0, (struct row){.arch = "a_b^c", .backbone = "<script>alert('1')</script>", .ssim = 0.5, .ms = 3});
+    add(&b, 1,
+        (struct row){.arch = "quote\"s, {}",
+                     .backbone = "back\\slash|bar",
+                     .ssim = 0.4,
+                     .ms = 2,
+                     .reason = "x | y & z",
+                     .state = "diverged"});
+    struct report_written w;
+    TEST_OK(report(&b, "demo", NULL, &w));
+    CU_ASSERT_STRING_EQUAL(w.missing, "");
+    char *page = written(&b, "index.html"), *md = written(&b, "results.md"), *csv = written(&b, "results.csv");
+    CU_ASSERT_PTR_NULL(strstr(page, "<script>alert"));
+    has(page, "&lt;script&gt;alert");
+    has(page, "x | y &amp; z");
+    has(md, "back\\slash\\|bar");
+    has(csv, "\"quote\"\"s, {}\"");
+    free(page);
+    free(md);
+    free(csv);
+    base_close(&b);
+}
+
+static void report_write__works_without_results(void)
+{
+    struct base b = base_open("ssim");
+    struct report_written w;
+    TEST_OK(report(&b, "demo", NULL, &w));
+    CU_ASSERT(w.cells == 0 && w.plots == 0);
+    add(&b, 0, (struct row){.arch = "unet", .backbone = "a", .state = "queued"});
+    add(&b, 1, (struct row){.arch = "unet", .backbone = "b", .ssim = 0.5}); /* no latency */
+    add(&b, 2, (struct row){.arch = "unet", .backbone = "c", .ms = 4, .state = "failed", .reason = "crashed"});
+    TEST_OK(report(&b, "demo", NULL, &w));
+    CU_ASSERT_EQUAL(w.cells, 3);
+    char *page = written(&b, "index.html");
+    has(page, "crashed");
+    free(page);
+    base_close(&b);
+}
+
+static void report_write__says_what_is_wrong(void)
+{
+    struct base b = base_open("ssim");
+    add(&b, 0, (struct row){.arch = "unet", .backbone = "a", .ssim = 0.5, .ms = 3});
+    struct report_written w;
+    TEST_FAILS(report(&b, "demmo", NULL, &w), STATUS_ARG, "no sweep is called demmo; the database has: demo");
+    TEST_OK(report(&b, "demo", "gnuplot-that-is-not-there", &w));
+    has(w.missing, "gnuplot-that-is-not-there");
+    CU_ASSERT_EQUAL(w.plots, 0);
+    char *page = written(&b, "index.html");
+    has(page, "No plots: gnuplot-that-is-not-there");
+    free(page);
+    TEST_OK(report(&b, NULL, "/bin/true", &w)); /* every trial */
+    CU_ASSERT_EQUAL(w.cells, 1);
+    base_close(&b);
+}
+
+static const struct test tests[] = {
+    TEST(report_write__draws_every_plot),      TEST(report_write__front_matches_brute_force),
+    TEST(report_write__shows_pictures),        TEST(report_write__orders_by_the_sweeps_rank),
+    TEST(report_write__escapes_foreign_names), TEST(report_write__works_without_results),
+    TEST(report_write__says_what_is_wrong),
+};
+TEST_MAIN("report.report", tests)
