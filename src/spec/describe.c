@@ -23,10 +23,11 @@ static const char *choices(struct arena *a, const struct key *k)
     return out;
 }
 
-static const char *one_of(struct arena *a, const struct key *k)
+const char *key_one_of(struct arena *a, const struct key *k)
 {
     const char *names = choices(a, k);
-    return arena_printf(a, strchr(names, ',') ? "one of %s" : "%s", names);
+    const char *text = arena_printf(a, strchr(names, ',') ? "one of %s" : "%s", names);
+    return k->null ? arena_printf(a, "%s, or null (%s)", text, k->null) : text;
 }
 
 static const char *count(struct arena *a, const struct key *k)
@@ -55,7 +56,7 @@ static const char *expected_value(struct arena *a, const struct key *k)
         return "a text";
     case KEY_WORD:
     case KEY_CHOICE:
-        return one_of(a, k);
+        return key_one_of(a, k);
     case KEY_NUMBERS:
         return arena_printf(a, "a list of %s %s, each %s", count(a, k), k->whole ? "whole numbers" : "numbers",
                             range(a, k));
@@ -75,7 +76,7 @@ const char *key_expected(struct arena *a, const struct key *k)
 {
     const char *value = expected_value(a, k);
     if (k->zero) value = arena_printf(a, "%s, or 0 (%s)", value, k->zero);
-    if (k->null) value = arena_printf(a, "%s, or null (%s)", value, k->null);
+    if (k->null && k->type != KEY_CHOICE) value = arena_printf(a, "%s, or null (%s)", value, k->null);
     return value;
 }
 

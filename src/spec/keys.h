@@ -65,6 +65,8 @@ const char *key_hint(struct arena *a, const char *path);
 const char *key_choice(const struct key *k, int i);
 /** "a whole number from 1 to 64", "one of a, b": what messages and documents say of a row's values. In the arena. */
 const char *key_expected(struct arena *a, const struct key *k);
+/** The part of it that names the choices: "one of a, b, or null (none)". In the arena. */
+const char *key_one_of(struct arena *a, const struct key *k);
 /** The default as it would be written in a file. In the arena. */
 const char *key_default(struct arena *a, const struct key *k);
 

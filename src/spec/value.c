@@ -28,16 +28,22 @@ const char *key_describe(struct arena *a, const json_t *v)
 static struct status wrong(const struct key *k, const json_t *v)
 {
     struct arena a = {0};
-    const char *hint = "";
-    if (json_is_string(v) && (k->type == KEY_CHOICE || k->type == KEY_WORD)) {
-        const char *names[64] = {0};
-        for (int i = 0; i < 63 && key_choice(k, i); i++) names[i] = key_choice(k, i);
-        const char *near = str_nearest(json_string_value(v), names);
-        if (near) hint = arena_printf(&a, "; did you mean %s?", near);
-    } else if (k->type == KEY_TEXT && (json_is_number(v) || json_is_boolean(v))) {
-        hint = "; quote it";
-    }
-    struct status s = fail(STATUS_ARG, "got %s, expected %s%s", key_describe(&a, v), key_expected(&a, k), hint);
+    bool unquoted = k->type == KEY_TEXT && (json_is_number(v) || json_is_boolean(v));
+    struct status s = fail(STATUS_ARG, "got %s, expected %s%s", key_describe(&a, v), key_expected(&a, k),
+                           unquoted ? "; quote it" : "");
+    arena_free(&a);
+    return s;
+}
+
+static struct status wrong_name(const struct key *k, const json_t *v)
+{
+    enum { MOST = 64 };
+    struct arena a = {0};
+    const char *names[MOST] = {0}, *near = NULL;
+    for (int i = 0; i < MOST - 1 && key_choice(k, i); i++) names[i] = key_choice(k, i);
+    if (json_is_string(v)) near = str_nearest(json_string_value(v), names);
+    struct status s = fail(STATUS_ARG, "got %s, expected %s%s", key_describe(&a, v), key_one_of(&a, k),
+                           near ? arena_printf(&a, "; did you mean %s?", near) : "");
     arena_free(&a);
     return s;
 }
@@ -65,7 +71,7 @@ static struct status check_choice(json_t **out, const struct key *k, const json_
         *out = json_string(text);
         return ok();
     }
-    return wrong(k, v);
+    return wrong_name(k, v);
 }
 
 static struct status check_text(json_t **out, const struct key *k, const json_t *v)

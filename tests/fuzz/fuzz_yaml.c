@@ -1,0 +1,36 @@
+/* rooms: spec */
+/* Any bytes as an experiment: refused with a place, or loaded into an experiment whose every part can be asked. */
+#include "spec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static void ask(const struct spec *s)
+{
+    struct arena a = {0};
+    struct spec_trial t;
+    struct status st = spec_trial_from_json(&t, &a, s->base, "fuzz");
+    if (st.code == STATUS_OK) {
+        json_t *flat = spec_trial_to_json(&t, SPEC_ALL);
+        spec_keeps(s, flat);
+        struct spec_trial again;
+        st = spec_trial_from_json(&again, &a, flat, "fuzz");
+        CHECK(st.code == STATUS_OK, "what was written is not read: %s", st.msg);
+        json_t *twice = spec_trial_to_json(&again, SPEC_ALL);
+        CHECK(json_equal(flat, twice), "a round trip changes the trial");
+        json_decref(twice);
+        json_decref(flat);
+    }
+    json_decref(spec_to_json(s));
+    arena_free(&a);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    struct spec *s;
+    struct status st = spec_parse(&s, "fuzz/in.yaml", (const char *)data, n);
+    CHECK((st.code == STATUS_OK) == (s != NULL), "a failure and a result");
+    CHECK(st.code == STATUS_OK || st.code == STATUS_ARG, "%s", st.msg);
+    if (s) ask(s);
+    spec_free(s);
+    return 0;
+}
