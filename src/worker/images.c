@@ -1,0 +1,38 @@
+#include "images.h"
+
+struct status images_open(struct images *out, const struct job *j, const struct train_job *t)
+{
+    *out = (struct images){.n = 0};
+    TRY(train_model_open(&out->model, t, train_weights_wanted(&j->config), "fp32"));
+    TRY(train_data_open(&out->data, t));
+    out->index = data_part(out->data, DATA_VAL, &out->n);
+    out->height = data_height(out->data);
+    out->width = data_width(out->data);
+    out->floats = 3 * (size_t)out->height * (size_t)out->width;
+    out->input = mem_alloc(3 * out->floats * sizeof(float));
+    out->target = out->input + out->floats;
+    out->output = out->target + out->floats;
+    if (out->n == 0) return fail(STATUS_ARG, "data.split: no pair is left for validation; raise split.val");
+    return ok();
+}
+
+void images_close(struct images *im)
+{
+    free(im->input);
+    data_close(im->data);
+    train_model_close(&im->model);
+    *im = (struct images){.n = 0};
+}
+
+struct status images_run(struct images *im, int k)
+{
+    TRY(data_fill(im->input, im->target, im->data, (struct data_want){.index = &im->index[k], .n = 1}));
+    struct tensor *x = NULL, *y = NULL;
+    int64_t dims[4] = {1, 3, im->height, im->width};
+    TRY(tensor_from_host(&x, TENSOR_F32, 4, dims, im->input, im->model.device));
+    struct status s = exec_run(im->model.exec, &(struct exec_mode){.train = false}, &x, &y);
+    if (s.code == STATUS_OK) s = tensor_to_f32(y, im->output);
+    tensor_free(x);
+    tensor_free(y);
+    return s;
+}

@@ -1,0 +1,22 @@
+/* Private to room worker: a trained model run on single validation images. */
+#ifndef SWEEP_WORKER_IMAGES_H
+#define SWEEP_WORKER_IMAGES_H
+
+#include "data.h"
+#include "worker.h"
+
+struct images {
+    struct train_model model;
+    struct data *data;
+    const int *index; /* of the validation pairs */
+    int n, height, width;
+    size_t floats;                  /* of an image */
+    float *input, *target, *output; /* [3,H,W], normalised: of the last images_run */
+};
+/** Opens the trained model (in float32) and the pairs. Owner: the caller, images_close, also after a failure. */
+struct status images_open(struct images *out, const struct job *j, const struct train_job *t);
+void images_close(struct images *im);
+/** Runs the model on validation pair @p k of @p n, into the buffers. */
+struct status images_run(struct images *im, int k);
+
+#endif

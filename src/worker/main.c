@@ -1,0 +1,61 @@
+/* sweep-worker: what needs tensors, one process a stage. Started by the coordinator; a person rarely types it. */
+#include "worker.h"
+
+static int run_stage(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return worker_stage(stdin);
+}
+
+static int run_probe(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return worker_probe(stdin, stdout);
+}
+
+/* clang-format off */
+static const struct command {
+    const char *name, *doc, *example;
+    int (*run)(int argc, char **argv); /* with the command's name as argv[0] */
+} commands[] = {
+    {.name = "stage", .run = run_stage, .doc = "one stage: job as JSON on stdin, events as JSON lines on fd 3 (stdout without one)",
+     .example = "sweep-worker stage < job.json"},
+    {.name = "probe", .run = run_probe, .doc = "answers JSON requests, a line each, for comparison with reference outputs",
+     .example = "echo '{\"kind\":\"model\",\"arch\":\"unet\",\"backbone\":\"resnet18\",\"size\":[64,64]}' | sweep-worker probe"},
+    {.name = "bench-train", .run = worker_bench_train, .doc = "images a second of the training loop on real data",
+     .example = "sweep-worker bench-train --data data/heroes --size 256 --batch 4 --steps 20"},
+};
+/* clang-format on */
+
+static void usage(FILE *to)
+{
+    fprintf(to, "sweep-worker COMMAND\n\n");
+    for (size_t i = 0; i < LEN(commands); i++)
+        fprintf(to, "  %-12s %s\n               %s\n", commands[i].name, commands[i].doc, commands[i].example);
+    fprintf(to, "\nStages:\n");
+    for (const struct stage *s = worker_stages; s->name; s++) fprintf(to, "  %-12s %s\n", s->name, s->doc);
+    fprintf(to, "\nExit codes of stage: 0 done, refused or diverged; 1 failed; 2 job not understood; 12 out of memory; "
+                "75 interrupted, checkpoint written.\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *names[LEN(commands) + 1] = {NULL};
+    for (size_t i = 0; i < LEN(commands); i++) {
+        names[i] = commands[i].name;
+        if (argc > 1 && strcmp(argv[1], names[i]) == 0) return commands[i].run(argc - 1, argv + 1);
+    }
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0)) {
+        usage(stdout);
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+        printf("sweep-worker %s, libtorch %s\n", SWEEP_VERSION, tensor_torch_version());
+        return 0;
+    }
+    const char *near = argc > 1 ? str_nearest(argv[1], names) : NULL;
+    fprintf(stderr, "sweep-worker: got %s%s%s, expected a command%s%s\n\n", argc > 1 ? "\"" : "nothing",
+            argc > 1 ? argv[1] : "", argc > 1 ? "\"" : "", near ? "; did you mean " : "", near ? near : "");
+    usage(stderr);
+    return 2;
+}

@@ -1,0 +1,121 @@
+/* One stage from job to exit code. */
+#include "worker.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_NOT_UNDERSTOOD = 2, EXIT_OOM = 12, EXIT_INTERRUPTED = 75 };
+
+static struct status run_train(struct outcome *out, const struct job *j, const struct train_job *t)
+{
+    (void)j;
+    struct train_result r;
+    TRY(train_run(&r, t));
+    if (r.end == TRAIN_DIVERGED) {
+        out->state = "diverged";
+        snprintf(out->reason, sizeof out->reason, "%s", r.reason);
+    }
+    return ok();
+}
+
+static struct status run_evaluate(struct outcome *out, const struct job *j, const struct train_job *t)
+{
+    (void)out, (void)j;
+    return train_evaluate(t);
+}
+
+/* clang-format off */
+const struct stage worker_stages[] = {
+    {.name = "screen", .run = stage_screen, .doc = "export the untrained net, for the latency gate"},
+    {.name = "train", .run = run_train, .doc = "train, or continue from the folder's checkpoint"},
+    {.name = "evaluate", .run = run_evaluate, .doc = "final metrics, image by image"},
+    {.name = "export", .run = stage_export, .doc = "write the trained net in a format"},
+    {.name = "verify", .run = stage_verify, .doc = "compare an exported file's output with ours on real images"},
+    {.name = "bench", .run = stage_bench, .doc = "latency in this program's libtorch (device torch)"},
+    {.name = "samples", .run = stage_samples, .doc = "validation images: input, target, output"},
+    {.name = NULL},
+};
+/* clang-format on */
+
+static struct status find_stage(const struct stage **out, const char *name)
+{
+    const char *names[LEN(worker_stages)];
+    for (size_t i = 0; i < LEN(worker_stages); i++) {
+        names[i] = worker_stages[i].name;
+        if (names[i] && strcmp(names[i], name) == 0) {
+            *out = &worker_stages[i];
+            return ok();
+        }
+    }
+    const char *near = str_nearest(name, names);
+    return fail(STATUS_ARG,
+                "job: stage: got \"%s\", expected screen, train, evaluate, export, verify, bench or samples%s%s", name,
+                near ? "; did you mean " : "", near ? near : "");
+}
+
+struct status tell_artifact(const struct train_job *t, const char *kind, const char *format, const char *name,
+                            const char *path)
+{
+    struct hash h;
+    TRY(hash_file(&h, path));
+    train_emit(t, "artifact", "{s:s, s:s, s:s, s:s, s:I, s:s}", "kind", kind, "format", format, "name", name, "path",
+               path, "bytes", (json_int_t)fs_size(path), "hash", h.hex);
+    return ok();
+}
+
+/** What a status means to the coordinator. */
+static int end_of(const char **state, enum status_code code)
+{
+    switch (code) {
+    case STATUS_REFUSED:
+        *state = "refused";
+        return EXIT_OK;
+    case STATUS_INTERRUPTED:
+        *state = "interrupted";
+        return EXIT_INTERRUPTED;
+    case STATUS_OOM:
+        *state = "failed";
+        return EXIT_OOM;
+    case STATUS_OK:
+        return EXIT_OK;
+    default:
+        *state = "failed";
+        return EXIT_FAILED;
+    }
+}
+
+static int run(const struct stage *stage, const struct job *j)
+{
+    struct train_job t = {.trial = &j->config,
+                          .id = j->trial,
+                          .key = j->key,
+                          .dir = j->dir,
+                          .cache = j->cache,
+                          .emit = events_emit,
+                          .stop = &worker_stop};
+    struct outcome o = {.state = "done"};
+    tensor_start(j->threads);
+    struct status s = stage->run(&o, j, &t);
+    const char *state = o.state;
+    int code = end_of(&state, s.code);
+    if (s.code != STATUS_OK) log_error("%s: %s", stage->name, s.msg);
+    train_emit(&t, "end", "{s:s, s:s}", "state", state, "reason", s.code == STATUS_OK ? o.reason : s.msg);
+    return code;
+}
+
+int worker_stage(FILE *in)
+{
+    events_open();
+    signals_catch();
+    struct job j;
+    const struct stage *stage = NULL;
+    struct status s = job_read(&j, in);
+    if (s.code == STATUS_OK) s = find_stage(&stage, j.stage);
+    int code = EXIT_NOT_UNDERSTOOD;
+    if (s.code == STATUS_OK) {
+        code = run(stage, &j);
+    } else {
+        log_error("%s", s.msg);
+        struct train_job t = {.emit = events_emit};
+        train_emit(&t, "end", "{s:s, s:s}", "state", "failed", "reason", s.msg);
+    }
+    job_free(&j);
+    return code;
+}

@@ -1,0 +1,63 @@
+/* Screen and export: the net as a file of another format. */
+#include "data.h"
+#include "export.h"
+#include "worker.h"
+
+/** A file's extension; a name that is unknown gets none and is refused by the writer, by name. */
+static const char *extension_of(const char *format)
+{
+    for (const struct spec_format *f = spec_formats; f->name; f++)
+        if (strcmp(f->name, format) == 0) return f->extension;
+    return "";
+}
+
+static struct status write_model(const struct job *j, const struct train_job *t, enum train_weights which,
+                                 const char *format, const char *path)
+{
+    struct train_model m;
+    struct net_values values = {.v = NULL};
+    struct status s = train_model_open(&m, t, which, "fp32");
+    if (s.code == STATUS_OK) {
+        struct net_cost c = net_cost(m.net);
+        train_emit(t, "info", "{s:{s:I, s:I, s:s}}", "values", "params", (json_int_t)c.params, "macs",
+                   (json_int_t)c.macs, "weights",
+                   which == TRAIN_UNTRAINED ? "untrained"
+                   : which == TRAIN_BEST    ? "best"
+                                            : "last");
+        s = exec_values(&values, m.exec);
+    }
+    if (s.code == STATUS_OK) {
+        struct export_pair meta[] = {
+            {"trial", j->trial}, {"arch", j->config.model.arch}, {"backbone", j->config.model.backbone}};
+        struct export_options o = {.io_image = j->config.bench.io_image, .meta = meta, .n_meta = LEN(meta)};
+        memcpy(o.mean, data_mean, sizeof o.mean);
+        memcpy(o.std, data_std, sizeof o.std);
+        s = export_write(format, path, m.net, values.v, &o);
+    }
+    if (values.v) net_values_free(&values);
+    train_model_close(&m);
+    return s;
+}
+
+static struct status write_as(const struct job *j, const struct train_job *t, enum train_weights which,
+                              const char *format, const char *stem)
+{
+    struct arena a = {0};
+    char *path = arena_printf(&a, "%s/%s.%s", j->dir, stem, extension_of(format));
+    struct status s = write_model(j, t, which, format, path);
+    if (s.code == STATUS_OK) s = tell_artifact(t, "model", format, "", path);
+    arena_free(&a);
+    return s;
+}
+
+struct status stage_export(struct outcome *out, const struct job *j, const struct train_job *t)
+{
+    (void)out;
+    return write_as(j, t, train_weights_wanted(&j->config), j->format[0] ? j->format : "onnx", "model");
+}
+
+struct status stage_screen(struct outcome *out, const struct job *j, const struct train_job *t)
+{
+    (void)out;
+    return write_as(j, t, TRAIN_UNTRAINED, "onnx", "screen");
+}
