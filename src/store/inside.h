@@ -28,6 +28,8 @@ enum store_sql {
     SQL_IMAGE_METRIC,
     SQL_ARTIFACT,
     SQL_LATENCY,
+    SQL_RECOVER_STAGES,
+    SQL_RECOVER_TRIALS,
     STORE_N_SQL
 };
 

@@ -47,7 +47,7 @@ CREATE TABLE stages (            -- one step of a trial; its key says exactly wh
   stage   TEXT NOT NULL,         -- screen, train, evaluate, export, verify, bench, samples
   format  TEXT NOT NULL DEFAULT '',
   device  TEXT NOT NULL DEFAULT '',
-  state   TEXT NOT NULL          -- done is final; the others run again
+  state   TEXT NOT NULL          -- done, refused, diverged, too_slow are results; others run again
           CHECK (state IN ('running','done','failed','refused','diverged','too_slow','interrupted')),
   reason  TEXT,
   attempts INTEGER NOT NULL DEFAULT 0,

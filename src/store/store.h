@@ -72,6 +72,8 @@ struct status store_stage_start(struct store *s, const struct store_stage *g);
 /** Stage ends; @p seconds are added to those of earlier attempts. */
 struct status store_stage_end(struct store *s, const char *key, const char *state, const char *reason, double seconds,
                               int64_t rss_bytes);
+/** What a writer that died left as running becomes interrupted. Only the holder of the lock may say so. */
+struct status store_recover(struct store *s);
 /** One event of a worker (worker/PROTOCOL.md): metrics, image, artifact, latency, info. Others are not stored.
  *  Errors: STATUS_ARG for an event that is not as the protocol says; nothing of it is stored then. */
 struct status store_event(struct store *s, const struct store_stage *g, const json_t *event);

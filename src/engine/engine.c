@@ -1,0 +1,293 @@
+/* The coordinator's loop: start what may start, wait for events, signals and ends, store a batch, tell the view. */
+#include "inside.h"
+#include <errno.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+void engine_keep(struct engine *e, struct status st)
+{
+    if (st.code != STATUS_OK && e->error.code == STATUS_OK) e->error = st;
+}
+
+bool engine_batch(struct engine *e)
+{
+    if (e->error.code != STATUS_OK) return false;
+    if (!e->in_batch) {
+        engine_keep(e, store_begin(e->s));
+        e->in_batch = e->error.code == STATUS_OK;
+    }
+    return e->in_batch;
+}
+
+static void end_batch(struct engine *e)
+{
+    if (!e->in_batch) return;
+    if (e->error.code == STATUS_OK)
+        engine_keep(e, store_commit(e->s));
+    else
+        store_rollback(e->s);
+    e->in_batch = false;
+}
+
+static void predict(struct engine *e)
+{
+    double left = 0;
+    int jobs = e->o->jobs > 0 ? e->o->jobs : 1;
+    for (int k = 0; k < PLAN_N_KINDS; k++) left += e->left[k] * e->speed[k] / (k == PLAN_BENCH ? 1 : jobs);
+    e->totals.left_s = left > 0 ? left : 0;
+    e->totals.running = e->n_running;
+}
+
+void engine_tell(struct engine *e, struct engine_event ev)
+{
+    predict(e);
+    ev.totals = &e->totals;
+    if (ev.stage && !ev.n_runs) {
+        ev.n_runs = engine_runs(ev.stage);
+        ev.run = e->tasks[ev.stage - e->p->stages].run;
+    }
+    if (e->o->on_event) e->o->on_event(e->o->ctx, &ev);
+}
+
+struct store_stage engine_stage_row(const struct engine *e, int task)
+{
+    const struct plan_stage *g = &e->p->stages[task];
+    /* The timing of an untrained export is told from that of the real one by its format. */
+    return (struct store_stage){.key = g->key,
+                                .trial = e->p->trials[g->trial].id,
+                                .stage = plan_kinds[g->kind].name,
+                                .format = g->kind == PLAN_SCREEN ? "untrained" : g->format,
+                                .device = g->device,
+                                .environment = e->environment};
+}
+
+void engine_store_event(struct engine *e, struct worker *w, const json_t *event)
+{
+    static const struct {
+        const char *name;
+        enum engine_event_kind kind;
+    } told[] = {{"progress", ENGINE_PROGRESS}, {"metrics", ENGINE_METRICS}, {"log", ENGINE_LOG}};
+    struct store_stage row = engine_stage_row(e, w->task);
+    const struct plan_stage *g = &e->p->stages[w->task];
+    const char *name = json_str(event, "ev", "");
+    if (strcmp(name, "progress") != 0 && engine_batch(e)) {
+        struct status st = store_event(e->s, &row, event);
+        if (st.code == STATUS_ARG) { /* its mistake, not the store's */
+            snprintf(w->trouble, sizeof w->trouble, "%s", st.msg);
+            return;
+        }
+        engine_keep(e, st);
+    }
+    for (size_t i = 0; i < LEN(told); i++)
+        if (strcmp(told[i].name, name) == 0)
+            engine_tell(e, (struct engine_event){
+                               .kind = told[i].kind, .stage = g, .trial = &e->p->trials[g->trial], .json = event});
+}
+
+static json_t *machine_info(void)
+{
+    struct utsname u = {0};
+    uname(&u);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    char *text = NULL, cpu[200] = "?";
+    struct status st = fs_read(&text, NULL, "/proc/cpuinfo");
+    const char *model = st.code == STATUS_OK ? strstr(text, "model name") : NULL;
+    if (model && (model = strchr(model, ':')))
+        snprintf(cpu, sizeof cpu, "%.*s", (int)strcspn(model + 2, "\n"), model + 2);
+    free(text);
+    return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:b}", "sweep", SWEEP_VERSION, "cpu", cpu, "cores", (int)cores,
+                     "memory_bytes", (json_int_t)pages * page, "os", u.sysname, "kernel", u.release, "gpu",
+                     fs_is_dir("/proc/driver/nvidia/gpus"));
+}
+
+/* The plan as rows, before anything runs. */
+static struct status store_plan(struct engine *e)
+{
+    const struct plan *p = e->p;
+    json_t *info = machine_info();
+    struct hash id;
+    struct status st = store_put_environment(e->s, info, &id);
+    if (st.code == STATUS_OK) st = store_put_device(e->s, "cpu", info);
+    json_decref(info);
+    TRY(st);
+    memcpy(e->environment, id.hex, sizeof e->environment);
+    for (int i = 0; i < p->n_trials; i++) {
+        const struct plan_trial *t = &p->trials[i];
+        TRY(store_put_trial(e->s, &(struct store_trial){.id = t->id,
+                                                        .arch = t->t.model.arch,
+                                                        .backbone = t->t.model.backbone,
+                                                        .loss_key = t->loss_key,
+                                                        .height = t->t.data.size[0],
+                                                        .width = t->t.data.size[1],
+                                                        .seed = t->t.seed,
+                                                        .params = t->size.params,
+                                                        .macs = t->size.macs,
+                                                        .config = t->config}));
+    }
+    for (int i = 0; i < p->n_sweeps; i++) {
+        const struct plan_sweep *w = &p->sweeps[i];
+        int64_t sweep;
+        TRY(store_put_sweep(
+            e->s, &(struct store_sweep){.name = w->name, .path = w->path, .rank = w->rank, .spec = w->spec}, &sweep));
+        for (int k = 0; k < w->n_cells; k++)
+            TRY(store_put_sweep_trial(e->s, sweep, p->trials[w->cells[k].trial].id, k, w->cells[k].axes));
+    }
+    return ok();
+}
+
+static void start_ready(struct engine *e)
+{
+    int jobs = e->o->jobs > 0 ? e->o->jobs : 1;
+    if (jobs > ENGINE_MAX_JOBS) jobs = ENGINE_MAX_JOBS;
+    while (!e->stopping && e->error.code == STATUS_OK && e->n_running < jobs) {
+        int task = queue_next(e);
+        if (task < 0) return;
+        struct store_stage row = engine_stage_row(e, task);
+        const struct plan_stage *g = &e->p->stages[task];
+        if (e->tasks[task].run == 0 && engine_batch(e)) engine_keep(e, store_stage_start(e->s, &row));
+        if (!e->begun[g->trial] && engine_batch(e)) engine_keep(e, store_set_trial(e->s, row.trial, "running", NULL));
+        e->begun[g->trial] = true;
+        end_batch(e); /* a stage is known to run before it does */
+        engine_keep(e, e->error.code == STATUS_OK ? process_start(e, task) : ok());
+        if (e->error.code == STATUS_OK)
+            engine_tell(
+                e, (struct engine_event){.kind = ENGINE_STAGE_START, .stage = g, .trial = &e->p->trials[g->trial]});
+    }
+}
+
+static void stop(struct engine *e)
+{
+    if (e->stopping) { /* asked twice */
+        e->killing = true;
+        process_signal(e, SIGKILL);
+        return;
+    }
+    e->stopping = true;
+    process_signal(e, SIGTERM);
+    engine_tell(e, (struct engine_event){.kind = ENGINE_STOPPING});
+}
+
+static bool take_signals(struct engine *e)
+{
+    struct signalfd_siginfo s;
+    bool child = false;
+    while (read(e->signal_fd, &s, sizeof s) == (ssize_t)sizeof s) {
+        if (s.ssi_signo == SIGCHLD)
+            child = true;
+        else
+            stop(e);
+    }
+    return child;
+}
+
+static void wait_for_news(struct engine *e)
+{
+    struct pollfd fds[ENGINE_MAX_JOBS + 1] = {{.fd = e->signal_fd, .events = POLLIN}};
+    struct worker *who[ENGINE_MAX_JOBS + 1] = {NULL};
+    nfds_t n = 1;
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
+        if (!e->workers[i].pid || e->workers[i].fd < 0) continue;
+        fds[n] = (struct pollfd){.fd = e->workers[i].fd, .events = POLLIN};
+        who[n++] = &e->workers[i];
+    }
+    double tick = e->o->ms_tick > 0 ? e->o->ms_tick : 1000;
+    int got = poll(fds, n, (int)tick);
+    for (nfds_t i = 1; got > 0 && i < n; i++)
+        if (fds[i].revents) process_read(e, who[i]);
+    take_signals(e);
+    process_reap(e);
+    process_watch(e);
+    if (e->o->fail_fast && e->totals.failed && !e->stopping) stop(e);
+    end_batch(e);
+    if (e->o->ms_tick > 0) engine_tell(e, (struct engine_event){.kind = ENGINE_TICK});
+}
+
+static bool work_left(const struct engine *e)
+{
+    if (e->n_running) return true;
+    return !e->stopping && e->error.code == STATUS_OK && e->totals.ended < e->totals.stages;
+}
+
+/* Trials that were begun and have not ended are interrupted ones, until they are run again. */
+static void close_begun(struct engine *e)
+{
+    for (int i = 0; i < e->p->n_trials; i++) {
+        if (!e->open[i]) continue;
+        e->result.interrupted++;
+        if (e->begun[i] && engine_batch(e))
+            engine_keep(e, store_set_trial(e->s, e->p->trials[i].id, "interrupted", NULL));
+    }
+    end_batch(e);
+}
+
+static void program_path(char *out, size_t n, const char *given, const char *name)
+{
+    if (given)
+        snprintf(out, n, "%s", given);
+    else
+        snprintf(out, n, "%s/%s", fs_program_dir(), name);
+}
+
+static struct status take_signal_fd(struct engine *e)
+{
+    sigset_t mask;
+    sigemptyset(&mask);
+    static const int taken[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+    for (size_t i = 0; i < LEN(taken); i++) sigaddset(&mask, taken[i]);
+    sigprocmask(SIG_BLOCK, &mask, &e->mask_before);
+    e->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+    return e->signal_fd >= 0 ? ok() : fail(STATUS_IO, "signals: %s", strerror(errno));
+}
+
+static struct status run(struct engine *e)
+{
+    TRY(take_signal_fd(e));
+    TRY(locks_clear(e));
+    TRY(engine_speed(e->speed, e->s));
+    TRY(store_begin(e->s));
+    e->in_batch = true;
+    engine_keep(e, store_recover(e->s));
+    if (e->error.code == STATUS_OK) engine_keep(e, store_plan(e));
+    if (e->error.code == STATUS_OK) engine_keep(e, queue_init(e));
+    end_batch(e);
+    TRY(e->error);
+    engine_tell(e, (struct engine_event){.kind = ENGINE_START});
+    while (work_left(e)) {
+        start_ready(e);
+        if (e->error.code != STATUS_OK && !e->stopping) stop(e);
+        if (e->n_running)
+            wait_for_news(e);
+        else if (!e->stopping && e->error.code == STATUS_OK)
+            CHECK(e->totals.ended == e->totals.stages, "nothing runs and nothing can start");
+    }
+    end_batch(e);
+    close_begun(e);
+    if (e->error.code != STATUS_OK) return e->error;
+    bool asked = e->stopping && !(e->o->fail_fast && e->totals.failed);
+    return asked ? fail(STATUS_INTERRUPTED, "stopped; the same command goes on from the checkpoints") : ok();
+}
+
+struct status engine_run(struct engine_result *out, const struct engine_options *o)
+{
+    struct engine *e = mem_zalloc(sizeof *e);
+    double start = time_mono();
+    e->o = o;
+    e->p = o->plan;
+    e->s = o->store;
+    e->signal_fd = -1;
+    e->rng = rng_key(o->seed, 0, 0, 0);
+    program_path(e->worker_path, sizeof e->worker_path, o->worker, "sweep-worker");
+    program_path(e->bench_path, sizeof e->bench_path, o->bench, "sweep-bench");
+    struct status st = run(e);
+    e->result.seconds = time_mono() - start;
+    *out = e->result;
+    if (e->signal_fd >= 0) {
+        close(e->signal_fd);
+        sigprocmask(SIG_SETMASK, &e->mask_before, NULL);
+    }
+    if (e->tasks) queue_free(e);
+    free(e);
+    return st;
+}

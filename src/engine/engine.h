@@ -1,0 +1,85 @@
+/*
+ * engine: does a plan. A queue of stages in the order of their needs, worker processes that do one run each
+ * (worker/PROTOCOL.md), and one coordinator, this process, which alone writes the store. A crash ends one worker,
+ * never the sweep; whatever ends the coordinator, the next run goes on from what is stored.
+ *
+ *     struct engine_result r;
+ *     TRY(engine_run(&r, &(struct engine_options){.plan = p, .store = s, .jobs = 2}));
+ *
+ * A measurement never runs beside other work on the same CPU: it waits until nothing else runs, and nothing starts
+ * beside it.
+ */
+#ifndef SWEEP_ENGINE_H
+#define SWEEP_ENGINE_H
+
+#include "base.h"
+#include "plan.h"
+#include "store.h"
+
+enum engine_event_kind {
+    ENGINE_START,       /* the queue is known: totals are set */
+    ENGINE_STAGE_START, /* a run of a stage begins */
+    ENGINE_PROGRESS,    /* json: a worker's progress event */
+    ENGINE_METRICS,     /* json: a worker's metrics event, already stored */
+    ENGINE_LOG,         /* json: level, text */
+    ENGINE_STAGE_END,   /* state, reason, seconds */
+    ENGINE_TRIAL_END,   /* state, reason */
+    ENGINE_TICK,        /* nothing new; time has passed */
+    ENGINE_STOPPING,    /* asked to stop: workers write their checkpoints */
+};
+
+struct engine_totals {
+    int stages, ended, cached, failed, running; /* stages: all of the plan; ended counts the cached ones, too */
+    int trials, trials_ended, trials_failed;
+    double left_s; /* predicted wall time to the end */
+};
+
+struct engine_event {
+    enum engine_event_kind kind;
+    const struct plan_stage *stage; /* NULL for START, TRIAL_END, TICK, STOPPING */
+    const struct plan_trial *trial; /* NULL for START, TICK, STOPPING */
+    int run, n_runs;                /* of a stage that is measured several times */
+    const char *state, *reason;     /* reason may be NULL */
+    double seconds;
+    const json_t *json;
+    const struct engine_totals *totals;
+};
+
+struct engine_options {
+    const struct plan *plan;
+    struct store *store;
+    int jobs;                   /* workers at once; 0: 1 */
+    bool fail_fast;             /* the first failed stage stops the sweep */
+    double hang_s;              /* a worker without a sign of life for so long is killed; 0: 900 */
+    double ms_tick;             /* how often ENGINE_TICK comes; 0: never */
+    uint64_t seed;              /* of the order of measurements */
+    const char *worker, *bench; /* programs; NULL: sweep-worker and sweep-bench beside this one */
+    void (*on_event)(void *ctx, const struct engine_event *e);
+    void *ctx;
+};
+
+struct engine_result {
+    int ran, cached;                                            /* stages */
+    int done, failed, refused, diverged, too_slow, interrupted; /* trials */
+    double seconds;
+};
+
+/**
+ * Stores the plan's sweeps and trials, and runs what is not stored yet. SIGINT and SIGTERM are taken while it runs:
+ * the first lets workers write a checkpoint, the second kills them.
+ * Errors: STATUS_INTERRUPTED after a signal; STATUS_DB, STATUS_IO when results cannot be stored (workers are stopped
+ * first, what is stored stays). A failed trial is no error: @p out counts it.
+ */
+struct status engine_run(struct engine_result *out, const struct engine_options *o);
+
+/** What the store holds of a plan: state by stage key for those that need not run again ("done", "refused", ...).
+ *  Owner: the caller json_decrefs. */
+struct status engine_cached(json_t **out, struct store *s, const struct plan *p);
+
+/** Measured over predicted seconds of each kind, from past stages; 1 where there are none. */
+struct status engine_speed(double out[PLAN_N_KINDS], struct store *s);
+
+/** Runs of one stage: the visits of a measurement, else 1. */
+int engine_runs(const struct plan_stage *g);
+
+#endif

@@ -1,0 +1,112 @@
+/* What the files of the room share. */
+#ifndef ENGINE_INSIDE_H
+#define ENGINE_INSIDE_H
+
+#include "engine.h"
+#include <signal.h>
+#include <sys/types.h>
+
+enum { ENGINE_MAX_JOBS = 64, ENGINE_MAX_CRASHES = 1, ENGINE_MAX_INTERRUPTS = 3 };
+
+/* A stage on its way through the queue. WAITING -> READY -> RUNNING -> READY (next run, retry) or ENDED. */
+enum task_state { TASK_WAITING, TASK_READY, TASK_RUNNING, TASK_ENDED };
+
+struct task {
+    enum task_state state;
+    bool cached;
+    int missing; /* needs that have not ended */
+    int run;     /* of engine_runs() */
+    int crashes, interrupts;
+    double seconds; /* of the runs so far */
+    int64_t rss_bytes;
+    const char *outcome; /* of an ended one: "done", ... or "skipped" */
+};
+
+/* Ready stages of one kind, first in first out. */
+struct lane {
+    int *v;
+    int head, n, cap;
+};
+
+struct worker {
+    pid_t pid; /* 0: free */
+    int fd;    /* events */
+    int task;
+    double started, beat;
+    struct str in;     /* an unfinished line */
+    json_t *end;       /* its end event */
+    char trouble[300]; /* why it was killed or is not believed */
+    bool killed;       /* by us */
+    char log[1200], lock[1200];
+};
+
+struct engine {
+    const struct engine_options *o;
+    const struct plan *p;
+    struct store *s;
+    struct task *tasks;    /* one a stage */
+    int *after, *after_at; /* stages that need stage i: after[after_at[i]..after_at[i+1]) */
+    int *open;             /* [trial] stages it owns that have not ended */
+    int *verdict;          /* [trial] worst outcome so far */
+    char **why;            /* [trial] reason of the worst outcome */
+    bool *begun;           /* [trial] */
+    struct lane lanes[PLAN_N_KINDS];
+    struct lane timing; /* screens whose export waits to be timed */
+    struct worker workers[ENGINE_MAX_JOBS];
+    int n_running;
+    bool exclusive; /* a measurement runs */
+    bool loading, stopping, killing;
+    struct status error; /* of the store: ends the run */
+    bool in_batch;
+    struct rng rng;
+    struct engine_totals totals;
+    struct engine_result result;
+    double speed[PLAN_N_KINDS], left[PLAN_N_KINDS]; /* factor; predicted seconds still to do, unscaled */
+    char environment[33];
+    char worker_path[1100], bench_path[1100];
+    sigset_t mask_before;
+    int signal_fd;
+};
+
+/* queue.c: which stage next; what follows from an end */
+struct status queue_init(struct engine *e);
+void queue_free(struct engine *e);
+/** Next task that may start now, -1 when none may. */
+int queue_next(struct engine *e);
+/** Back into its lane: a next run, or a retry. */
+void queue_again(struct engine *e, int task);
+/** A stage has its outcome: stored, told, its dependants readied or skipped. */
+void queue_end(struct engine *e, int task, const char *state, const char *reason);
+/** The run that a task is about to do is a measurement. */
+bool queue_measures(const struct engine *e, int task);
+
+/* process.c: worker processes */
+struct status process_start(struct engine *e, int task);
+void process_read(struct engine *e, struct worker *w);
+/** Reaps those that ended; true when some did. */
+bool process_reap(struct engine *e);
+void process_signal(struct engine *e, int sig);
+void process_watch(struct engine *e);
+
+/* job.c: what a worker is told, and what its end means */
+struct status job_json(json_t **out, struct engine *e, int task);
+/** Path of the program for the task's next run. */
+const char *job_program(const struct engine *e, int task);
+void job_ended(struct engine *e, struct worker *w, int wait_status);
+/** Folder of a trial; in the arena. */
+const char *job_dir(struct arena *a, const struct engine *e, int trial);
+
+/* locks.c: a worker that outlived its coordinator is waited for before its stage is taken again */
+struct status locks_clear(struct engine *e);
+int locks_take(char *path, size_t n, struct engine *e, const char *key);
+void locks_sign(int fd, pid_t pid);
+
+/* events */
+void engine_tell(struct engine *e, struct engine_event ev);
+void engine_store_event(struct engine *e, struct worker *w, const json_t *event);
+/** Opens the batch's transaction when it is not open; keeps the first failure in e->error. */
+bool engine_batch(struct engine *e);
+void engine_keep(struct engine *e, struct status st);
+struct store_stage engine_stage_row(const struct engine *e, int task);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * A worker may live a while after its coordinator was killed: it is told by the broken pipe, and writes a checkpoint
+ * first. It holds an flock on DIR/locks/KEY through a descriptor that it inherits and never looks at, so the kernel
+ * frees it exactly when the last process of that stage is gone. A new coordinator waits for these before it starts.
+ */
+#include "inside.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double patience_s = 20; /* for a checkpoint to be written */
+
+/* Waits until nobody holds it; past the patience the holder is killed. */
+static struct status clear_one(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT ? ok() : fail(STATUS_IO, "%s: %s", path, strerror(errno));
+    double start = time_mono();
+    bool told = false, killed = false;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        char text[32] = "";
+        int64_t pid = 0;
+        ssize_t n = pread(fd, text, sizeof text - 1, 0);
+        bool known = n > 0 && str_to_i64(text, &pid) && pid > 1;
+        if (!told) log_info("waiting for process %s of an earlier run to write its checkpoint", known ? text : "?");
+        told = true;
+        if (time_mono() - start > patience_s && known && !killed) {
+            log_warn("process %s does not end; killing it", text);
+            kill((pid_t)-pid, SIGKILL);
+            kill((pid_t)pid, SIGKILL);
+            killed = true;
+        }
+        if (time_mono() - start > 2 * patience_s) {
+            close(fd);
+            return fail(STATUS_IO, "%s: held by process %s, which cannot be ended; end it and run again", path,
+                        known ? text : "?");
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
+    unlink(path);
+    close(fd);
+    return ok();
+}
+
+struct status locks_clear(struct engine *e)
+{
+    struct arena a = {0};
+    char *dir = fs_join(&a, store_dir(e->s), "locks"), **names = NULL;
+    size_t n = 0;
+    struct status st = fs_mkdir(dir);
+    if (st.code == STATUS_OK) st = fs_list(&names, &n, &a, dir);
+    for (size_t i = 0; i < n && st.code == STATUS_OK; i++) st = clear_one(fs_join(&a, dir, names[i]));
+    arena_free(&a);
+    return st;
+}
+
+int locks_take(char *path, size_t n, struct engine *e, const char *key)
+{
+    snprintf(path, n, "%s/locks/%s", store_dir(e->s), key);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void locks_sign(int fd, pid_t pid)
+{
+    char text[32];
+    int len = snprintf(text, sizeof text, "%d", (int)pid);
+    ssize_t n = pwrite(fd, text, (size_t)len, 0);
+    (void)n; /* without it the holder is waited for, but cannot be named */
+}

@@ -1,0 +1,243 @@
+/* Worker processes: started with posix_spawn, read without blocking, reaped with what they used. */
+#include "inside.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { FD_EVENTS = 3, FD_LOCK = 4, MAX_LINE = 64 << 20 };
+
+static int stdin_of(const char *text)
+{
+    int fd = memfd_create("job", MFD_CLOEXEC);
+    if (fd < 0) return -1;
+    size_t n = strlen(text), done = 0;
+    while (done < n) {
+        ssize_t got = write(fd, text + done, n - done);
+        if (got <= 0) {
+            close(fd);
+            return -1;
+        }
+        done += (size_t)got;
+    }
+    lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
+struct pipes {
+    int job, log, events[2], lock;
+};
+
+static struct status open_pipes(struct pipes *p, struct engine *e, struct worker *w, int task, const char *job)
+{
+    *p = (struct pipes){-1, -1, {-1, -1}, -1};
+    p->lock = locks_take(w->lock, sizeof w->lock, e, e->p->stages[task].key);
+    if (p->lock < 0) return fail(STATUS_IO, "%s: cannot be locked: %s", w->lock, strerror(errno));
+    p->job = stdin_of(job);
+    if (p->job < 0) return fail(STATUS_IO, "a worker's job: %s", strerror(errno));
+    p->log = open(w->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (p->log < 0) return fail(STATUS_IO, "%s: %s", w->log, strerror(errno));
+    if (pipe2(p->events, O_CLOEXEC) != 0) return fail(STATUS_IO, "a worker's pipe: %s", strerror(errno));
+    fcntl(p->events[0], F_SETFL, O_NONBLOCK);
+    return ok();
+}
+
+/* Descriptors above the ones the child gets, so that none is overwritten before it is copied. */
+static int lifted(int fd)
+{
+    int up = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    close(fd);
+    return up;
+}
+
+static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, const char *program, bool stage)
+{
+    posix_spawn_file_actions_t fa;
+    posix_spawnattr_t at;
+    posix_spawn_file_actions_init(&fa);
+    posix_spawnattr_init(&at);
+    p->job = lifted(p->job);
+    p->log = lifted(p->log);
+    p->events[1] = lifted(p->events[1]);
+    p->lock = lifted(p->lock);
+    posix_spawn_file_actions_adddup2(&fa, p->job, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&fa, p->log, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&fa, p->log, STDERR_FILENO);
+    posix_spawn_file_actions_adddup2(&fa, p->events[1], FD_EVENTS);
+    posix_spawn_file_actions_adddup2(&fa, p->lock, FD_LOCK);
+    sigset_t all;
+    sigfillset(&all);
+    posix_spawnattr_setsigdefault(&at, &all);
+    posix_spawnattr_setsigmask(&at, &e->mask_before);
+    posix_spawnattr_setpgroup(&at, 0); /* the terminal's Ctrl-C is ours to pass on */
+    posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    char name[1100], verb[16];
+    snprintf(name, sizeof name, "%s", program);
+    snprintf(verb, sizeof verb, "%s", stage ? "stage" : "--job");
+    char *argv[] = {name, verb, NULL};
+    int rc = posix_spawn(pid, program, &fa, &at, argv, environ);
+    posix_spawn_file_actions_destroy(&fa);
+    posix_spawnattr_destroy(&at);
+    return rc == 0 ? ok() : fail(STATUS_IO, "%s: cannot be started: %s; is the build complete?", program, strerror(rc));
+}
+
+static struct worker *free_slot(struct engine *e)
+{
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++)
+        if (!e->workers[i].pid) return &e->workers[i];
+    return NULL;
+}
+
+static struct status log_path(char *out, size_t n, struct engine *e, int task)
+{
+    const struct plan_stage *g = &e->p->stages[task];
+    struct arena a = {0};
+    char *dir = fs_join(&a, job_dir(&a, e, g->trial), "logs");
+    struct status st = fs_mkdir(dir);
+    snprintf(out, n, "%s/%s%s%s%s%s.log", dir, plan_kinds[g->kind].name, g->format[0] ? "-" : "", g->format,
+             g->device[0] ? "-" : "", g->device);
+    arena_free(&a);
+    return st;
+}
+
+struct status process_start(struct engine *e, int task)
+{
+    struct worker *w = free_slot(e);
+    CHECK(w, "more jobs than slots");
+    struct pipes p;
+    json_t *job = NULL;
+    const char *program = job_program(e, task);
+    TRY(log_path(w->log, sizeof w->log, e, task));
+    TRY(job_json(&job, e, task));
+    char *text = json_canonical(job);
+    json_decref(job);
+    struct status st = open_pipes(&p, e, w, task, text);
+    pid_t pid = 0;
+    if (st.code == STATUS_OK) st = spawn(&pid, e, &p, program, program == e->worker_path);
+    if (st.code == STATUS_OK) {
+        locks_sign(p.lock, pid);
+        double now = time_mono();
+        *w = (struct worker){.pid = pid, .fd = p.events[0], .task = task, .started = now, .beat = now, .in = w->in};
+        snprintf(w->lock, sizeof w->lock, "%s/locks/%s", store_dir(e->s), e->p->stages[task].key);
+        st = log_path(w->log, sizeof w->log, e, task);
+        e->n_running++;
+        e->exclusive = queue_measures(e, task);
+        e->tasks[task].state = TASK_RUNNING;
+    } else if (p.events[0] >= 0) {
+        close(p.events[0]);
+    }
+    const int ours[] = {p.job, p.log, p.events[1], p.lock};
+    for (size_t i = 0; i < LEN(ours); i++)
+        if (ours[i] >= 0) close(ours[i]);
+    free(text);
+    return st;
+}
+
+static void distrust(struct worker *w, const char *why)
+{
+    if (!w->trouble[0]) snprintf(w->trouble, sizeof w->trouble, "%s", why);
+    if (w->pid > 0) kill(-w->pid, SIGKILL);
+    w->killed = true;
+}
+
+static void take_line(struct engine *e, struct worker *w, const char *line, size_t n)
+{
+    json_t *j = NULL;
+    struct status st = json_parse(&j, "event", line, n);
+    if (st.code != STATUS_OK || !json_str(j, "ev", NULL)) {
+        char why[200];
+        snprintf(why, sizeof why, "wrote something that is no event: %.80s", line);
+        distrust(w, why);
+    } else if (!w->trouble[0]) {
+        w->beat = time_mono();
+        if (strcmp(json_str(j, "ev", ""), "end") == 0) {
+            json_decref(w->end);
+            w->end = json_incref(j);
+        } else {
+            engine_store_event(e, w, j);
+        }
+    }
+    json_decref(j);
+}
+
+void process_read(struct engine *e, struct worker *w)
+{
+    char block[65536];
+    for (;;) {
+        ssize_t n = read(w->fd, block, sizeof block);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            if (n == 0) { /* ended, or closed its pipe: the reaping tells which */
+                close(w->fd);
+                w->fd = -1;
+            }
+            break;
+        }
+        str_addn(&w->in, block, (size_t)n);
+        size_t at = 0;
+        for (char *nl; at < w->in.n && (nl = memchr(w->in.s + at, '\n', w->in.n - at));
+             at = (size_t)(nl - w->in.s) + 1) {
+            *nl = 0;
+            if (nl > w->in.s + at) take_line(e, w, w->in.s + at, (size_t)(nl - w->in.s) - at);
+        }
+        memmove(w->in.s, w->in.s + at, w->in.n - at + 1);
+        w->in.n -= at;
+        if (w->in.n > MAX_LINE) {
+            distrust(w, "wrote an event without an end");
+            w->in.n = 0;
+        }
+    }
+}
+
+bool process_reap(struct engine *e)
+{
+    bool some = false;
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
+        struct worker *w = &e->workers[i];
+        siginfo_t info = {0};
+        if (!w->pid || waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+            continue;
+        kill(-w->pid, SIGKILL); /* whatever it started dies with it, before its id is free again */
+        struct rusage use = {0};
+        int wait_status = 0;
+        wait4(w->pid, &wait_status, 0, &use);
+        if (w->fd >= 0) process_read(e, w);
+        if (w->fd >= 0) close(w->fd);
+        struct task *t = &e->tasks[w->task];
+        int64_t rss = (int64_t)use.ru_maxrss * 1024;
+        if (rss > t->rss_bytes) t->rss_bytes = rss;
+        t->seconds += time_mono() - w->started;
+        unlink(w->lock);
+        e->n_running--;
+        e->exclusive = false;
+        job_ended(e, w, wait_status);
+        json_decref(w->end);
+        str_free(&w->in);
+        *w = (struct worker){0};
+        some = true;
+    }
+    return some;
+}
+
+void process_signal(struct engine *e, int sig)
+{
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++)
+        if (e->workers[i].pid) kill(sig == SIGKILL ? -e->workers[i].pid : e->workers[i].pid, sig);
+}
+
+void process_watch(struct engine *e)
+{
+    double limit = e->o->hang_s > 0 ? e->o->hang_s : 900, now = time_mono();
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
+        struct worker *w = &e->workers[i];
+        char why[100];
+        if (!w->pid || w->killed || now - w->beat < limit) continue;
+        snprintf(why, sizeof why, "gave no sign of life for %.0f s", limit);
+        distrust(w, why);
+    }
+}

@@ -1,0 +1,60 @@
+/* What the files of the room share. */
+#ifndef PLAN_INSIDE_H
+#define PLAN_INSIDE_H
+
+#include "plan.h"
+
+/* A set of images as one trial asks for it. */
+struct plan_images {
+    const char *fingerprint;
+    int n_train, n_val;
+};
+
+/* Answers that many cells share, by the text that decides them. */
+struct plan_build {
+    struct plan *plan;
+    const char *weights_dir;
+    const char *precision;
+    json_t *trials, *stages;                 /* id, key -> index */
+    json_t *sizes, *images, *files, *losses; /* text -> answer */
+    json_t *configs;                         /* one of each cell: stages borrow them */
+    const char ***keys;                      /* [kind] NULL-terminated names that its mask covers, sorted */
+    int cap_trials, cap_stages, cap_warnings;
+};
+
+/* A cell before it is a trial. */
+struct plan_point {
+    json_t *flat; /* fixed keys and this cell's, as written */
+    json_t *axes; /* this cell's alone */
+};
+
+/** Patterns and names of the axes against the zoo, then their product. Owner: the caller frees *out, decrefs within. */
+struct status plan_expand(struct plan_point **out, int *n, const struct spec *s, struct arena *a);
+/** STATUS_ARG with the nearest name when a fixed architecture, backbone or loss network is not in the zoo. */
+struct status plan_check_names(const struct spec *s, struct arena *a);
+
+/** The stage keys' tables, once. */
+void plan_keys_init(struct plan_build *b);
+/** Content that stands for the places named in the configuration. */
+struct plan_content {
+    const char *images, *model_weights, *loss_weights;
+};
+/** Keys of a trial's stages: fills @p out [kind]; format and device are added by plan_key_of. */
+void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], const struct plan_build *b, const json_t *config,
+               const struct plan_content *c);
+/** Key of one stage from its kind's part, its format and device, and the keys it reads from. */
+void plan_key_of(char out[PLAN_KEY], const char *part, const char *format, const char *device, const char *const *from,
+                 int n_from);
+void plan_loss_key(char out[PLAN_KEY], const json_t *config, const char *weights);
+
+/** Params and MACs, or the reason why the cell is impossible. */
+struct status plan_size_of(struct plan_size *out, const char **refused, struct plan_build *b,
+                           const struct spec_trial *t);
+struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t);
+/** Hash of a file's content, computed once. */
+struct status plan_file_of(const char **out, struct plan_build *b, const char *path);
+/** Predicted seconds of one run of a stage. */
+double plan_estimate(struct plan_build *b, enum plan_kind kind, const struct spec_trial *t, const struct plan_size *z,
+                     const struct plan_images *im);
+
+#endif

@@ -1,0 +1,301 @@
+/* From files to the graph: every cell is resolved, keyed, joined with its equals and given its stages. */
+#include "inside.h"
+#include "zoo.h"
+
+#define GROW(p, n, cap, x)                                                                                             \
+    do {                                                                                                               \
+        if ((n) == (cap)) {                                                                                            \
+            (cap) = (cap) ? 2 * (cap) : 16;                                                                            \
+            (p) = mem_realloc((p), sizeof *(p) * (size_t)(cap));                                                       \
+        }                                                                                                              \
+        (p)[(n)++] = (x);                                                                                              \
+    } while (0)
+
+static void warn(struct plan_build *b, const char *text)
+{
+    struct plan *p = b->plan;
+    for (int i = 0; i < p->n_warnings; i++)
+        if (strcmp(p->warnings[i], text) == 0) return;
+    GROW(p->warnings, p->n_warnings, b->cap_warnings, text);
+}
+
+const char *plan_weights_path(struct arena *a, const char *weights_dir, const char *value, const char *backbone)
+{
+    if (!value || !value[0] || strcmp(value, "random") == 0) return NULL;
+    if (strpbrk(value, "/.") || fs_exists(value)) return value;
+    return arena_printf(a, "%s/%s.%s.safetensors", weights_dir, backbone, value);
+}
+
+/* The file behind model.weights or loss.weights, and its content's hash ("random" when there is none). */
+static struct status find_weights(const char **path, const char **content, struct plan_build *b, const struct spec *s,
+                                  const char *key, const char *value, const char *backbone)
+{
+    struct arena *a = &b->plan->arena;
+    *content = "random";
+    *path = plan_weights_path(a, b->weights_dir, value, backbone);
+    if (!*path) return ok();
+    const char *where = spec_mark_str(a, spec_mark_of(s, key));
+    const struct zoo_info *info = zoo_backbone_info(backbone);
+    if (!fs_exists(*path) && *path != value && info && info->weights)
+        return fail(STATUS_ARG,
+                    "%s: %s: \"%s\" for %s wants the file %s, which is not there; it is published as %s (%s): put it "
+                    "there (`sweep weights ls` lists what is wanted), or use random",
+                    where, key, value, backbone, *path, info->weights, info->source ? info->source : "");
+    if (!fs_exists(*path))
+        return fail(STATUS_ARG, "%s: %s: the file %s is not there; give a path that exists%s", where, key, *path,
+                    strcmp(key, "model.weights") == 0 ? ", or random" : ", or leave it out for seeded random features");
+    return plan_file_of(content, b, *path);
+}
+
+/* Joins a stage with its equal, or adds it. */
+static int put_stage(struct plan_build *b, const struct plan_stage *g)
+{
+    struct plan *p = b->plan;
+    json_t *known = json_object_get(b->stages, g->key);
+    if (known) return (int)json_integer_value(known);
+    GROW(p->stages, p->n_stages, b->cap_stages, *g);
+    json_object_set_new(b->stages, g->key, json_integer(p->n_stages - 1));
+    return p->n_stages - 1;
+}
+
+static void trial_adds(struct plan_trial *t, int stage)
+{
+    for (int i = 0; i < t->n_stages; i++)
+        if (t->stages[i] == stage) return;
+    GROW(t->stages, t->n_stages, t->cap_stages, stage);
+}
+
+static void stage_needs(struct plan_stage *g, int other)
+{
+    for (int i = 0; i < g->n_needs; i++)
+        if (g->needs[i] == other) return;
+    CHECK(g->n_needs < PLAN_MAX_NEEDS, "a stage with too many needs");
+    g->needs[g->n_needs++] = other;
+}
+
+struct cell {
+    struct plan_build *b;
+    int trial;
+    const json_t *config;
+    const struct spec_trial *t;
+    const struct plan_images *images;
+    char part[PLAN_N_KINDS][PLAN_KEY];
+};
+
+/* One stage of the cell. @p from: the stages it reads from or waits for, -1 where there is none. */
+static int cell_stage(struct cell *c, enum plan_kind kind, const char *format, const char *device, int from)
+{
+    struct plan *p = c->b->plan;
+    struct plan_stage g = {.kind = kind, .format = format, .device = device, .trial = c->trial, .config = c->config};
+    const char *key = from >= 0 && plan_kinds[kind].from ? p->stages[from].key : NULL;
+    if (kind == PLAN_TRAIN)
+        memcpy(g.key, c->part[kind], PLAN_KEY);
+    else
+        plan_key_of(g.key, c->part[kind], format, device, &key, key ? 1 : 0);
+    g.est_s = plan_estimate(c->b, kind, c->t, &p->trials[c->trial].size, c->images);
+    int i = put_stage(c->b, &g);
+    if (from >= 0) stage_needs(&p->stages[i], from);
+    trial_adds(&p->trials[c->trial], i);
+    return i;
+}
+
+static void cell_stages(struct cell *c)
+{
+    const struct spec_trial *t = c->t;
+    struct arena *a = &c->b->plan->arena;
+    int screen = -1;
+    if (t->gate.p50_ms > 0) screen = cell_stage(c, PLAN_SCREEN, "", arena_strdup(a, t->gate.device), -1);
+    int train = cell_stage(c, PLAN_TRAIN, "", "", screen);
+    cell_stage(c, PLAN_EVALUATE, "", "", train);
+    cell_stage(c, PLAN_SAMPLES, "", "", train);
+    for (int f = 0; f < t->export_formats.n; f++) {
+        const char *format = t->export_formats.v[f];
+        int made = cell_stage(c, PLAN_EXPORT, format, "", train);
+        cell_stage(c, PLAN_VERIFY, format, "", made);
+        for (int d = 0; d < t->devices.n; d++) cell_stage(c, PLAN_BENCH, format, t->devices.v[d], made);
+    }
+}
+
+/* Files, precision: what the configuration leaves to this machine is put in words before it is hashed. */
+static struct status resolve(struct spec_trial *t, json_t **config, struct plan_content *content, struct plan_build *b,
+                             const struct spec *s)
+{
+    const char *path;
+    TRY(find_weights(&path, &content->model_weights, b, s, "model.weights", t->model.weights, t->model.backbone));
+    if (path) t->model.weights = path;
+    TRY(find_weights(&path, &content->loss_weights, b, s, "loss.weights", t->loss.weights, t->loss.network));
+    if (path)
+        t->loss.weights = path;
+    else
+        warn(b, "no loss.weights: the loss network has seeded random features, which train but are not the published "
+                "VGG's; give loss.weights: FILE");
+    if (strcmp(t->train.precision, "auto") == 0) t->train.precision = b->precision;
+    *config = spec_trial_to_json(t, SPEC_ALL);
+    return ok();
+}
+
+static struct status add_cell(struct plan_build *b, const struct spec *s, struct plan_sweep *w, struct plan_point *pt,
+                              bool *kept)
+{
+    struct plan *p = b->plan;
+    struct spec_trial t;
+    *kept = false;
+    TRY(spec_trial_from_json(&t, &p->arena, pt->flat, s->path));
+    if (s->n_rules) {
+        json_t *all = spec_trial_to_json(&t, SPEC_ALL);
+        bool keeps = spec_keeps(s, all);
+        json_decref(all);
+        if (!keeps) return ok();
+    }
+    struct plan_content content = {0};
+    struct plan_images images = {0};
+    TRY(plan_images_of(&images, b, &t));
+    content.images = images.fingerprint;
+    json_t *config = NULL;
+    TRY(resolve(&t, &config, &content, b, s));
+    struct cell c = {.b = b, .config = config, .images = &images};
+    plan_keys(c.part, b, config, &content);
+    char id[PLAN_ID];
+    memcpy(id, c.part[PLAN_TRAIN], PLAN_ID - 1);
+    id[PLAN_ID - 1] = 0;
+    json_t *known = json_object_get(b->trials, id);
+    struct status st = ok();
+    if (!known) {
+        struct plan_trial fresh = {.t = t, .config = json_incref(config)};
+        memcpy(fresh.id, id, PLAN_ID);
+        plan_loss_key(fresh.loss_key, config, content.loss_weights);
+        st = plan_size_of(&fresh.size, &fresh.refused, b, &t);
+        GROW(p->trials, p->n_trials, b->cap_trials, fresh);
+        json_object_set_new(b->trials, id, json_integer(p->n_trials - 1));
+    }
+    c.trial = known ? (int)json_integer_value(known) : p->n_trials - 1;
+    c.t = &t;
+    w->cells[w->n_cells++] =
+        (struct plan_cell){.trial = c.trial, .duplicate = known != NULL, .axes = json_incref(pt->axes)};
+    *kept = true;
+    /* The stages keep the configuration of the cell that asked for them: the plan holds one reference more. */
+    json_array_append_new(b->configs, config);
+    if (st.code == STATUS_OK && !p->trials[c.trial].refused) cell_stages(&c);
+    return st;
+}
+
+/* Cells trained by different losses can only be ranked by a metric that no axis changes. */
+static void check_rank(struct plan_build *b, const struct plan_sweep *w)
+{
+    const struct spec_metric *m = spec_metrics;
+    while (m->name && strcmp(m->name, w->rank) != 0) m++;
+    if (!m->name || m->axis_free) return;
+    for (int i = 1; i < w->n_cells; i++) {
+        const struct plan_trial *x = &b->plan->trials[w->cells[0].trial], *y = &b->plan->trials[w->cells[i].trial];
+        if (strcmp(x->loss_key, y->loss_key) == 0) continue;
+        warn(b, arena_printf(&b->plan->arena,
+                             "%s: evaluate.rank is %s, but its cells are trained by different losses, whose values do "
+                             "not compare; rank by ssim or psnr",
+                             w->path, w->rank));
+        return;
+    }
+}
+
+static struct status add_file(struct plan_build *b, const char *path, const struct plan_options *o)
+{
+    struct plan *p = b->plan;
+    struct spec *s;
+    struct plan_point *points = NULL;
+    int n = 0;
+    TRY(spec_load(&s, path, o->sets, o->n_sets));
+    struct status st = plan_check_names(s, &p->arena);
+    for (int i = 0; i < p->n_sweeps && st.code == STATUS_OK; i++)
+        if (strcmp(p->sweeps[i].name, s->name) == 0)
+            st = fail(STATUS_ARG, "%s: name: \"%s\" is also the name of %s; give each file its own", path, s->name,
+                      p->sweeps[i].path);
+    if (st.code == STATUS_OK) st = plan_expand(&points, &n, s, &p->arena);
+    struct plan_sweep *w = &p->sweeps[p->n_sweeps];
+    if (st.code == STATUS_OK) {
+        p->n_sweeps++;
+        *w = (struct plan_sweep){.name = arena_strdup(&p->arena, s->name),
+                                 .path = arena_strdup(&p->arena, path),
+                                 .rank = arena_strdup(&p->arena, json_str(s->base, "evaluate.rank", "ssim")),
+                                 .spec = spec_to_json(s),
+                                 .cells = arena_alloc(&p->arena, sizeof(struct plan_cell) * (size_t)(n + 1))};
+    }
+    for (int i = 0; i < n && st.code == STATUS_OK; i++) {
+        bool kept;
+        st = add_cell(b, s, w, &points[i], &kept);
+        if (st.code == STATUS_OK && !kept) w->n_excluded++;
+    }
+    if (st.code == STATUS_OK && w->n_cells == 0)
+        st = fail(STATUS_ARG, "%s: no cell is left: all %d are excluded by its rules", path, n);
+    if (st.code == STATUS_OK) check_rank(b, w);
+    for (int i = 0; i < n; i++) {
+        json_decref(points[i].flat);
+        json_decref(points[i].axes);
+    }
+    free(points);
+    spec_free(s);
+    return st;
+}
+
+static int by_kind(const void *a, const void *b, void *ctx)
+{
+    const struct plan_stage *stages = ctx, *x = &stages[*(const int *)a], *y = &stages[*(const int *)b];
+    return x->kind != y->kind ? (x->kind > y->kind) - (x->kind < y->kind) : *(const int *)a - *(const int *)b;
+}
+
+struct status plan_load(struct plan **out, const struct plan_options *o)
+{
+    struct plan *p = mem_zalloc(sizeof *p);
+    struct plan_build *b = p->build = mem_zalloc(sizeof *b);
+    *b = (struct plan_build){.plan = p,
+                             .weights_dir = o->weights_dir ? o->weights_dir : "weights",
+                             .precision = plan_precision(),
+                             .trials = json_object(),
+                             .stages = json_object(),
+                             .sizes = json_object(),
+                             .images = json_object(),
+                             .files = json_object(),
+                             .losses = json_object(),
+                             .configs = json_array()};
+    p->sweeps = arena_alloc(&p->arena, sizeof *p->sweeps * (size_t)(o->n_files + 1));
+    plan_keys_init(b);
+    struct status st = ok();
+    for (int i = 0; i < o->n_files && st.code == STATUS_OK; i++) st = add_file(b, o->files[i], o);
+    for (int i = 0; i < p->n_trials; i++)
+        if (p->trials[i].n_stages)
+            qsort_r(p->trials[i].stages, (size_t)p->trials[i].n_stages, sizeof(int), by_kind, p->stages);
+    if (st.code != STATUS_OK) {
+        plan_free(p);
+        p = NULL;
+    }
+    *out = p;
+    return st;
+}
+
+void plan_free(struct plan *p)
+{
+    if (!p) return;
+    for (int i = 0; i < p->n_sweeps; i++) {
+        json_decref(p->sweeps[i].spec);
+        for (int k = 0; k < p->sweeps[i].n_cells; k++) json_decref(p->sweeps[i].cells[k].axes);
+    }
+    for (int i = 0; i < p->n_trials; i++) {
+        json_decref(p->trials[i].config);
+        free(p->trials[i].stages);
+    }
+    struct plan_build *b = p->build;
+    json_t *caches[] = {b->trials, b->stages, b->sizes, b->images, b->files, b->losses, b->configs};
+    for (size_t i = 0; i < LEN(caches); i++) json_decref(caches[i]);
+    free(b);
+    free(p->trials);
+    free(p->stages);
+    free(p->warnings);
+    arena_free(&p->arena);
+    free(p);
+}
+
+int plan_find(const struct plan *p, int trial, enum plan_kind kind)
+{
+    const struct plan_trial *t = &p->trials[trial];
+    for (int i = 0; i < t->n_stages; i++)
+        if (p->stages[t->stages[i]].kind == kind) return t->stages[i];
+    return -1;
+}

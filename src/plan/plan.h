@@ -1,0 +1,120 @@
+/*
+ * plan: files in, a graph of stages out. Axes become trials, equal trials of several files become one, every trial
+ * becomes the stages it asks for, each with a key hashed from exactly what its result depends on. What cannot be built
+ * is kept with its reason. Runs nothing, stores nothing.
+ *
+ *     struct plan *p;
+ *     TRY(plan_load(&p, &(struct plan_options){.files = files, .n_files = n}));
+ *     for (int i = 0; i < p->n_trials; i++) ... p->trials[i].refused ...
+ */
+#ifndef SWEEP_PLAN_H
+#define SWEEP_PLAN_H
+
+#include "base.h"
+#include "spec.h"
+
+/* In the order in which a trial goes through them. */
+enum plan_kind {
+    PLAN_SCREEN,
+    PLAN_TRAIN,
+    PLAN_EVALUATE,
+    PLAN_EXPORT,
+    PLAN_VERIFY,
+    PLAN_SAMPLES,
+    PLAN_BENCH,
+    PLAN_N_KINDS
+};
+enum { PLAN_MAX_NEEDS = 4, PLAN_KEY = 33, PLAN_ID = 13 };
+
+struct plan_kind_info {
+    const char *name;
+    unsigned mask;  /* spec_stage bit of the keys it depends on directly */
+    unsigned from;  /* kinds (1 << kind) whose key is part of its own: it reads what they made */
+    unsigned after; /* kinds that must be done first without being part of the key (the gate before training) */
+    int version;    /* raised when the program's meaning of the stage changes: old results are then made again */
+};
+extern const struct plan_kind_info plan_kinds[PLAN_N_KINDS];
+
+/** One unit of work. Equal keys are one stage, whoever asks. */
+struct plan_stage {
+    enum plan_kind kind;
+    const char *format, *device; /* "" where it has none */
+    char key[PLAN_KEY];
+    int trial;                 /* the first that asked */
+    const json_t *config;      /* flat, resolved: what the worker gets */
+    int needs[PLAN_MAX_NEEDS]; /* stages that must be done before */
+    int n_needs;
+    double est_s; /* predicted work of one run on this machine */
+};
+
+/** What a cell's net weighs, from its structure alone. */
+struct plan_size {
+    int64_t params, macs, bytes_train;
+};
+
+struct plan_trial {
+    char id[PLAN_ID];
+    struct spec_trial t;
+    json_t *config; /* flat, resolved */
+    char loss_key[PLAN_KEY];
+    struct plan_size size;
+    const char *refused; /* why it is impossible; NULL: it can run, and has stages */
+    int *stages;         /* indices, in order of kind */
+    int n_stages, cap_stages;
+};
+
+struct plan_cell {
+    int trial;
+    bool duplicate; /* another cell before it is the same trial */
+    json_t *axes;   /* key -> value of the axes that vary */
+};
+
+struct plan_sweep {
+    const char *name, *path, *rank;
+    json_t *spec;
+    struct plan_cell *cells;
+    int n_cells, n_excluded;
+};
+
+struct plan {
+    struct arena arena;
+    struct plan_sweep *sweeps;
+    struct plan_trial *trials;
+    struct plan_stage *stages;
+    const char **warnings;
+    int n_sweeps, n_trials, n_stages, n_warnings;
+    struct plan_build *build; /* caches; private */
+};
+
+struct plan_options {
+    const char *const *files; /* YAML */
+    int n_files;
+    const char *const *sets; /* --set key=value, of every file */
+    int n_sets;
+    const char *weights_dir; /* NULL: "weights" */
+};
+
+/**
+ * Reads and plans. Errors: those of spec_load; STATUS_ARG for an unknown name, two sweeps of one name, a weights file
+ * that is not there (says which is wanted); those of data_open for the images.
+ * Owner: the caller, plan_free.
+ */
+struct status plan_load(struct plan **out, const struct plan_options *o);
+void plan_free(struct plan *p);
+
+/** Index of the trial's first stage of this kind, -1 when it has none. */
+int plan_find(const struct plan *p, int trial, enum plan_kind kind);
+
+/** Everything resolved, for people and programs. Owner: the caller. */
+json_t *plan_to_json(const struct plan *p);
+
+/** What `train.precision: auto` means here: "bf16" on a GPU and on CPUs that compute in it, else "fp32". */
+const char *plan_precision(void);
+/** The same from the text of /proc/cpuinfo. */
+const char *plan_precision_of(const char *cpuinfo);
+
+/** File that a weights value means: a path as it is, a tag as WEIGHTS_DIR/BACKBONE.TAG.safetensors; NULL for random.
+ *  In the arena. */
+const char *plan_weights_path(struct arena *a, const char *weights_dir, const char *value, const char *backbone);
+
+#endif

@@ -1,0 +1,204 @@
+/* What cells share: sizes of nets by structure, sets of images, hashes of files; and the prediction of seconds. */
+#include "data.h"
+#include "inside.h"
+#include "loss.h"
+#include "zoo.h"
+#include <unistd.h>
+
+/* Multiply-accumulates a second and core that a whole training step reaches; a sweep's own past corrects it. */
+static const double gmac_s_bf16 = 55, gmac_s_fp32 = 22;
+
+static struct zoo_model model_of(const struct spec_trial *t)
+{
+    struct zoo_model m = {
+        .arch = t->model.arch,
+        .backbone = t->model.backbone,
+        .height = t->data.size[0],
+        .width = t->data.size[1],
+        .in_channels = t->model.in_channels,
+        .depth = t->model.depth,
+        .output_stride = t->model.output_stride,
+        .interpolation = t->model.interpolation,
+        .attention = t->model.attention,
+        .merge = t->model.merge,
+        .dropout = t->model.dropout,
+        .activation = t->model.activation,
+        .residual = t->model.residual,
+    };
+    for (int i = 0; i < t->model.channels.n && i < (int)LEN(m.channels); i++)
+        m.channels[i] = (int)t->model.channels.v[i];
+    return m;
+}
+
+/* Everything of zoo_model as text. */
+static void structure_text(struct str *out, const struct zoo_model *m)
+{
+    str_addf(out, "%s|%s|%d|%d|%d|%d|%d|%s|%s|%s|%g|%s|%d", m->arch, m->backbone, m->height, m->width, m->in_channels,
+             m->depth, m->output_stride, m->interpolation ? m->interpolation : "", m->attention ? m->attention : "",
+             m->merge ? m->merge : "", m->dropout, m->activation ? m->activation : "", m->residual);
+    for (size_t i = 0; i < LEN(m->channels); i++) str_addf(out, "|%d", m->channels[i]);
+}
+
+/* Builds once to see whether it can be, and what it weighs. */
+static struct status size_build(json_t **out, const struct zoo_model *m)
+{
+    struct net *n = NULL;
+    struct status st = zoo_build(&n, m);
+    *out = NULL;
+    if (st.code == STATUS_OK) {
+        struct net_cost c = net_cost(n);
+        const char *lone = net_single_value_norm(n, 1);
+        *out = json_pack("{s:I, s:I, s:I, s:s?}", "params", (json_int_t)c.params, "macs", (json_int_t)c.macs, "bytes",
+                         (json_int_t)c.bytes_train, "lone", lone);
+        net_free(n);
+    } else if (st.code == STATUS_REFUSED) {
+        *out = json_pack("{s:s}", "refused", st.msg);
+        st = ok();
+    }
+    return st;
+}
+
+struct status plan_size_of(struct plan_size *out, const char **refused, struct plan_build *b,
+                           const struct spec_trial *t)
+{
+    struct zoo_model m = model_of(t);
+    struct str text = {0};
+    structure_text(&text, &m);
+    json_t *j = json_object_get(b->sizes, text.s);
+    if (!j) {
+        struct status st = size_build(&j, &m);
+        if (st.code == STATUS_OK) json_object_set_new(b->sizes, text.s, j);
+        if (st.code != STATUS_OK) {
+            str_free(&text);
+            return st;
+        }
+    }
+    str_free(&text);
+    *out = (struct plan_size){
+        .params = json_int(j, "params", 0), .macs = json_int(j, "macs", 0), .bytes_train = json_int(j, "bytes", 0)};
+    *refused = json_str(j, "refused", NULL);
+    if (*refused) return ok();
+    const char *lone = json_str(j, "lone", NULL);
+    struct plan_images im;
+    TRY(plan_images_of(&im, b, t));
+    bool single = t->train.batch == 1 || (!t->train.drop_last && im.n_train % t->train.batch == 1);
+    if (lone && single && !t->train.freeze_bn)
+        *refused = arena_printf(&b->plan->arena,
+                                "%s normalises one value a channel when a batch has one image (%d training images, "
+                                "train.batch %d); use %s",
+                                lone, im.n_train, t->train.batch,
+                                t->train.batch == 1 ? "train.batch 2 or more" : "train.drop_last: true");
+    return ok();
+}
+
+struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t)
+{
+    const char *list = t->data.split_train ? t->data.split_train : "";
+    const char *list_val = t->data.split_val_list ? t->data.split_val_list : "";
+    struct str text = {0};
+    str_addf(&text, "%s|%s|%s|%s|%s|%g|%lld|%d", t->data.root, t->data.input ? t->data.input : "",
+             t->data.target ? t->data.target : "", list, list_val, t->data.split_val, (long long)t->data.split_seed,
+             t->data.synthetic_pairs);
+    json_t *j = json_object_get(b->images, text.s);
+    struct status st = ok();
+    if (!j) {
+        struct data *d = NULL;
+        struct hash h;
+        st = data_open(&d, &(struct data_options){.root = t->data.root,
+                                                  .input = t->data.input,
+                                                  .target = t->data.target,
+                                                  .height = t->data.size[0],
+                                                  .width = t->data.size[1],
+                                                  .split_val = t->data.split_val,
+                                                  .split_seed = t->data.split_seed,
+                                                  .split_train = t->data.split_train,
+                                                  .split_val_list = t->data.split_val_list,
+                                                  .synthetic_pairs = t->data.synthetic_pairs});
+        if (st.code == STATUS_OK) st = data_fingerprint(&h, d);
+        if (st.code == STATUS_OK) {
+            int n_train = 0, n_val = 0;
+            data_part(d, DATA_TRAIN, &n_train);
+            data_part(d, DATA_VAL, &n_val);
+            j = json_pack("{s:s, s:i, s:i}", "hash", h.hex, "train", n_train, "val", n_val);
+            json_object_set_new(b->images, text.s, j);
+        }
+        data_close(d);
+    }
+    str_free(&text);
+    TRY(st);
+    *out = (struct plan_images){.fingerprint = json_str(j, "hash", ""),
+                                .n_train = (int)json_int(j, "train", 0),
+                                .n_val = (int)json_int(j, "val", 0)};
+    return ok();
+}
+
+struct status plan_file_of(const char **out, struct plan_build *b, const char *path)
+{
+    const char *known = json_str(b->files, path, NULL);
+    if (!known) {
+        struct hash h;
+        TRY(hash_file(&h, path));
+        json_object_set_new(b->files, path, json_string(h.hex));
+        known = json_str(b->files, path, NULL);
+    }
+    *out = known;
+    return ok();
+}
+
+/* Multiply-accumulates of the loss for one image, forward through both pictures. 0 where it cannot be built: training
+ * says why, and a prediction is no place to fail. */
+static double loss_macs(struct plan_build *b, const struct spec_trial *t)
+{
+    struct loss_options o = {.network = t->loss.network,
+                             .height = t->data.size[0],
+                             .width = t->data.size[1],
+                             .pixel_weight = t->loss.pixel_weight,
+                             .gram_scale = t->loss.gram_scale,
+                             .n_feature = t->loss.feature_weights.n,
+                             .n_gram = t->loss.gram_weights.n,
+                             .size = t->loss.size};
+    struct str text = {0};
+    str_addf(&text, "%s|%d|%d|%d", o.network ? o.network : "", o.height, o.width, o.size);
+    for (int i = 0; i < o.n_feature && i < LOSS_MAX_BLOCKS; i++)
+        str_addf(&text, "|%d", (o.feature_weights[i] = t->loss.feature_weights.v[i]) != 0);
+    for (int i = 0; i < o.n_gram && i < LOSS_MAX_BLOCKS; i++)
+        str_addf(&text, "|g%d", (o.gram_weights[i] = t->loss.gram_weights.v[i]) != 0);
+    json_t *j = json_object_get(b->losses, text.s);
+    if (!j) {
+        struct net *n = NULL;
+        struct status st = loss_build(&n, &o);
+        j = json_real(st.code == STATUS_OK ? (double)net_cost(n).macs : 0);
+        if (st.code == STATUS_OK) net_free(n);
+        json_object_set_new(b->losses, text.s, j);
+    }
+    str_free(&text);
+    return json_number_value(j);
+}
+
+double plan_estimate(struct plan_build *b, enum plan_kind kind, const struct spec_trial *t, const struct plan_size *z,
+                     const struct plan_images *im)
+{
+    static const double start_s = 1.5; /* a process that loads libtorch and builds the net */
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    bool low = strcmp(t->train.precision, "bf16") == 0 || strcmp(t->train.precision, "fp16") == 0;
+    double rate = 1e9 * (low ? gmac_s_bf16 : gmac_s_fp32) * (double)(cores > 0 ? cores : 1);
+    double net = (double)z->macs, loss = loss_macs(b, t);
+    double step = 3 * net + 1.5 * loss, look = net + loss; /* backward: twice the net, once the loss's own input */
+    switch (kind) {
+    case PLAN_TRAIN:
+        return start_s + t->train.epochs * (im->n_train * step + im->n_val * look) / rate;
+    case PLAN_EVALUATE:
+        return start_s + im->n_val * look / rate;
+    case PLAN_SAMPLES:
+        return start_s + (t->samples ? t->samples : im->n_val) * net / rate;
+    case PLAN_VERIFY:
+        return start_s + 4 * net / rate;
+    case PLAN_BENCH:
+        return 3.0 * (t->bench.threads.n ? t->bench.threads.n : 1);
+    case PLAN_SCREEN:
+    case PLAN_EXPORT:
+    case PLAN_N_KINDS:
+        break;
+    }
+    return start_s;
+}
