@@ -5,3 +5,4 @@ add_test(NAME tooling.includes COMMAND ${Python3_EXECUTABLE} ${tooling}/includes
 add_test(NAME tooling.symbols COMMAND ${Python3_EXECUTABLE} ${tooling}/symbols.py ${CMAKE_BINARY_DIR})
 add_test(NAME tooling.links COMMAND ${tooling}/links.sh ${CMAKE_BINARY_DIR})
 add_test(NAME tooling.tree COMMAND ${tooling}/tree.sh)
+add_test(NAME tooling.setup COMMAND ${tooling}/setup.sh ${LIBTORCH})
