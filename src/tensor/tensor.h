@@ -158,19 +158,19 @@ struct status tensor_pow(struct tensor **out, const struct tensor *x, double p);
 /* ---- layers -------------------------------------------------------------------------------------------------------
  */
 
-struct tensor_conv {
+struct tensor_conv_options {
     int64_t stride[2], pad[2], dil[2], out_pad[2], groups; /* height, width; out_pad of a transposed one only */
     bool transposed;
 };
 /** Params: w [out, C/groups, kh, kw], transposed [C, out/groups, kh, kw]; bias [out] or NULL. */
 struct status tensor_conv(struct tensor **out, const struct tensor *x, const struct tensor *w,
-                          const struct tensor *bias, const struct tensor_conv *o);
+                          const struct tensor *bias, const struct tensor_conv_options *o);
 /**
  * relu(conv(x)) when neither w nor bias wants a gradient, in one pass where the device can; keeps only its result and
  * w for the backward pass, which goes to x alone.
  */
 struct status tensor_conv_relu(struct tensor **out, const struct tensor *x, const struct tensor *w,
-                               const struct tensor *bias, const struct tensor_conv *o);
+                               const struct tensor *bias, const struct tensor_conv_options *o);
 /**
  * train: batch statistics, and mean and var (which may be NULL: not kept) move by @p momentum, var unbiased.
  * Params: weight, bias, mean, var [C], float32 with a low-precision x.
@@ -180,12 +180,12 @@ struct status tensor_batch_norm(struct tensor **out, const struct tensor *x, con
                                 double momentum, double eps);
 struct status tensor_group_norm(struct tensor **out, const struct tensor *x, int64_t groups,
                                 const struct tensor *weight, const struct tensor *bias, double eps);
-struct tensor_pool {
+struct tensor_pool_options {
     int64_t k[2], stride[2], pad[2];
     bool ceil, count_pad;
 };
-struct status tensor_max_pool(struct tensor **out, const struct tensor *x, const struct tensor_pool *o);
-struct status tensor_avg_pool(struct tensor **out, const struct tensor *x, const struct tensor_pool *o);
+struct status tensor_max_pool(struct tensor **out, const struct tensor *x, const struct tensor_pool_options *o);
+struct status tensor_avg_pool(struct tensor **out, const struct tensor *x, const struct tensor_pool_options *o);
 struct status tensor_adaptive_avg_pool(struct tensor **out, const struct tensor *x, int64_t h, int64_t w);
 /** Zeros at top, left, bottom, right. */
 struct status tensor_pad(struct tensor **out, const struct tensor *x, const int64_t tlbr[4]);

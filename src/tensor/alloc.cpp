@@ -1,0 +1,142 @@
+/*
+ * The CPU allocator: keeps freed blocks for the next request of the same size class. A training step asks for the same
+ * few hundred blocks each time, many of tens of megabytes; giving those back to the system costs a page fault for
+ * every 4 KiB at the next step. Blocks of 2 MiB and more are aligned to and advised as huge pages.
+ */
+#include <sys/mman.h>
+
+#include <map>
+#include <mutex>
+#include <vector>
+
+#include <c10/core/CPUAllocator.h>
+
+#include "inside.hpp"
+
+namespace
+{
+
+constexpr size_t header_bytes = 64; /* in front of the data: keeps its alignment of 64 */
+constexpr size_t huge_page = size_t{1} << 21;
+constexpr size_t least_kept = size_t{1} << 16;
+
+struct header {
+    size_t bytes; /* of the whole block */
+};
+
+/** Eight classes an octave, so at most 1/8 is wasted; small blocks are left to malloc as they are. */
+size_t class_of(size_t n)
+{
+    if (n < least_kept) return n;
+    size_t step = std::bit_floor(n) / 8;
+    return (n + step - 1) / step * step;
+}
+
+struct keeper final : c10::Allocator {
+    std::mutex lock;
+    std::map<size_t, std::vector<header *>> kept;
+    size_t bytes_kept = 0, bytes_alive = 0, bytes_peak = 0;
+
+    static void *data_of(header *h)
+    {
+        return reinterpret_cast<char *>(h) + header_bytes;
+    }
+    static header *header_of(void *p)
+    {
+        return reinterpret_cast<header *>(static_cast<char *>(p) - header_bytes);
+    }
+
+    header *take(size_t bytes)
+    {
+        const std::lock_guard<std::mutex> held(lock);
+        bytes_alive += bytes;
+        bytes_peak = std::max(bytes_peak, bytes_alive);
+        auto found = kept.find(bytes);
+        if (found == kept.end() || found->second.empty()) return nullptr;
+        header *h = found->second.back();
+        found->second.pop_back();
+        bytes_kept -= bytes;
+        return h;
+    }
+
+    void drop_kept()
+    {
+        for (auto &c : kept)
+            for (header *h : c.second) free(h);
+        kept.clear();
+        bytes_kept = 0;
+    }
+
+    void put(header *h)
+    {
+        const std::lock_guard<std::mutex> held(lock);
+        bytes_alive -= h->bytes;
+        if (h->bytes < least_kept) {
+            free(h);
+            return;
+        }
+        /* Another size of work has begun: what is kept would not be asked for again. */
+        if (bytes_kept + h->bytes > bytes_peak) drop_kept();
+        kept[h->bytes].push_back(h);
+        bytes_kept += h->bytes;
+    }
+
+    c10::DataPtr allocate(size_t n) override
+    {
+        if (n == 0) return {nullptr, nullptr, &release, at::Device(at::kCPU)};
+        size_t bytes = class_of(n + header_bytes);
+        header *h = take(bytes);
+        if (!h) h = fresh(bytes);
+        h->bytes = bytes;
+        void *p = data_of(h);
+        return {p, p, &release, at::Device(at::kCPU)};
+    }
+
+    header *fresh(size_t bytes)
+    {
+        void *p = nullptr;
+        size_t align = bytes >= huge_page ? huge_page : size_t{64};
+        if (posix_memalign(&p, align, bytes)) {
+            const std::lock_guard<std::mutex> held(lock);
+            bytes_alive -= bytes;
+            drop_kept();
+            TORCH_CHECK_WITH(OutOfMemoryError, false, "can't allocate ", bytes, " bytes on the host");
+        }
+        if (bytes >= huge_page) madvise(p, bytes, MADV_HUGEPAGE);
+        return static_cast<header *>(p);
+    }
+
+    static void release(void *p);
+    c10::DeleterFnPtr raw_deleter() const override
+    {
+        return &release;
+    }
+    void copy_data(void *to, const void *from, size_t n) const override
+    {
+        default_copy_data(to, from, n);
+    }
+};
+
+/* Never destroyed: tensors with static life may be freed after main. */
+keeper &the_keeper()
+{
+    static keeper *k = new keeper;
+    return *k;
+}
+
+void keeper::release(void *p)
+{
+    if (p) the_keeper().put(header_of(p));
+}
+
+} // namespace
+
+void tensor_keep_blocks()
+{
+    c10::SetCPUAllocator(&the_keeper());
+}
+
+int64_t tensor_cpu_bytes_peak()
+{
+    return static_cast<int64_t>(the_keeper().bytes_peak);
+}
