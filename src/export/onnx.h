@@ -70,7 +70,4 @@ void onnx_fail(struct onnx_graph *g, enum status_code code, const char *what);
 /** Adds the nodes of net node @p v; latches STATUS_REFUSED for an op without a writer. */
 void onnx_emit(struct onnx_graph *g, net_val v);
 
-/** True when onnx_emit can write it, or when the inference pass removes it. */
-bool onnx_can(enum net_op op);
-
 #endif

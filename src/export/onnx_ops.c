@@ -315,11 +315,6 @@ static const struct {
 };
 /* clang-format on */
 
-bool onnx_can(enum net_op op)
-{
-    return ops[op].same || ops[op].emit || ops[op].removed;
-}
-
 void onnx_emit(struct onnx_graph *g, net_val v)
 {
     const struct net_node *d = &g->net->nodes[v];
