@@ -57,7 +57,7 @@ struct zoo_family {
     enum net_init_rule init;
     double eps, momentum;            /* of its batch norms; 0: 1e-5, 0.1 */
     zoo_act act;                     /* NULL: relu */
-    float mean, std;                 /* of the published weights, the same for each channel; std 0: ImageNet's */
+    float mean[3], std[3];           /* of the published weights; std 0: ImageNet's */
     const struct zoo_unused *unused; /* ends with a row of NULL */
 };
 
@@ -111,6 +111,16 @@ struct zoo_mbconv {
     bool same; /* TensorFlow's padding */
 };
 net_val zoo_mbconv(struct zoo_enc *e, net_val x, struct zoo_mbconv o);
+
+/** One residual block of a layer: its width, and stride and dilation after the family's rule. */
+struct zoo_step {
+    int planes, stride, dil;
+    int stage_dil; /* of the layer's further blocks */
+    bool first;    /* of its layer */
+};
+/** Four layers of residual blocks "layerL.B", 64 << L planes, stride 2 from the second on, a tap after each. */
+void zoo_layers(struct zoo_enc *e, net_val x, const int layers[4],
+                net_val (*block)(struct zoo_enc *, net_val, struct zoo_step));
 
 /** A multiple of @p divisor near @p v, never less than 90 % of it. */
 int zoo_round_channels(double v, int divisor);

@@ -95,6 +95,26 @@ net_val zoo_mbconv(struct zoo_enc *e, net_val x, struct zoo_mbconv o)
     return net_add(n, o.drop_path > 0 ? net_drop_path(n, y, o.drop_path) : y, x);
 }
 
+void zoo_layers(struct zoo_enc *e, net_val x, const int layers[4],
+                net_val (*block)(struct zoo_enc *, net_val, struct zoo_step))
+{
+    for (int l = 0; l < 4 && !zoo_done(e); l++) {
+        struct zoo_stage at = zoo_next_level(e);
+        for (int b = 0; b < layers[l]; b++) {
+            struct zoo_step step = {
+                .planes = 64 << l, .stride = 1, .dil = at.dil, .stage_dil = at.dil, .first = b == 0};
+            if (b == 0) {
+                step.stride = l > 0 ? at.stride : 1; /* the first layer follows a pool */
+                step.dil = at.first_dil;
+            }
+            net_enter(e->n, "layer%d.%d", l + 1, b);
+            x = block(e, x, step);
+            net_leave(e->n);
+        }
+        zoo_tap(e, x);
+    }
+}
+
 int zoo_round_channels(double v, int divisor)
 {
     int r = (int)(v + divisor / 2.0) / divisor * divisor;

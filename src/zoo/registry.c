@@ -4,11 +4,18 @@
 #include "decoders.h"
 #include <pthread.h>
 
-extern const struct zoo_family zoo_resnet, zoo_efficientnet_timm, zoo_efficientnet_lite, zoo_mobilenetv3, zoo_vgg;
+/* clang-format off */
+extern const struct zoo_family
+    zoo_densenet, zoo_dpn, zoo_efficientnet, zoo_efficientnet_timm, zoo_efficientnet_lite, zoo_gernet,
+    zoo_inceptionresnetv2, zoo_inceptionv4, zoo_mobilenetv2, zoo_mobilenetv3, zoo_regnet, zoo_res2net, zoo_resnest,
+    zoo_resnet, zoo_senet, zoo_sknet, zoo_vgg, zoo_xception;
 
 const struct zoo_family *const zoo_families[] = {
-    &zoo_efficientnet_timm, &zoo_efficientnet_lite, &zoo_mobilenetv3, &zoo_resnet, &zoo_vgg, NULL,
+    &zoo_densenet, &zoo_dpn, &zoo_efficientnet, &zoo_efficientnet_timm, &zoo_efficientnet_lite, &zoo_gernet,
+    &zoo_inceptionresnetv2, &zoo_inceptionv4, &zoo_mobilenetv2, &zoo_mobilenetv3, &zoo_regnet, &zoo_res2net, &zoo_resnest,
+    &zoo_resnet, &zoo_senet, &zoo_sknet, &zoo_vgg, &zoo_xception, NULL,
 };
+/* clang-format on */
 
 const struct zoo_decoder *const zoo_decoders[] = {
     &zoo_unet,      &zoo_unetplusplus,  &zoo_fpn,   &zoo_linknet, &zoo_pspnet,
@@ -36,8 +43,8 @@ static struct zoo_info describe(const struct zoo_family *f, const struct zoo_bac
     const char *file = strncmp(i.reference, "tu-", 3) == 0 ? i.reference + 3 : i.reference;
     if (*tag) i.weights = arena_printf(&all.arena, "%s/%s.%s", f->hub ? f->hub : "smp-hub", file, tag);
     for (int c = 0; c < 3; c++) {
-        i.mean[c] = f->std > 0 ? f->mean : mean[c];
-        i.std[c] = f->std > 0 ? f->std : std[c];
+        i.mean[c] = f->std[0] > 0 ? f->mean[c] : mean[c];
+        i.std[c] = f->std[0] > 0 ? f->std[c] : std[c];
     }
     return i;
 }

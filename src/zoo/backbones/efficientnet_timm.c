@@ -104,7 +104,7 @@ const struct zoo_family zoo_efficientnet_lite = {
     .prefix = "timm-",
     .dilation = ZOO_DILATE_NATIVE,
     .init = NET_INIT_GOOG,
-    .mean = 0.5f,
-    .std = 0.5f,
+    .mean = {0.5f, 0.5f, 0.5f},
+    .std = {0.5f, 0.5f, 0.5f},
     .unused = unused,
 };

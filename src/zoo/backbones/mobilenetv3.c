@@ -116,6 +116,6 @@ const struct zoo_family zoo_mobilenetv3 = {
     .dilation = ZOO_DILATE_TIMM,
     .init = NET_INIT_GOOG,
     .eps = 1e-3,
-    .mean = 0.5f,
-    .std = 0.5f,
+    .mean = {0.5f, 0.5f, 0.5f},
+    .std = {0.5f, 0.5f, 0.5f},
 };

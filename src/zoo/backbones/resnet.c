@@ -7,24 +7,25 @@ struct spec {
     int groups, width; /* bottleneck: groups of the 3x3 and channels of each at 64 planes; 0: 1 and 64 */
 };
 
-static net_val block(struct zoo_enc *e, const struct spec *s, net_val x, int planes, int stride)
+static net_val block(struct zoo_enc *e, net_val x, struct zoo_step b)
 {
-    int out = s->basic ? planes : planes * 4;
-    int groups = s->groups ? s->groups : 1, mid = planes * (s->width ? s->width : 64) / 64 * groups;
+    const struct spec *s = e->row->spec;
+    int out = s->basic ? b.planes : b.planes * 4;
+    int groups = s->groups ? s->groups : 1, mid = b.planes * (s->width ? s->width : 64) / 64 * groups;
     struct net_conv point = {.k = 1}, second = {.k = 3, .pad = 1};
-    struct net_conv spatial = {.k = 3, .stride = stride, .pad = 1, .groups = groups};
+    struct net_conv spatial = {.k = 3, .stride = b.stride, .pad = 1, .groups = groups};
 
     net_val y;
     if (s->basic) {
-        y = zoo_cba(e, "conv1", "bn1", x, planes, spatial);
+        y = zoo_cba(e, "conv1", "bn1", x, b.planes, spatial);
         y = zoo_cb(e, "conv2", "bn2", y, out, second);
     } else {
         y = zoo_cba(e, "conv1", "bn1", x, mid, point);
         y = zoo_cba(e, "conv2", "bn2", y, mid, spatial);
         y = zoo_cb(e, "conv3", "bn3", y, out, point);
     }
-    if (stride > 1 || net_c(e->n, x) != out)
-        x = zoo_cb(e, "downsample.0", "downsample.1", x, out, (struct net_conv){.k = 1, .stride = stride});
+    if (b.stride > 1 || net_c(e->n, x) != out)
+        x = zoo_cb(e, "downsample.0", "downsample.1", x, out, (struct net_conv){.k = 1, .stride = b.stride});
     return e->act(e->n, net_add(e->n, y, x));
 }
 
@@ -34,15 +35,7 @@ static void build(struct zoo_enc *e, net_val x)
     x = zoo_cba(e, "conv1", "bn1", x, 64, (struct net_conv){.k = 7, .stride = 2, .pad = 3});
     zoo_tap(e, x);
     x = net_max_pool(e->n, x, (struct net_pool){.k = 3, .stride = 2, .pad = 1});
-    for (int l = 0; l < 4; l++) {
-        zoo_next_level(e);
-        for (int b = 0; b < s->layers[l]; b++) {
-            net_enter(e->n, "layer%d.%d", l + 1, b);
-            x = block(e, s, x, 64 << l, b == 0 && l > 0 ? 2 : 1);
-            net_leave(e->n);
-        }
-        zoo_tap(e, x);
-    }
+    zoo_layers(e, x, s->layers, block);
 }
 
 /* clang-format off */
@@ -54,11 +47,11 @@ static const struct zoo_backbone rows[] = {
     {"resnet101",         ROW(.layers = {3, 4, 23, 3})},
     {"resnet152",         ROW(.layers = {3, 8, 36, 3})},
     {"resnext50_32x4d",   ROW(.layers = {3, 4,  6, 3}, .groups = 32, .width = 4)},
-    {"resnext101_32x4d",  ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 4), .tag = ""},
+    {"resnext101_32x4d",  ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 4), .tag = "swsl"},
     {"resnext101_32x8d",  ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 8)},
-    {"resnext101_32x16d", ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 16), .tag = ""},
-    {"resnext101_32x32d", ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 32), .tag = ""},
-    {"resnext101_32x48d", ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 48), .tag = ""},
+    {"resnext101_32x16d", ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 16), .tag = "instagram"},
+    {"resnext101_32x32d", ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 32), .tag = "instagram"},
+    {"resnext101_32x48d", ROW(.layers = {3, 4, 23, 3}, .groups = 32, .width = 48), .tag = "instagram"},
 };
 /* clang-format on */
 
