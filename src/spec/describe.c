@@ -1,6 +1,5 @@
 /* What messages and documents say of the key table. */
-#include "keys.h"
-#include <math.h>
+#include "load.h"
 
 static const char *range(struct arena *a, const struct key *k)
 {
@@ -8,7 +7,8 @@ static const char *range(struct arena *a, const struct key *k)
     const char *low = arena_printf(a, k->above ? "above %.16g" : "from %.16g", k->lo);
     if (k->lo >= k->hi) return arena_printf(a, "%.16g", k->lo);
     if (k->hi >= 9e15) return has_low ? low : "0 or more";
-    return arena_printf(a, k->below ? "%s and below %.16g" : "%s to %.16g", low, k->hi);
+    const char *join = k->below ? "%s and below %.16g" : k->above ? "%s and at most %.16g" : "%s to %.16g";
+    return arena_printf(a, join, low, k->hi);
 }
 
 static const char *choices(struct arena *a, const struct key *k)
@@ -112,12 +112,27 @@ static const char *const *all_names(struct arena *a)
     return out;
 }
 
+/* The key whose last component is nearest: "bckbone" is nowhere near "model.backbone" as a whole. */
+static const char *nearest_leaf(const char *path)
+{
+    const char *leaves[LOAD_MAX_KEYS + 1] = {0};
+    const struct key *k = NULL;
+    for (int i = 0; i < key_count && i < LOAD_MAX_KEYS; i++) {
+        const char *dot = strrchr(key_table[i].path, '.');
+        leaves[i] = dot ? dot + 1 : key_table[i].path;
+    }
+    const char *near = strchr(path, '.') ? NULL : str_nearest(path, leaves);
+    if (near) k = key_find_loose(near);
+    return k ? k->path : NULL;
+}
+
 const char *key_hint(struct arena *a, const char *path)
 {
     const char *dot = strrchr(path, '.'), *near = NULL;
     const struct key *elsewhere = key_find_loose(dot ? dot + 1 : path);
     if (elsewhere) near = elsewhere->path; /* the right name in the wrong section */
     if (!near) near = str_nearest(path, all_names(a));
+    if (!near) near = nearest_leaf(path);
     return near ? arena_printf(a, "; did you mean %s?", near) : "";
 }
 

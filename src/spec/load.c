@@ -217,7 +217,7 @@ static const char *name_of_file(struct arena *a, const char *path)
 static struct status check_together(struct load *l)
 {
     struct spec_trial t;
-    TRY(spec_trial_from_json(&t, l->a, json_object(), ""));
+    TRY(spec_trial_from_json(&t, l->a, NULL, ""));
     for (int i = 0; i < key_count; i++) {
         if (l->fixed[i].value) key_set(&t, l->a, &key_table[i], l->fixed[i].value);
     }

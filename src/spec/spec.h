@@ -180,8 +180,8 @@ bool spec_is_pattern(const char *text);
 /** Name, fixed keys, axes, zips and rules as JSON: what the store keeps of a sweep. Owner: the caller. */
 json_t *spec_to_json(const struct spec *s);
 
-/** Typed trial from flat JSON ("model.arch" -> value; absent keys take defaults). Strings are copied into @p a.
- *  Errors: STATUS_ARG naming the key, as spec_load; @p where prefixes them. */
+/** Typed trial from flat JSON ("model.arch" -> value; absent keys take defaults; NULL: all do). Strings are copied into
+ * @p a. Errors: STATUS_ARG naming the key, as spec_load; @p where prefixes them. */
 struct status spec_trial_from_json(struct spec_trial *out, struct arena *a, const json_t *flat, const char *where);
 
 /** Flat JSON, defaults filled in, of the keys whose row names one of @p stages; SPEC_ALL or 0: of every key.
