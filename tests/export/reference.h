@@ -14,10 +14,15 @@ struct ref {
     double **v; /* of each value, N = 1 */
 };
 
-static inline double ref_param(const struct ref *r, const struct net_node *d, int i, int64_t k)
+static inline const float *ref_values_of(const struct ref *r, const struct net_node *d, int i)
 {
     const float *p = r->values[d->param[i]];
-    return (double)(p ? p : r->n->params[d->param[i]].value)[k];
+    return p ? p : r->n->params[d->param[i]].value;
+}
+
+static inline double ref_param(const struct ref *r, const struct net_node *d, int i, int64_t k)
+{
+    return (double)ref_values_of(r, d, i)[k];
 }
 
 static inline const struct net_shape *ref_shape(const struct ref *r, net_val v)
@@ -30,6 +35,7 @@ static void ref_conv(const struct ref *r, const struct net_node *d, double *out)
     const struct net_attr *a = &d->attr;
     const struct net_shape *s = ref_shape(r, d->in[0]), *o = &d->shape;
     const double *x = r->v[d->in[0]];
+    const float *w = ref_values_of(r, d, 0);
     int64_t in_g = s->d[1] / a->groups, out_g = o->d[1] / a->groups;
     for (int64_t oc = 0; oc < o->d[1]; oc++)
         for (int64_t oy = 0; oy < o->d[2]; oy++)
@@ -43,7 +49,7 @@ static void ref_conv(const struct ref *r, const struct net_node *d, double *out)
                             if (y < 0 || z < 0 || y >= s->d[2] || z >= s->d[3]) continue;
                             int64_t c = oc / out_g * in_g + ic;
                             sum += x[(c * s->d[2] + y) * s->d[3] + z] *
-                                   ref_param(r, d, 0, ((oc * in_g + ic) * a->kernel[0] + ky) * a->kernel[1] + kx);
+                                   (double)w[((oc * in_g + ic) * a->kernel[0] + ky) * a->kernel[1] + kx];
                         }
                 out[(oc * o->d[2] + oy) * o->d[3] + ox] = sum;
             }
@@ -134,9 +140,10 @@ static void ref_softmax(const struct ref *r, const struct net_node *d, double *o
     for (int i = d->attr.dim0 + 1; i < d->shape.rank; i++) inner *= d->shape.d[i];
     for (int64_t i = 0; i < n; i++) {
         int64_t first = i / (inner * len) * inner * len + i % inner;
-        double sum = 0;
-        for (int64_t k = 0; k < len; k++) sum += exp(x[first + k * inner]);
-        out[i] = d->op == NET_SOFTMAX ? exp(x[i]) / sum : x[i] - log(sum);
+        double sum = 0, max = -INFINITY;
+        for (int64_t k = 0; k < len; k++) max = fmax(max, x[first + k * inner]);
+        for (int64_t k = 0; k < len; k++) sum += exp(x[first + k * inner] - max);
+        out[i] = d->op == NET_SOFTMAX ? exp(x[i] - max) / sum : x[i] - max - log(sum);
     }
 }
 
