@@ -45,8 +45,7 @@ struct status exec_init(struct exec *e, uint64_t seed);
 /** The fill of the parity fixtures, by name (see their README): computed in double, rounded to float. */
 struct status exec_fill_parity(struct exec *e);
 
-/** Element @p i of the parity fill of @p name with this shape, and that of an image. For inputs of the probe. */
-double exec_parity_value(const char *name, const struct net_shape *s, int64_t i);
+/** Element @p i of the fixtures' image called @p name. */
 double exec_parity_image(const char *name, int64_t i);
 
 /** What a load did. The lists are joined names, shortened after a few. */
@@ -93,7 +92,8 @@ struct exec_mode {
     bool no_dropout; /* every drop probability is 0 */
     bool norm_eval;  /* norms use running statistics even when training */
     uint64_t seed;   /* of the dropouts: make it from (seed, epoch, step), so that no generator state need be stored */
-    void (*see)(void *user, net_val v, const struct tensor *t); /* called with each value as it is made; may be NULL */
+    /** Called with each value as it is made; NULL: nobody looks. Nothing is fused away then. */
+    void (*see)(void *user, net_val v, const struct tensor *t);
     void *user;
 };
 
