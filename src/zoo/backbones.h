@@ -51,6 +51,7 @@ struct zoo_family {
     enum zoo_dilation dilation;
     const char *no_dilation; /* why not, in words */
     bool prunes;             /* stages deeper than the depth are not stored (else stored, unused) */
+    int runs_past;           /* stages that the reference runs beyond the depth, and discards */
     bool feature0;           /* tap 0 is a feature at stride 1, not the input */
     bool pooled_end;         /* the deepest tap comes straight from a pool */
     int min_depth;           /* 0: 1 */
@@ -108,7 +109,8 @@ struct zoo_mbconv {
     int se;                          /* channels of its squeeze-excite, 0: none */
     zoo_act se_act, se_gate;         /* NULL: relu, sigmoid */
     double drop_path;
-    bool same; /* TensorFlow's padding */
+    bool same;  /* TensorFlow's padding */
+    bool plain; /* activated at the end, never adds its input (LCNet) */
 };
 net_val zoo_mbconv(struct zoo_enc *e, net_val x, struct zoo_mbconv o);
 

@@ -91,6 +91,7 @@ net_val zoo_mbconv(struct zoo_enc *e, net_val x, struct zoo_mbconv o)
         net_leave(n);
     }
     y = zoo_cb(e, separable ? "conv_pw" : "conv_pwl", separable ? "bn2" : "bn3", y, o.out, point);
+    if (o.plain) return e->act(n, y);
     if (o.stride > 1 || net_c(n, x) != o.out) return y;
     return net_add(n, o.drop_path > 0 ? net_drop_path(n, y, o.drop_path) : y, x);
 }

@@ -7,12 +7,14 @@
 /* clang-format off */
 extern const struct zoo_family
     zoo_densenet, zoo_dpn, zoo_efficientnet, zoo_efficientnet_timm, zoo_efficientnet_lite, zoo_gernet,
-    zoo_inceptionresnetv2, zoo_inceptionv4, zoo_mobilenetv2, zoo_mobilenetv3, zoo_regnet, zoo_res2net, zoo_resnest,
+    zoo_inceptionresnetv2, zoo_inceptionv4, zoo_lcnet, zoo_mobilenetv2, zoo_mobilenetv3, zoo_mobilenetv4,
+    zoo_mobileone, zoo_regnet, zoo_res2net, zoo_resnest,
     zoo_resnet, zoo_senet, zoo_sknet, zoo_vgg, zoo_xception;
 
 const struct zoo_family *const zoo_families[] = {
     &zoo_densenet, &zoo_dpn, &zoo_efficientnet, &zoo_efficientnet_timm, &zoo_efficientnet_lite, &zoo_gernet,
-    &zoo_inceptionresnetv2, &zoo_inceptionv4, &zoo_mobilenetv2, &zoo_mobilenetv3, &zoo_regnet, &zoo_res2net, &zoo_resnest,
+    &zoo_inceptionresnetv2, &zoo_inceptionv4, &zoo_lcnet, &zoo_mobilenetv2, &zoo_mobilenetv3, &zoo_mobilenetv4,
+    &zoo_mobileone, &zoo_regnet, &zoo_res2net, &zoo_resnest,
     &zoo_resnet, &zoo_senet, &zoo_sknet, &zoo_vgg, &zoo_xception, NULL,
 };
 /* clang-format on */

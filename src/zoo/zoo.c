@@ -256,6 +256,36 @@ struct status zoo_build(struct net **out, const struct zoo_model *m)
     return zoo_build_taps(out, &taps, m);
 }
 
+static struct status encoder_macs(int64_t *out, const struct zoo_model *m, int depth, int output_stride)
+{
+    struct net *n = net_new();
+    net_val x = net_input(n, "input", m->in_channels ? m->in_channels : 3, m->height, m->width);
+    net_output(n, "output", zoo_encode(n, m->backbone, x, depth, output_stride).tap[depth]);
+    struct status s = net_finish(n);
+    if (s.code == STATUS_OK) *out = net_cost(n).macs;
+    net_free(n);
+    return s;
+}
+
+struct status zoo_reference_macs(int64_t *out, const struct zoo_model *m)
+{
+    const struct zoo_backbone *row;
+    const struct zoo_family *f;
+    struct net *n;
+    struct zoo_features taps;
+    TRY(zoo_build_taps(&n, &taps, m));
+    *out = net_cost(n).macs;
+    net_free(n);
+    TRY(zoo_backbone_get(m->backbone, &row, &f));
+    int depth = taps.n - 1, run = depth + f->runs_past < 5 ? depth + f->runs_past : 5;
+    if (run == depth) return ok();
+    int64_t kept = 0, whole = 0;
+    TRY(encoder_macs(&kept, m, depth, taps.output_stride));
+    TRY(encoder_macs(&whole, m, run, taps.output_stride));
+    *out += whole - kept;
+    return ok();
+}
+
 /* ---- what is stored and never used ------------------------------------------------------------------------------ */
 
 const char *zoo_unused_reason(const struct zoo_model *m, const char *param)

@@ -71,6 +71,12 @@ struct status zoo_fits(const struct zoo_model *m);
 struct status zoo_build(struct net **out, const struct zoo_model *m);
 
 /**
+ * Multiply-accumulates of the reference's forward pass. More than net_cost's where the reference runs stages whose
+ * features it then discards (some encoders at a depth below 5); equal elsewhere. Errors: as zoo_build.
+ */
+struct status zoo_reference_macs(int64_t *out, const struct zoo_model *m);
+
+/**
  * The encoder alone, built into @p n under the current scope from value @p x: what a loss network is made of and what
  * the probe's taps are. @p depth 1..5, @p output_stride 32, 16 or 8. Errors latch in @p n.
  */

@@ -8,6 +8,7 @@
 struct spec {
     double width, depth;
     int resolution;
+    int early; /* the fourth tap lies so many blocks before its stage's end, as the reference cuts there */
 };
 
 /* clang-format off */
@@ -54,16 +55,19 @@ static void build(struct zoo_enc *e, net_val x)
     for (size_t i = 0; i < LEN(stages); i++) n_blocks += (int)ceil(stages[i].n * s->depth);
     x = zoo_cba(e, "_conv_stem", "_bn0", x, zoo_round_channels(32 * s->width, 8), padded(3, 2, &size));
     zoo_tap(e, x);
+    zoo_next_level(e);
     for (size_t i = 0; i < LEN(stages); i++) {
         int out = zoo_round_channels(stages[i].out * s->width, 8), n = (int)ceil(stages[i].n * s->depth);
-        if (stages[i].stride == 2) zoo_next_level(e);
+        int last = n - 1 - (e->level == 4 ? s->early : 0);
         for (int b = 0; b < n; b++, index++) {
             struct net_conv spatial = padded(stages[i].k, b ? 1 : stages[i].stride, &size);
             net_enter(e->n, "_blocks.%d", index);
             x = block(e, x, stages[i].expand, out, spatial, 0.2 * index / n_blocks);
             net_leave(e->n);
+            if (!stages[i].tap || b != last) continue;
+            zoo_tap(e, x);
+            if (i < LEN(stages) - 1) zoo_next_level(e);
         }
-        if (stages[i].tap) zoo_tap(e, x);
     }
     zoo_cba(e, "_conv_head", "_bn1", x, zoo_round_channels(1280 * s->width, 8), (struct net_conv){.k = 1});
 }
@@ -77,7 +81,7 @@ static const struct zoo_unused unused[] = {
 /* clang-format off */
 #define ROW(...) .spec = &(const struct spec){__VA_ARGS__}
 static const struct zoo_backbone rows[] = {
-    {"efficientnet-b0", ROW(.width = 1.0, .depth = 1.0, .resolution = 224)},
+    {"efficientnet-b0", ROW(.width = 1.0, .depth = 1.0, .resolution = 224, .early = 2)},
     {"efficientnet-b1", ROW(.width = 1.0, .depth = 1.1, .resolution = 240)},
     {"efficientnet-b2", ROW(.width = 1.1, .depth = 1.2, .resolution = 260)},
     {"efficientnet-b3", ROW(.width = 1.2, .depth = 1.4, .resolution = 300)},
@@ -95,6 +99,7 @@ const struct zoo_family zoo_efficientnet = {
     .rows = rows,
     .n_rows = LEN(rows),
     .dilation = ZOO_DILATE_NATIVE,
+    .runs_past = 1,
     .min_depth = 2,
     .eps = 1e-3,
     .momentum = 0.01,

@@ -209,6 +209,7 @@ const struct zoo_family zoo_inceptionv4 = {
     .build = build_v4,
     .rows = v4_rows,
     .n_rows = LEN(v4_rows),
+    .runs_past = 1,
     .no_dilation = "max pools between its stages",
     .eps = 1e-3,
     .mean = {0.5f, 0.5f, 0.5f},

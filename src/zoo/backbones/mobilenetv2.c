@@ -64,6 +64,7 @@ const struct zoo_family zoo_mobilenetv2 = {
     .rows = rows,
     .n_rows = LEN(rows),
     .dilation = ZOO_DILATE_NATIVE,
+    .runs_past = 1,
     .init = NET_INIT_KAIMING_FAN_OUT,
     .act = net_relu6,
 };

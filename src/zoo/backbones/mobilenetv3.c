@@ -114,6 +114,7 @@ const struct zoo_family zoo_mobilenetv3 = {
     .hub = "timm",
     .tag = "in1k",
     .dilation = ZOO_DILATE_TIMM,
+    .runs_past = 5,
     .init = NET_INIT_GOOG,
     .eps = 1e-3,
     .mean = {0.5f, 0.5f, 0.5f},
