@@ -1,5 +1,6 @@
 /* Augmentations: a list of one-entry maps, {flip: {p: 0.5}}, by a table of their options. */
 #include "keys.h"
+#include "node.h"
 
 struct option {
     const char *name;
@@ -55,11 +56,14 @@ static struct status wrong(const char *where, const json_t *got, const char *exp
 static struct status unknown(const char *where, const char *got, const char *const *names)
 {
     struct str list = {0};
+    struct arena a = {0};
     for (int i = 0; names[i]; i++) str_addf(&list, "%s%s", i ? ", " : "", names[i]);
     const char *near = str_nearest(got, names);
-    struct status s = fail(STATUS_ARG, "%s%sgot \"%.60s\", expected one of %s%s%s%s", where, *where ? ": " : "", got,
-                           list.s, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    struct status s =
+        fail(STATUS_ARG, "%s%sgot %s, expected one of %s%s%s%s", where, *where ? ": " : "", node_quote(&a, got), list.s,
+             near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     str_free(&list);
+    arena_free(&a);
     return s;
 }
 

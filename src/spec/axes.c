@@ -32,18 +32,12 @@ static struct status add_axis(struct load *l, const struct load_axis *axis)
 
 /* ---- several keys together ------------------------------------------------------------------------------------- */
 
-struct collect {
-    json_t *object;
-    const char *first; /* key that a zip's lists are compared with */
-};
-
 static struct status collect_value(struct load *l, void *ctx, const struct key *k, const struct node *n)
 {
-    struct collect *c = ctx;
-    json_t *value;
-    if (json_object_get(c->object, k->path)) return node_fail(n->key, "%s: given twice in one map; keep one", k->path);
-    TRY(load_value(&value, l, k, n, false));
-    json_object_set(c->object, k->path, value);
+    json_t *object = ctx, *value;
+    if (json_object_get(object, k->path)) return node_fail(n->key, "%s: given twice in one map; keep one", k->path);
+    TRY(load_value(&value, l, k, n, true));
+    json_object_set(object, k->path, value);
     return ok();
 }
 
@@ -53,12 +47,12 @@ static struct status compound_axis(struct load *l, const char *label, const char
     struct load_axis axis = {.axis = {.key = label}, .node = n, .layer = l->layer};
     axis.axis.values = arena_alloc(l->a, (size_t)n->n * sizeof *axis.axis.values);
     for (const struct node *e = n->child; e; e = e->next) {
-        struct collect c = {.object = json_object()};
-        const struct load_visit v = {.key = collect_value, .ctx = &c, .loose = true};
-        json_array_append_new(l->s->owned, c.object);
+        json_t *object = json_object();
+        const struct load_visit v = {.key = collect_value, .ctx = object, .loose = true};
+        json_array_append_new(l->s->owned, object);
         if (e->kind != NODE_MAP) return load_wrong(l, e, label, "a map of keys, as the first alternative is");
         TRY(load_walk_map(l, prefix, e, &v));
-        axis.axis.values[axis.axis.n++] = (struct spec_value){.value = c.object, .mark = e->mark};
+        axis.axis.values[axis.axis.n++] = (struct spec_value){.value = object, .mark = e->mark};
     }
     return add_axis(l, &axis);
 }
@@ -196,7 +190,7 @@ static struct status collect_list(struct load *l, void *ctx, const struct key *k
     int i = 0;
     for (const struct node *e = n->child; e; e = e->next, i++) {
         json_t *value;
-        TRY(load_value(&value, l, k, e, false));
+        TRY(load_value(&value, l, k, e, true));
         json_object_set(x->values[i].value, k->path, value);
     }
     x->key = x->key ? arena_printf(l->a, "%s+%s", x->key, k->path) : k->path;

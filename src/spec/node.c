@@ -6,6 +6,22 @@ const char *spec_mark_str(struct arena *a, struct spec_mark m)
     return m.line ? arena_printf(a, "%s:%d:%d", m.file, m.line, m.column) : m.file;
 }
 
+const char *node_quote(struct arena *a, const char *text)
+{
+    enum { MOST = 60 };
+    int n = (int)strnlen(text, MOST);
+    while (n && text[n] && ((unsigned char)text[n] & 0xc0) == 0x80) n--; /* no half of a character */
+    return arena_printf(a, "\"%.*s%s\"", n, text, text[n] ? "..." : "");
+}
+
+/* A message is one line, whatever the file holds. */
+static void one_line(char *msg)
+{
+    for (char *c = msg; *c; c++) {
+        if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
+    }
+}
+
 struct status node_fail(const struct node *n, const char *fmt, ...)
 {
     char msg[900];
@@ -13,6 +29,7 @@ struct status node_fail(const struct node *n, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
+    one_line(msg);
     if (!n->mark.line) return fail(STATUS_ARG, "%s: %s", n->mark.file, msg);
     return fail(STATUS_ARG, "%s:%d:%d: %s", n->mark.file, n->mark.line, n->mark.column, msg);
 }
@@ -72,5 +89,5 @@ const char *node_describe(struct arena *a, const struct node *n)
     if (n->kind == NODE_LIST) return n->n ? "a list" : "an empty list";
     if (n->kind == NODE_MAP) return n->n ? "a map" : "an empty map";
     if (node_is_null(n)) return "nothing";
-    return arena_printf(a, "\"%.60s%s\"", n->text, strlen(n->text) > 60 ? "..." : "");
+    return node_quote(a, n->text);
 }

@@ -35,6 +35,9 @@ bool node_is_null(const struct node *n);
 /** "got X" in a message: the text as written, shortened, or "a list", "a map", "nothing". In the arena. */
 const char *node_describe(struct arena *a, const struct node *n);
 
+/** A text in quotes, shortened. In the arena. */
+const char *node_quote(struct arena *a, const char *text);
+
 /** Failure at a place: "FILE:LINE:COLUMN: message". */
 struct status node_fail(const struct node *n, const char *fmt, ...) PRINTF(2, 3) __attribute__((warn_unused_result));
 

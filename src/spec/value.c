@@ -1,13 +1,13 @@
 /* One key's value: checked against its row, stored into a trial, and read back. */
 #include "keys.h"
+#include "node.h"
 #include <math.h>
 
 const char *key_describe(struct arena *a, const json_t *v)
 {
-    const char *text = json_string_value(v);
     switch (v ? json_typeof(v) : JSON_NULL) {
     case JSON_STRING:
-        return arena_printf(a, "\"%.60s%s\"", text, strlen(text) > 60 ? "..." : "");
+        return node_quote(a, json_string_value(v));
     case JSON_INTEGER:
         return arena_printf(a, "%lld", (long long)json_integer_value(v));
     case JSON_REAL:
