@@ -1,5 +1,5 @@
-"""Every exported C symbol of a room begins with the room's name (base has a few words of its own), so that a name says
-where to look; and no C++ name leaves the tensor room.
+"""A name says where to look: whatever one room uses of another begins with that other room's name (base has a few words
+of its own). Names that files of one room share among themselves are free, but no two rooms may define the same one.
 
     symbols.py BUILD_DIR
 """
@@ -11,36 +11,33 @@ import sys
 OWN_WORDS = {"base": ("status", "fail", "check", "mem", "arena", "str", "log", "fs", "time", "hash", "rng", "json")}
 
 
-def exported(library):
-    """Names of defined global text, data and constants; weak ones are the compiler's (inline functions, templates)."""
-    out = subprocess.run(["nm", "--extern-only", "--defined-only", library], check=True, text=True,
+def names(library, *options):
+    """C names that nm lists; C++ ones stay inside their room, where headers are extern "C"."""
+    out = subprocess.run(["nm", "--extern-only", "--format=posix", *options, library], check=True, text=True,
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-    for line in out.splitlines():
-        words = line.split()
-        if len(words) == 3 and words[1] in "TDBRC":
-            yield words[2]
+    rows = (line.split() for line in out.splitlines())
+    return {r[0] for r in rows if len(r) >= 2 and r[1] in "TDBRCU" and not r[0].startswith("_")}
 
 
 def main(build):
-    libraries = sorted(glob.glob(os.path.join(build, "libsweep_*.a")))
-    wrong, names = [], 0
-    for library in libraries:
-        room = os.path.basename(library)[len("libsweep_"):-len(".a")]
-        if room == "test_support":
-            continue
-        prefixes = tuple(w + "_" for w in OWN_WORDS.get(room, (room,)))
-        for name in exported(library):
-            names += 1
-            if name.startswith("_Z"):
-                good = room == "tensor"
-            else:
-                good = name.startswith(("__", *prefixes)) or name in OWN_WORDS.get(room, ())
-            if not good:
-                wrong.append(f"{room}: {name}: expected a name that begins with {' or '.join(prefixes)}")
+    libraries = {os.path.basename(f)[len("libsweep_"):-len(".a")]: f for f in glob.glob(f"{build}/libsweep_*.a")}
+    libraries.pop("test_support", None)
+    defined = {room: names(f, "--defined-only") for room, f in libraries.items()}
+    used = {room: names(f, "--undefined-only") - defined[room] for room, f in libraries.items()}
+    wrong, crossing = [], 0
+    for room, own in sorted(defined.items()):
+        words = OWN_WORDS.get(room, (room,))
+        for other in sorted(used):
+            for name in sorted(used[other] & own) if other != room else ():
+                crossing += 1
+                if name.split("_")[0] not in words:
+                    wrong.append(f"{other} uses {name} of {room}: expected a name that begins with {' or '.join(words)}")
+            if other > room:
+                wrong += [f"{name} is defined by {room} and by {other}" for name in sorted(own & defined[other])]
     for w in wrong:
         print(w)
-    print(f"{len(libraries)} libraries, {names} exported names")
-    return 1 if wrong or not names else 0
+    print(f"{len(libraries)} rooms, {sum(map(len, defined.values()))} exported names, {crossing} uses across rooms")
+    return 1 if wrong or not crossing else 0
 
 
 if __name__ == "__main__":
