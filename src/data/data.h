@@ -143,8 +143,8 @@ struct data_image {
 };
 
 /**
- * JPEG, PNG, BMP, TGA, GIF (first frame), PSD, PNM. Gray is expanded, alpha is composited on white, 16 bit is cut to 8.
- * Errors: STATUS_IO; STATUS_ARG naming the file and the reason (empty, no image, truncated, larger than 2^28 pixels).
+ * JPEG, PNG, BMP, PNM. Gray is expanded, alpha is composited on white, 16 bit is cut to 8.
+ * Errors: STATUS_IO; STATUS_ARG naming the file and the reason (empty, no image, truncated, larger than 2^26 pixels).
  * Owner: the caller, data_image_free.
  */
 struct status data_image_load(struct data_image *out, const char *path);

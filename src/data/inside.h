@@ -1,0 +1,71 @@
+/* What the files of this room share. Nothing outside includes it. */
+#ifndef SWEEP_DATA_INSIDE_H
+#define SWEEP_DATA_INSIDE_H
+
+#include "data.h"
+#include <pthread.h>
+
+/* Part of every cache key: raise it when decoding, resampling or drawing changes. */
+enum { DATA_PIXELS_VERSION = 1 };
+
+enum slot_state { SLOT_EMPTY, SLOT_BUSY, SLOT_READY };
+struct data_slot {
+    enum slot_state state; /* guarded by the lock */
+    bool mapped;           /* pixels lie in a mapped cache file; else on the heap */
+    uint8_t *block;        /* what is freed or unmapped */
+    const uint8_t *input, *target;
+};
+
+enum { DATA_MAX_MAPPED = 16384 }; /* well below the kernel's limit of maps a process */
+
+struct data {
+    struct arena arena;
+    int height, width, n;
+    bool synthetic;
+    const char **names, **input, **target; /* paths; NULL when synthetic */
+    int *part[2], n_part[2];
+    struct hash lists; /* of the explicit lists' content */
+    struct data_augment *augment;
+    int n_augment;
+
+    const char *cache; /* NULL: none, or it cannot be written */
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* a slot left SLOT_BUSY */
+    struct data_slot *slots;
+    int *mapped, n_mapped; /* ring of the last DATA_MAX_MAPPED mapped pairs */
+    bool warned;
+
+    pthread_t prefetcher;
+    bool prefetching, stop;
+    int *order, n_order;
+};
+
+/** Finds the pairs: fills d->names, input, target, n. */
+struct status data_find_pairs(struct data *d, const struct data_options *o);
+/** Fills d->part. */
+struct status data_split(struct data *d, const struct data_options *o);
+/** Length of a file name without its extension, when that is one of an image; the whole length otherwise. */
+size_t data_stem(const char *file);
+
+/** Decodes and resamples (or draws) a pair into @p block [2,H,W,3]. */
+struct status data_decode(uint8_t *block, const struct data *d, int index);
+
+/** The cache's file for a pair. False when a source file cannot be seen. */
+bool data_cache_path(char *out, size_t n, const struct data *d, int index);
+/** Maps the file; NULL when absent, of another size, or damaged. */
+uint8_t *data_cache_map(const struct data *d, const char *path);
+void data_cache_unmap(const struct data *d, uint8_t *pixels);
+struct status data_cache_write(const struct data *d, const char *path, const uint8_t *pixels);
+
+/** What augmentation does to one pair, all draws made. */
+struct data_change {
+    bool flip, geometry, color[2]; /* flip alone is exact; geometry: m maps an output pixel to a source position */
+    float m[6];                    /* sx = m0 x + m1 y + m2; sy = m3 x + m4 y + m5 */
+    float rgb[12];                 /* 3 rows of 3 factors and an offset, on 0..1 */
+};
+struct data_change data_draw_change(const struct data *d, int64_t seed, int64_t epoch, int index, const uint8_t *input);
+/** One pair, changed and normalised. */
+void data_apply_change(float *input, float *target, const struct data *d, const struct data_change *c,
+                       const uint8_t *input_rgb, const uint8_t *target_rgb, bool channels_last);
+
+#endif
