@@ -6,3 +6,4 @@ add_test(NAME tooling.symbols COMMAND ${Python3_EXECUTABLE} ${tooling}/symbols.p
 add_test(NAME tooling.links COMMAND ${tooling}/links.sh ${CMAKE_BINARY_DIR})
 add_test(NAME tooling.tree COMMAND ${tooling}/tree.sh)
 add_test(NAME tooling.setup COMMAND ${tooling}/setup.sh ${LIBTORCH})
+add_test(NAME tooling.docs COMMAND ${CMAKE_SOURCE_DIR}/.ci/docs --check --build ${CMAKE_BINARY_DIR})
