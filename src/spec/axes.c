@@ -2,6 +2,8 @@
 #include "load.h"
 #include <math.h>
 
+enum { MAX_VALUES = 10000 }; /* of one axis */
+
 static void *grow(struct load *l, void *p, int n, int *cap, size_t size)
 {
     if (n < *cap) return p;
@@ -59,8 +61,6 @@ static struct status compound_axis(struct load *l, const char *label, const char
 
 /* ---- one key --------------------------------------------------------------------------------------------------- */
 
-enum { MAX_GENERATED = 10000 };
-
 static double log_step(double lo, double hi, double n, int i)
 {
     return lo * pow(hi / lo, i / (n - 1));
@@ -101,7 +101,7 @@ static struct status generate(struct load *l, struct load_axis *axis, const stru
     }
     double count = g->counted ? v[2] : floor((v[1] - v[0]) / v[2] * (1 + 1e-12)) + 1;
     good = good && (v[0] < v[1] || (!g->counted && v[0] <= v[1])) && (!g->positive || v[0] > 0) && v[2] > 0 &&
-           count >= (g->counted ? 2 : 1) && count <= MAX_GENERATED;
+           count >= (g->counted ? 2 : 1) && count <= MAX_VALUES;
     if (!good) return load_wrong(l, n, load_join(l, axis->axis.key, g->name), g->expected);
     bool whole = axis->key->type == KEY_INT || axis->key->type == KEY_LONG;
     axis->axis.values = arena_alloc(l->a, (size_t)count * sizeof *axis->axis.values);
@@ -155,6 +155,8 @@ static struct status one_axis(struct load *l, const char *path, const struct nod
     if (!g && n->kind != NODE_LIST)
         return load_wrong(l, n, k->path, "a list of alternatives, {log: ...}, {linspace: ...} or {range: ...}");
     if (!g && !n->n) return load_wrong(l, n, k->path, "at least one alternative");
+    if (n->n > MAX_VALUES)
+        return node_fail(n, "axes: %s: got %d alternatives, expected at most %d", path, n->n, MAX_VALUES);
     struct load_axis axis = {.axis = {.key = k->path}, .key = k, .node = n, .layer = l->layer};
     TRY(g ? generate(l, &axis, g, n->child) : list_values(l, &axis, n));
     return add_axis(l, &axis);

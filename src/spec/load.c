@@ -154,6 +154,7 @@ static struct status extend(struct load *l, const char *from, const struct node 
     if (stat(path, &st) != 0) return node_fail(n, "extends: no file %s", path);
     if (!S_ISREG(st.st_mode)) return node_fail(n, "extends: %s is no file", path);
     if (l->n_files == LOAD_MAX_EXTENDS) return node_fail(n, "extends: more than %d files deep", LOAD_MAX_EXTENDS);
+    if (++l->n_read > LOAD_MAX_FILES) return node_fail(n, "extends: more than %d files in all", LOAD_MAX_FILES);
     return layer_file(l, path);
 }
 

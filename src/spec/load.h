@@ -6,7 +6,7 @@
 #include "keys.h"
 #include "node.h"
 
-enum { LOAD_MAX_KEYS = 96, LOAD_MAX_EXTENDS = 16 };
+enum { LOAD_MAX_KEYS = 96, LOAD_MAX_EXTENDS = 16, LOAD_MAX_FILES = 100 };
 
 struct load_axis {
     struct spec_axis axis;
@@ -33,7 +33,7 @@ struct load {
     } * rules;
     int n_rules, cap_rules;
     const char *files[LOAD_MAX_EXTENDS]; /* being read, outermost first: a file in it again is a cycle */
-    int n_files;
+    int n_files, n_read;                 /* all files read: they may not multiply */
 };
 
 /** Called for each key of a map, nested maps being dotted keys. */

@@ -262,10 +262,48 @@ static void spec_errors__files(void)
     arena_free(&a);
 }
 
+/* What is small on disk and endless when followed ends in a message, soon. */
+static void spec_errors__bombs(void)
+{
+    struct arena a = {0};
+    struct spec *s;
+    const char *dir = test_dir(), *top = NULL;
+    for (int level = 0; level < 14; level++) { /* each file extends the one below it ten times */
+        struct str text = {0};
+        str_add(&text, level ? "extends: [" : "seed: 1\n");
+        for (int i = 0; level && i < 10; i++) str_addf(&text, "%s%d.yaml", i ? ", " : "", level - 1);
+        str_add(&text, level ? "]\n" : "");
+        top = fs_join(&a, dir, arena_printf(&a, "%d.yaml", level));
+        TEST_OK(fs_write(top, text.s, text.n));
+        str_free(&text);
+    }
+    TEST_FAILS(spec_load(&s, top, NULL, 0), STATUS_ARG, "extends: more than 100 files in all");
+    struct str axis = {0};
+    str_add(&axis, "axes: {seed: [0");
+    for (int i = 1; i < 20000; i++) str_addf(&axis, ", %d", i);
+    str_add(&axis, "]}\n");
+    TEST_FAILS(spec_parse(&s, "f", axis.s, axis.n), STATUS_ARG, "f:1:14: axes: seed: got 20000 alternatives");
+    str_free(&axis);
+    for (int i = 0; i < 2000; i++) str_addf(&axis, "k%d: 1\n", i);
+    TEST_FAILS(spec_parse(&s, "f", axis.s, axis.n), STATUS_ARG, "f:1001:1: got more than 1000 keys in one map");
+    str_free(&axis);
+    for (int i = 0; i < 600000; i++) str_add(&axis, "-\n");
+    TEST_FAILS(spec_parse(&s, "f", axis.s, axis.n), STATUS_ARG,
+               "got more than 500000 values, expected a configuration");
+    str_free(&axis);
+    for (int i = 0; i < 17; i++) {
+        static const char zeros[1 << 20];
+        str_addn(&axis, zeros, sizeof zeros);
+    }
+    TEST_FAILS(spec_parse(&s, "f", axis.s, axis.n), STATUS_ARG, "f: got 17825792 bytes");
+    str_free(&axis);
+    arena_free(&a);
+}
+
 static const struct test tests[] = {
     TEST(spec_errors__unknown_keys),   TEST(spec_errors__duplicate_keys), TEST(spec_errors__wrong_types),
     TEST(spec_errors__out_of_range),   TEST(spec_errors__augmentations),  TEST(spec_errors__names_that_are_not_built),
     TEST(spec_errors__axes_and_rules), TEST(spec_errors__yaml),           TEST(spec_errors__set),
-    TEST(spec_errors__files),
+    TEST(spec_errors__files),          TEST(spec_errors__bombs),
 };
 TEST_MAIN("spec.errors", tests)
