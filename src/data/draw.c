@@ -154,12 +154,22 @@ static struct rgb photo_color(const struct draw *d, const struct draw_layer *l, 
                         l->color.b * v * (1 - cool * 0.4f) + shine};
 }
 
+/* The arc of light that a cartoon gives to hair: a part of a ring, where it faces the light. */
+static float hair_band(const struct draw *d, const struct draw_layer *l, struct point p, float soft)
+{
+    if (l->shine <= 0) return 0;
+    float x = (p.x - l->ball.x) / l->ball_r.x, y = (p.y - l->ball.y) / l->ball_r.y, far = sqrtf(x * x + y * y);
+    float toward = far > 0 ? (x * d->light[0] + y * d->light[1]) / far : 0, most = hypotf(d->light[0], d->light[1]);
+    float width = 0.07f * fmaxf(0, toward / most - 0.72f) / 0.28f;
+    return 0.45f * clamp01((width - fabsf(far - 0.72f)) / soft + 0.5f) * (width > 0 ? 1.0f : 0.0f);
+}
+
 /* Light in three tones; the borders between them one pixel soft. */
 static struct rgb toon_color(const struct draw *d, const struct draw_layer *l, struct point p, float px)
 {
     struct lit lit = light_at(d, l, p);
     float soft = 1.2f * px, dark = clamp01((0.62f - lit.diffuse) / soft + 0.5f);
-    float bright = l->flat ? 0 : clamp01((lit.specular - 0.55f) / (6 * soft) + 0.5f) * fminf(l->shine * 2.5f, 0.8f);
+    float bright = l->texture == DRAW_HAIR && !l->flat ? hair_band(d, l, p, soft) : 0;
     float v = 1.06f - 0.30f * (l->flat ? 0 : dark) + (l->texture == DRAW_STRIPES ? 0.6f * texture_at(d, l, p) : 0);
     float gray = 0.299f * l->color.r + 0.587f * l->color.g + 0.114f * l->color.b;
     struct rgb c = draw_mix((struct rgb){gray, gray, gray}, l->color, 1.25f);

@@ -70,7 +70,7 @@ static void add_cap(struct draw_layer *l, const struct face *f, float grow, floa
 {
     struct point c = face_at(f, 0, 0);
     add(l, ellipse(-0.04f * f->yaw, -0.06f, f->head.x * grow, f->head.y * grow), DRAW_ADD);
-    add(l, ellipse(c.x * 0.8f + shift, hairline + f->head.y * 0.95f, f->head.x * window, f->head.y * 0.95f), DRAW_CUT);
+    add(l, ellipse(c.x * 0.4f + shift, hairline + f->head.y * 0.95f, f->head.x * window, f->head.y * 0.95f), DRAW_CUT);
 }
 
 static void add_above(struct draw_layer *l, float y)
@@ -87,11 +87,11 @@ void face_hair_front(struct draw *d, const struct face *f)
     switch (f->style) {
     case FACE_BUZZ:
         l.alpha = 0.85f;
-        add_cap(&l, f, 1.02f, -y * 0.66f, 0, 0.92f);
+        add_cap(&l, f, 1.02f, -y * 0.68f, 0, 0.98f);
         add_above(&l, 0.0f);
         break;
     case FACE_SHORT:
-        add_cap(&l, f, 1.1f, -y * 0.62f, 0.08f * s, 0.88f);
+        add_cap(&l, f, 1.1f, -y * 0.62f, 0.05f * s, 1.0f);
         add_above(&l, 0.06f);
         for (int i = 0; i < 5; i++) {
             float t = -0.55f + 0.27f * (float)i;
@@ -104,7 +104,7 @@ void face_hair_front(struct draw *d, const struct face *f)
         }
         break;
     case FACE_PARTED:
-        add_cap(&l, f, 1.12f, -y * 0.55f, -0.2f * s, 0.88f);
+        add_cap(&l, f, 1.12f, -y * 0.58f, -0.12f * s, 0.99f);
         add_above(&l, 0.16f);
         add(&l,
             (struct draw_shape){.kind = DRAW_ELLIPSE,
@@ -114,7 +114,7 @@ void face_hair_front(struct draw *d, const struct face *f)
             DRAW_ADD);
         break;
     case FACE_LONG:
-        add_cap(&l, f, 1.16f, -y * 0.64f, 0, 0.84f);
+        add_cap(&l, f, 1.16f, -y * 0.64f, 0, 0.92f);
         add_above(&l, 0.35f);
         for (int side = -1; side <= 1; side += 2) {
             float k = (float)side;
@@ -128,7 +128,7 @@ void face_hair_front(struct draw *d, const struct face *f)
         }
         break;
     case FACE_BOB:
-        add_cap(&l, f, 1.16f, -y * 0.42f, 0, 0.84f);
+        add_cap(&l, f, 1.16f, -y * 0.46f, 0, 0.93f);
         add_above(&l, 0.3f);
         for (int side = -1; side <= 1; side += 2) {
             float k = (float)side;
@@ -142,13 +142,13 @@ void face_hair_front(struct draw *d, const struct face *f)
         }
         break;
     case FACE_CURLY:
-        add_cap(&l, f, 1.08f, -y * 0.58f, 0, 0.86f);
+        add_cap(&l, f, 1.08f, -y * 0.58f, 0, 0.96f);
         add_above(&l, 0.1f);
         add_curls(&l, f, -1.15f, 1.15f, 7, 0.21f);
         break;
     case FACE_BUN:
     case FACE_N_HAIR:
-        add_cap(&l, f, 1.07f, -y * 0.7f, 0.05f * s, 0.9f);
+        add_cap(&l, f, 1.07f, -y * 0.68f, 0.04f * s, 0.98f);
         add_above(&l, 0.12f);
         break;
     }
