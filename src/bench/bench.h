@@ -40,6 +40,9 @@ struct bench_mode {
     double warmup_s;
 };
 extern const struct bench_mode bench_modes[]; /* ends with a NULL name */
+/** Whether @p n samples in @p elapsed_s seconds end the measuring. */
+enum bench_stop { BENCH_GO_ON, BENCH_ENOUGH, BENCH_CAPPED };
+enum bench_stop bench_stop(const struct bench_mode *m, int n, double elapsed_s);
 /** Errors: STATUS_ARG with the nearest name. */
 struct status bench_mode_find(const struct bench_mode **out, const char *name);
 

@@ -26,7 +26,7 @@ static uint16_t half_of(float v)
     if (a >= 65520) return (uint16_t)(sign | 0x7c00);
     int e;
     frexp(a, &e);                               /* a = m 2^e, m in [0.5, 1) */
-    if (e < -13) e = -13;                       /* below: subnormal, steps of 2^-24 */
+    if (a == 0 || e < -13) e = -13;             /* zero and subnormals: steps of 2^-24 */
     double steps = nearbyint(ldexp(a, 11 - e)); /* 11 bits of mantissa */
     /* The carry of a rounded mantissa moves into the exponent by itself. */
     return (uint16_t)(sign | (uint16_t)((int)steps + ((e + 13) << 10)));

@@ -4,6 +4,7 @@
  * Source: the order of members of OrtApi in onnxruntime_c_api.h ("never remove or rearrange the members").
  */
 #include "ort.h"
+#include "host.h"
 #include <dlfcn.h>
 
 /* The oldest table that has every slot below; ONNX Runtime 1.16. */
@@ -168,6 +169,7 @@ static struct status open_into(struct bench_ort *o, const char *lib, const char 
     TRY(said(o, CALL(o, ORT_DEFAULT_ALLOCATOR, (void **))(&o->allocator), o->lib));
     TRY(said(o, CALL(o, ORT_CPU_MEMORY, (int, int, void **))(1, 0, &o->memory),
              o->lib)); /* arena allocator, default memory */
+    o->rss_runtime_bytes = host_rss_peak();
     double start = time_mono();
     TRY(said(
         o, CALL(o, ORT_CREATE_SESSION, (void *, const char *, void *, void **))(o->env, path, o->options, &o->session),

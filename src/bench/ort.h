@@ -13,8 +13,9 @@ struct bench_ort {
     const char *version, *build;
     void (*const *api)(void); /* the table of functions */
     void *env, *options, *session, *memory, *allocator;
-    int threads;    /* in effect */
-    double load_ms; /* of the session alone: the runtime was loaded before */
+    int threads;               /* in effect */
+    int64_t rss_runtime_bytes; /* peak before the file was loaded */
+    double load_ms;            /* of the session alone: the runtime was loaded before */
     struct bench_io in[BENCH_MAX_IO], out[BENCH_MAX_IO];
     int n_in, n_out;
 };

@@ -119,21 +119,28 @@ static struct status warm_up(struct bench_ort *o, struct ort_feed *f, const stru
     return ok();
 }
 
+enum bench_stop bench_stop(const struct bench_mode *m, int n, double elapsed_s)
+{
+    if (n >= m->min_n && elapsed_s >= m->min_s) return BENCH_ENOUGH;
+    return n >= m->cap_n && elapsed_s >= m->cap_s ? BENCH_CAPPED : BENCH_GO_ON;
+}
+
 static struct status measure(struct bench_ort *o, struct ort_feed *f, const struct bench_mode *m,
                              struct bench_result *r)
 {
     double start = time_mono();
-    int cap = 0;
-    for (int n = 0;;) {
-        double ms, elapsed;
+    int cap = 0, n = 0;
+    enum bench_stop stop = BENCH_GO_ON;
+    while (stop == BENCH_GO_ON) {
+        double ms;
         TRY(timed(o, f, &ms));
         if (n == cap) r->samples_us = mem_realloc(r->samples_us, (size_t)(cap = cap ? 2 * cap : 256) * sizeof(float));
         r->samples_us[n++] = (float)(ms * 1e3);
-        r->stats.n = n;
-        elapsed = time_mono() - start;
-        r->capped = elapsed >= m->cap_s && n < m->min_n;
-        if ((n >= m->min_n && elapsed >= m->min_s) || (elapsed >= m->cap_s && n >= m->cap_n)) return ok();
+        stop = bench_stop(m, n, time_mono() - start);
     }
+    r->stats = bench_stats(r->samples_us, n);
+    r->capped = stop == BENCH_CAPPED;
+    return ok();
 }
 
 static void describe(struct bench_result *r, const struct bench_ort *o, const struct bench_mode *m,
@@ -151,6 +158,7 @@ static void describe(struct bench_result *r, const struct bench_ort *o, const st
                                      warmup_runs, "min_n", m->min_n, "min_s", m->min_s, "cap_n", m->cap_n, "capped",
                                      (int)r->capped, "clock", "CLOCK_MONOTONIC", "seed", (json_int_t)job->seed));
     json_object_set_new(i, "max_ms", json_real(r->stats.max_ms));
+    json_object_set_new(i, "rss_runtime_bytes", json_integer(o->rss_runtime_bytes));
     json_object_set_new(i, "cpu", json_string(host_cpu(&a)));
     json_object_set_new(i, "cpus", json_integer(bench_cpus()));
     arena_free(&a);
@@ -166,7 +174,6 @@ static struct status visit(struct bench_result *r, struct bench_ort *o, struct o
     TRY(status_at(warm_up(o, f, m, &warmup_runs), "%s", job->model));
     TRY(status_at(measure(o, f, m, r), "%s", job->model));
     host_state(r->info, "after");
-    r->stats = bench_stats(r->samples_us, r->stats.n);
     r->rss_bytes = host_rss_peak();
     describe(r, o, m, job, warmup_runs);
     return ok();
