@@ -113,7 +113,7 @@ static struct status store_plan(struct engine *e)
     json_decref(info);
     TRY(st);
     memcpy(e->environment, id.hex, sizeof e->environment);
-    for (int i = 0; i < p->n_trials; i++) {
+    for (int i = 0; i < p->n_trials && p->n_sweeps; i++) { /* a plan without sweeps is of trials that are stored */
         const struct plan_trial *t = &p->trials[i];
         TRY(store_put_trial(e->s, &(struct store_trial){.id = t->id,
                                                         .arch = t->t.model.arch,

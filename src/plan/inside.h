@@ -14,6 +14,8 @@ struct plan_images {
 struct plan_build {
     struct plan *plan;
     const char *weights_dir;
+    const struct spec *spec; /* the file in hand; NULL: a stored configuration */
+    const char *source;      /* its name, for messages */
     const char *precision;
     json_t *trials, *stages;                 /* id, key -> index */
     json_t *sizes, *images, *files, *losses; /* text -> answer */

@@ -27,14 +27,14 @@ const char *plan_weights_path(struct arena *a, const char *weights_dir, const ch
 }
 
 /* The file behind model.weights or loss.weights, and its content's hash ("random" when there is none). */
-static struct status find_weights(const char **path, const char **content, struct plan_build *b, const struct spec *s,
-                                  const char *key, const char *value, const char *backbone)
+static struct status find_weights(const char **path, const char **content, struct plan_build *b, const char *key,
+                                  const char *value, const char *backbone)
 {
     struct arena *a = &b->plan->arena;
     *content = "random";
     *path = plan_weights_path(a, b->weights_dir, value, backbone);
     if (!*path) return ok();
-    const char *where = spec_mark_str(a, spec_mark_of(s, key));
+    const char *where = b->spec ? spec_mark_str(a, spec_mark_of(b->spec, key)) : b->source;
     const struct zoo_info *info = zoo_backbone_info(backbone);
     if (!fs_exists(*path) && *path != value && info && info->weights)
         return fail(STATUS_ARG,
@@ -117,13 +117,12 @@ static void cell_stages(struct cell *c)
 }
 
 /* Files, precision: what the configuration leaves to this machine is put in words before it is hashed. */
-static struct status resolve(struct spec_trial *t, json_t **config, struct plan_content *content, struct plan_build *b,
-                             const struct spec *s)
+static struct status resolve(struct spec_trial *t, json_t **config, struct plan_content *content, struct plan_build *b)
 {
     const char *path;
-    TRY(find_weights(&path, &content->model_weights, b, s, "model.weights", t->model.weights, t->model.backbone));
+    TRY(find_weights(&path, &content->model_weights, b, "model.weights", t->model.weights, t->model.backbone));
     if (path) t->model.weights = path;
-    TRY(find_weights(&path, &content->loss_weights, b, s, "loss.weights", t->loss.weights, t->loss.network));
+    TRY(find_weights(&path, &content->loss_weights, b, "loss.weights", t->loss.weights, t->loss.network));
     if (path)
         t->loss.weights = path;
     else
@@ -134,16 +133,16 @@ static struct status resolve(struct spec_trial *t, json_t **config, struct plan_
     return ok();
 }
 
-static struct status add_cell(struct plan_build *b, const struct spec *s, struct plan_sweep *w, struct plan_point *pt,
-                              bool *kept)
+/* @p w may be NULL: a cell that belongs to no sweep. */
+static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const struct plan_point *pt, bool *kept)
 {
     struct plan *p = b->plan;
     struct spec_trial t;
     *kept = false;
-    TRY(spec_trial_from_json(&t, &p->arena, pt->flat, s->path));
-    if (s->n_rules) {
+    TRY(spec_trial_from_json(&t, &p->arena, pt->flat, b->source));
+    if (b->spec && b->spec->n_rules) {
         json_t *all = spec_trial_to_json(&t, SPEC_ALL);
-        bool keeps = spec_keeps(s, all);
+        bool keeps = spec_keeps(b->spec, all);
         json_decref(all);
         if (!keeps) return ok();
     }
@@ -152,7 +151,7 @@ static struct status add_cell(struct plan_build *b, const struct spec *s, struct
     TRY(plan_images_of(&images, b, &t));
     content.images = images.fingerprint;
     json_t *config = NULL;
-    TRY(resolve(&t, &config, &content, b, s));
+    TRY(resolve(&t, &config, &content, b));
     struct cell c = {.b = b, .config = config, .images = &images};
     plan_keys(c.part, b, config, &content);
     char id[PLAN_ID];
@@ -170,8 +169,9 @@ static struct status add_cell(struct plan_build *b, const struct spec *s, struct
     }
     c.trial = known ? (int)json_integer_value(known) : p->n_trials - 1;
     c.t = &t;
-    w->cells[w->n_cells++] =
-        (struct plan_cell){.trial = c.trial, .duplicate = known != NULL, .axes = json_incref(pt->axes)};
+    if (w)
+        w->cells[w->n_cells++] =
+            (struct plan_cell){.trial = c.trial, .duplicate = known != NULL, .axes = json_incref(pt->axes)};
     *kept = true;
     /* The stages keep the configuration of the cell that asked for them: the plan holds one reference more. */
     json_array_append_new(b->configs, config);
@@ -203,6 +203,8 @@ static struct status add_file(struct plan_build *b, const char *path, const stru
     struct plan_point *points = NULL;
     int n = 0;
     TRY(spec_load(&s, path, o->sets, o->n_sets));
+    b->spec = s;
+    b->source = path;
     struct status st = plan_check_names(s, &p->arena);
     for (int i = 0; i < p->n_sweeps && st.code == STATUS_OK; i++)
         if (strcmp(p->sweeps[i].name, s->name) == 0)
@@ -220,7 +222,7 @@ static struct status add_file(struct plan_build *b, const char *path, const stru
     }
     for (int i = 0; i < n && st.code == STATUS_OK; i++) {
         bool kept;
-        st = add_cell(b, s, w, &points[i], &kept);
+        st = add_cell(b, w, &points[i], &kept);
         if (st.code == STATUS_OK && !kept) w->n_excluded++;
     }
     if (st.code == STATUS_OK && w->n_cells == 0)
@@ -241,12 +243,12 @@ static int by_kind(const void *a, const void *b, void *ctx)
     return x->kind != y->kind ? (x->kind > y->kind) - (x->kind < y->kind) : *(const int *)a - *(const int *)b;
 }
 
-struct status plan_load(struct plan **out, const struct plan_options *o)
+static struct plan *plan_new(const char *weights_dir)
 {
     struct plan *p = mem_zalloc(sizeof *p);
     struct plan_build *b = p->build = mem_zalloc(sizeof *b);
     *b = (struct plan_build){.plan = p,
-                             .weights_dir = o->weights_dir ? o->weights_dir : "weights",
+                             .weights_dir = weights_dir ? weights_dir : "weights",
                              .precision = plan_precision(),
                              .trials = json_object(),
                              .stages = json_object(),
@@ -255,10 +257,13 @@ struct status plan_load(struct plan **out, const struct plan_options *o)
                              .files = json_object(),
                              .losses = json_object(),
                              .configs = json_array()};
-    p->sweeps = arena_alloc(&p->arena, sizeof *p->sweeps * (size_t)(o->n_files + 1));
     plan_keys_init(b);
-    struct status st = ok();
-    for (int i = 0; i < o->n_files && st.code == STATUS_OK; i++) st = add_file(b, o->files[i], o);
+    return p;
+}
+
+/* Hands the plan over, or drops it after a failure. */
+static struct status deliver(struct plan **out, struct plan *p, struct status st)
+{
     for (int i = 0; i < p->n_trials; i++)
         if (p->trials[i].n_stages)
             qsort_r(p->trials[i].stages, (size_t)p->trials[i].n_stages, sizeof(int), by_kind, p->stages);
@@ -268,6 +273,26 @@ struct status plan_load(struct plan **out, const struct plan_options *o)
     }
     *out = p;
     return st;
+}
+
+struct status plan_load(struct plan **out, const struct plan_options *o)
+{
+    struct plan *p = plan_new(o->weights_dir);
+    p->sweeps = arena_alloc(&p->arena, sizeof *p->sweeps * (size_t)(o->n_files + 1));
+    struct status st = ok();
+    for (int i = 0; i < o->n_files && st.code == STATUS_OK; i++) st = add_file(p->build, o->files[i], o);
+    return deliver(out, p, st);
+}
+
+struct status plan_of_config(struct plan **out, const json_t *config, const char *where)
+{
+    struct plan *p = plan_new(NULL);
+    struct plan_point point = {.flat = json_incref((json_t *)(uintptr_t)config)};
+    bool kept;
+    p->build->source = where;
+    struct status st = add_cell(p->build, NULL, &point, &kept);
+    json_decref(point.flat);
+    return deliver(out, p, st);
 }
 
 void plan_free(struct plan *p)

@@ -102,6 +102,10 @@ struct plan_options {
 struct status plan_load(struct plan **out, const struct plan_options *o);
 void plan_free(struct plan *p);
 
+/** The same for one configuration as the store keeps it (flat, resolved): its trial and stages, in no sweep.
+ *  @p where names it in messages. */
+struct status plan_of_config(struct plan **out, const json_t *config, const char *where);
+
 /** Index of the trial's first stage of this kind, -1 when it has none. */
 int plan_find(const struct plan *p, int trial, enum plan_kind kind);
 

@@ -1,0 +1,78 @@
+/* The tables: what `sweep` can be told. */
+#include "inside.h"
+
+/* clang-format off */
+const struct cli_option cli_options[CLI_N_OPTIONS] = {
+    [OPT_DB]        = {"--db", "PATH", "results database (default results/sweep.db)"},
+    [OPT_SET]       = {"--set", "KEY=VALUE", "overrides a key of every file; may be repeated", .many = true},
+    [OPT_JOBS]      = {"--jobs", "N", "trials at once; the cores are shared between them (default 1)"},
+    [OPT_FAIL_FAST] = {"--fail-fast", NULL, "stop at the first failed trial"},
+    [OPT_HANG]      = {"--hang", "SECONDS", "kill a worker that is silent for so long (default 900)"},
+    [OPT_NO_TTY]    = {"--no-tty", NULL, "plain lines, also on a terminal"},
+    [OPT_NO_REPORT] = {"--no-report", NULL, "write no report at the end"},
+    [OPT_JSON]      = {"--json", NULL, "machine-readable output"},
+    [OPT_CSV]       = {"--csv", NULL, "comma-separated output"},
+    [OPT_BY]        = {"--by", "COLUMN", "order by this column of `results` (default: the sweep's rank metric)"},
+    [OPT_WHERE]     = {"--where", "SQL", "only rows for which this holds, e.g. 'val_loss < 0.4'"},
+    [OPT_LIMIT]     = {"--limit", "N", "at most so many rows"},
+    [OPT_ALL]       = {"--all", NULL, "every row: nothing is left out"},
+    [OPT_SWEEP]     = {"--sweep", "NAME", "only trials of this sweep"},
+    [OPT_FORMAT]    = {"--format", "NAME,...", "what to export as (default onnx)"},
+    [OPT_DEVICE]    = {"--device", "NAME,...", "where to measure (default cpu)"},
+    [OPT_THREADS]   = {"--threads", "N,...", "threads of a measurement; 0: all (default 1,0)"},
+    [OPT_MODE]      = {"--mode", "NAME", "quick, normal or thorough (default normal)"},
+    [OPT_OUT]       = {"--out", "DIR", "where to write (default reports/NAME)"},
+    [OPT_COST]      = {"--cost", NULL, "also parameters and multiply-accumulates"},
+    [OPT_SIZE]      = {"--size", "N", "height and width of the input (default 256)"},
+    [OPT_HELP]      = {"--help", NULL, "this text"},
+};
+
+#define OPTIONS(...) .options = (const enum cli_option_id[]){__VA_ARGS__}, \
+                     .n_options = sizeof((const enum cli_option_id[]){__VA_ARGS__}) / sizeof(enum cli_option_id)
+
+const struct cli_command cli_commands[] = {
+    {.name = "run", .args = "FILE...", .summary = "run what the files ask for and is not stored yet",
+     .examples = "sweep run configs/*.yaml\n"
+                 "sweep run sweeps/zoo.yaml --set train.epochs=3 --set 'axes.backbone=[resnet18,vgg16]' --jobs 2",
+     OPTIONS(OPT_SET, OPT_JOBS, OPT_FAIL_FAST, OPT_HANG, OPT_NO_TTY, OPT_NO_REPORT, OPT_JSON, OPT_DB),
+     .min_pos = 1, .max_pos = -1, .run = cli_run},
+    {.name = "plan", .args = "FILE...", .summary = "what would run, what is stored, what is impossible and why, what it costs",
+     .examples = "sweep plan sweeps/mobile.yaml\nsweep plan configs/grid.yaml --json",
+     OPTIONS(OPT_SET, OPT_JOBS, OPT_ALL, OPT_JSON, OPT_CSV, OPT_DB), .min_pos = 1, .max_pos = -1, .run = cli_plan},
+    {.name = "ls", .args = "[SWEEP]", .summary = "sweeps, or the trials of one",
+     .examples = "sweep ls\nsweep ls quickstart --where \"state = 'failed'\"",
+     OPTIONS(OPT_WHERE, OPT_LIMIT, OPT_JSON, OPT_CSV, OPT_DB), .max_pos = 1, .run = cli_ls},
+    {.name = "show", .args = "TRIAL", .summary = "everything about one trial; a unique beginning of its id will do",
+     .examples = "sweep show 3f2a\nsweep show 3f2a --json", OPTIONS(OPT_JSON, OPT_DB), .min_pos = 1, .max_pos = 1,
+     .run = cli_show},
+    {.name = "top", .args = "", .summary = "best trials",
+     .examples = "sweep top\nsweep top --by p50_ms --where 'ssim > 0.45' --limit 5",
+     OPTIONS(OPT_BY, OPT_WHERE, OPT_LIMIT, OPT_SWEEP, OPT_JSON, OPT_CSV, OPT_DB), .run = cli_top},
+    {.name = "query", .args = "SQL", .summary = "any SELECT over the results (views: results, results_all)",
+     .examples = "sweep query 'SELECT arch, backbone, ssim, p50_ms FROM results ORDER BY ssim DESC'",
+     OPTIONS(OPT_JSON, OPT_CSV, OPT_DB), .min_pos = 1, .max_pos = 1, .run = cli_query},
+    {.name = "report", .args = "[NAME...]", .summary = "page, tables and plots of a sweep; of each when none is named",
+     .examples = "sweep report quickstart\nsweep report grid --out /tmp/grid",
+     OPTIONS(OPT_OUT, OPT_DB), .max_pos = -1, .run = cli_report},
+    {.name = "export", .args = "TRIAL", .summary = "write a trained trial in a format and check it",
+     .examples = "sweep export 3f2a --format onnx",
+     OPTIONS(OPT_FORMAT, OPT_NO_TTY, OPT_JSON, OPT_DB), .min_pos = 1, .max_pos = 1, .run = cli_export},
+    {.name = "bench", .args = "TRIAL|FILE.onnx", .summary = "measure a trial's export, or any ONNX file",
+     .examples = "sweep bench 3f2a --device cpu\nsweep bench model.onnx --threads 1,4 --mode thorough",
+     OPTIONS(OPT_DEVICE, OPT_THREADS, OPT_MODE, OPT_NO_TTY, OPT_JSON, OPT_DB), .min_pos = 1, .max_pos = 1,
+     .run = cli_bench},
+    {.name = "zoo", .args = "ls | show ARCH BACKBONE | dump ARCH BACKBONE",
+     .summary = "architectures and backbones; what a cell is made of",
+     .examples = "sweep zoo ls --cost\nsweep zoo show unet resnet18 --size 224\nsweep zoo dump fpn vgg16",
+     OPTIONS(OPT_COST, OPT_SIZE, OPT_JSON, OPT_CSV), .min_pos = 1, .max_pos = 3, .run = cli_zoo},
+    {.name = "weights", .args = "ls", .summary = "published weights: which file is wanted where, and which are there",
+     .examples = "sweep weights ls", OPTIONS(OPT_JSON, OPT_CSV), .min_pos = 1, .max_pos = 1, .run = cli_weights},
+    {.name = "keys", .args = "", .summary = "every key of a YAML file: type, default, range, meaning",
+     .examples = "sweep keys\nsweep keys --json", OPTIONS(OPT_JSON), .run = cli_keys},
+    {.name = "db", .args = "check", .summary = "check the database", .examples = "sweep db check", OPTIONS(OPT_DB),
+     .min_pos = 1, .max_pos = 1, .run = cli_db_check},
+    {.name = "doctor", .args = "", .summary = "is everything here that sweep needs; how to mend what is not",
+     .examples = "sweep doctor", OPTIONS(OPT_JSON, OPT_DB), .run = cli_doctor},
+    {.name = NULL},
+};
+/* clang-format on */

@@ -1,0 +1,169 @@
+/* doctor: each thing that sweep needs, whether it is here, and the command that mends it. */
+#include "bench.h"
+#include "inside.h"
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct finding {
+    bool fine, needed;
+    char what[400];
+};
+
+/* The first line that a program prints, and whether it ran. */
+static bool first_line(char *out, size_t n, const char *command)
+{
+    FILE *f = popen(command, "r");
+    out[0] = 0;
+    if (!f) return false;
+    if (!fgets(out, (int)n, f)) out[0] = 0;
+    out[strcspn(out, "\n")] = 0;
+    char rest[512];
+    while (fread(rest, 1, sizeof rest, f) > 0) continue;
+    return pclose(f) == 0;
+}
+
+static struct finding program(const char *command, const char *mend, bool needed)
+{
+    struct finding f = {.needed = needed};
+    f.fine = first_line(f.what, sizeof f.what, command);
+    if (!f.fine) snprintf(f.what, sizeof f.what, "%s", mend);
+    return f;
+}
+
+static struct finding worker(void)
+{
+    char command[1300];
+    snprintf(command, sizeof command, "'%s/sweep-worker' --version 2>/dev/null", fs_program_dir());
+    return program(command, "it does not start: `make build` builds it", true);
+}
+
+static struct finding measurer(void)
+{
+    char path[1100];
+    struct finding f = {.needed = true};
+    snprintf(path, sizeof path, "%s/sweep-bench", fs_program_dir());
+    f.fine = access(path, X_OK) == 0;
+    snprintf(f.what, sizeof f.what, "%s", f.fine ? path : "not beside this program: `make build` builds it");
+    return f;
+}
+
+static struct finding runtime(void)
+{
+    struct arena a = {0};
+    const char *path = NULL;
+    struct finding f = {.needed = true};
+    struct status st = bench_ort_library(&path, &a, NULL);
+    f.fine = st.code == STATUS_OK;
+    snprintf(f.what, sizeof f.what, "%s",
+             f.fine ? path : "not found: `make setup` installs it, or set ORT_LIB to its file");
+    arena_free(&a);
+    return f;
+}
+
+static struct finding gnuplot(void)
+{
+    return program("gnuplot --version 2>/dev/null", "not found, reports have no plots: apt-get install gnuplot-nox",
+                   false);
+}
+
+static struct finding ffmpeg(void)
+{
+    return program("ffmpeg -version 2>/dev/null", "not found, only needed for video: apt-get install ffmpeg", false);
+}
+
+static struct finding gpu(void)
+{
+    struct finding f = {.fine = true};
+    char *text = NULL;
+    struct status st = fs_read(&text, NULL, "/proc/driver/nvidia/version");
+    if (st.code == STATUS_OK)
+        snprintf(f.what, sizeof f.what, "%.*s", (int)strcspn(text, "\n"), text);
+    else
+        snprintf(f.what, sizeof f.what, "none; the CPU trains");
+    free(text);
+    return f;
+}
+
+static struct finding cpu(void)
+{
+    struct finding f = {.fine = true, .needed = true};
+    snprintf(f.what, sizeof f.what, "%ld cores, precision auto means %s", sysconf(_SC_NPROCESSORS_ONLN),
+             plan_precision());
+    return f;
+}
+
+static struct finding disk(void)
+{
+    struct finding f = {.needed = true};
+    struct statvfs v;
+    if (statvfs(".", &v) == 0) {
+        double gib = (double)v.f_bavail * (double)v.f_frsize / 1073741824.0;
+        f.fine = gib >= 2;
+        snprintf(f.what, sizeof f.what, "%.1f GiB free here%s", gib, f.fine ? "" : ": a sweep may fill it; free some");
+    }
+    return f;
+}
+
+static const struct {
+    const char *name;
+    struct finding (*look)(void);
+} checks[] = {
+    {"cpu", cpu},
+    {"gpu", gpu},
+    {"disk", disk},
+    {"sweep-worker", worker},
+    {"sweep-bench", measurer},
+    {"onnxruntime", runtime},
+    {"gnuplot", gnuplot},
+    {"ffmpeg", ffmpeg},
+};
+
+static struct finding database(const struct cli_args *a)
+{
+    struct finding f = {.fine = true, .needed = true};
+    if (!fs_exists(cli_db(a))) {
+        snprintf(f.what, sizeof f.what, "%s: none yet, the first run makes it", cli_db(a));
+        return f;
+    }
+    struct store *s = NULL;
+    struct status st = cli_open(&s, a, false);
+    if (st.code == STATUS_OK) st = store_integrity(s);
+    store_close(s);
+    f.fine = st.code == STATUS_OK;
+    if (f.fine)
+        snprintf(f.what, sizeof f.what, "%s: sound", cli_db(a));
+    else
+        snprintf(f.what, sizeof f.what, "%s", st.msg);
+    return f;
+}
+
+static void add(json_t *rows, const char *name, const struct finding *f, int *code)
+{
+    if (!f->fine && f->needed) *code = 1;
+    json_array_append_new(rows, json_pack("{s:s, s:s, s:s}", "what", name, "state",
+                                          f->fine     ? "OK"
+                                          : f->needed ? "missing"
+                                                      : "optional",
+                                          "detail", f->what));
+}
+
+CLI_COMMAND(cli_doctor)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < LEN(checks); i++) {
+        struct finding f = checks[i].look();
+        add(rows, checks[i].name, &f, code);
+    }
+    struct finding f = database(a);
+    add(rows, "database", &f, code);
+    if (a->value[OPT_JSON])
+        cli_print_rows(rows, CLI_JSON);
+    else
+        for (size_t i = 0; i < json_array_size(rows); i++) {
+            const json_t *r = json_array_get(rows, i);
+            printf("%-9s %-13s %s\n", json_str(r, "state", ""), json_str(r, "what", ""), json_str(r, "detail", ""));
+        }
+    json_decref(rows);
+    return ok();
+}

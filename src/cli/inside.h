@@ -1,0 +1,118 @@
+/* What the files of the room share. */
+#ifndef CLI_INSIDE_H
+#define CLI_INSIDE_H
+
+#include "cli.h"
+#include "engine.h"
+#include "plan.h"
+#include "store.h"
+
+enum cli_option_id {
+    OPT_DB,
+    OPT_SET,
+    OPT_JOBS,
+    OPT_FAIL_FAST,
+    OPT_HANG,
+    OPT_NO_TTY,
+    OPT_NO_REPORT,
+    OPT_JSON,
+    OPT_CSV,
+    OPT_BY,
+    OPT_WHERE,
+    OPT_LIMIT,
+    OPT_ALL,
+    OPT_SWEEP,
+    OPT_FORMAT,
+    OPT_DEVICE,
+    OPT_THREADS,
+    OPT_MODE,
+    OPT_OUT,
+    OPT_COST,
+    OPT_SIZE,
+    OPT_HELP,
+    CLI_N_OPTIONS
+};
+struct cli_option {
+    const char *name; /* "--db" */
+    const char *arg;  /* "PATH"; NULL: a switch */
+    const char *doc;
+    bool many;
+};
+extern const struct cli_option cli_options[CLI_N_OPTIONS];
+
+struct cli_args {
+    const struct cli_command *command;
+    const char *value[CLI_N_OPTIONS]; /* the last one given; "" for a switch; NULL when absent */
+    const char **set;                 /* all of --set */
+    int n_set;
+    const char **pos;
+    int n_pos;
+    const char *line; /* the whole command line, for people */
+};
+
+struct cli_command {
+    const char *name, *args, *summary;
+    const char *examples; /* a line each */
+    const enum cli_option_id *options;
+    int n_options, min_pos, max_pos; /* max_pos -1: any number */
+    /* @p code: exit status when the status is ok; 0 at the start. */
+    struct status (*run)(const struct cli_args *a, int *code);
+};
+extern const struct cli_command cli_commands[]; /* ends with a NULL name */
+
+/** Fills @p out from the arguments after the command's name. Errors: STATUS_ARG with the nearest spelling. */
+struct status cli_parse(struct cli_args *out, const struct cli_command *c, int argc, char **argv);
+void cli_args_free(struct cli_args *a);
+void cli_help(const struct cli_command *c); /* NULL: of the program */
+/** A number in lo..hi, or @p def when the option is absent. */
+struct status cli_int(int *out, const struct cli_args *a, enum cli_option_id id, int def, int lo, int hi);
+const char *cli_db(const struct cli_args *a);
+struct status cli_open(struct store **out, const struct cli_args *a, bool writes);
+
+/* ---- tables (table.c) ------------------------------------------------------------------------------------------- */
+
+enum cli_style { CLI_ALIGNED, CLI_CSV, CLI_JSON };
+enum cli_style cli_style_of(const struct cli_args *a);
+/** Runs SQL and prints its rows on stdout. */
+struct status cli_print_query(struct store *s, const char *sql, const json_t *params, enum cli_style style);
+/** Prints rows that are objects with the same members in order. */
+void cli_print_rows(const json_t *rows, enum cli_style style);
+/** "1.2 M", "3 min 20 s" into a static ring of buffers. */
+const char *cli_count(double n);
+const char *cli_seconds(double s);
+
+/* ---- the live view (live.c) -------------------------------------------------------------------------------------- */
+
+struct cli_live;
+struct cli_live *cli_live_new(bool json, bool no_tty);
+void cli_live_free(struct cli_live *l);
+void cli_live_event(void *ctx, const struct engine_event *e);
+/** How often the view wants to be told of passing time; 0: never. */
+double cli_live_tick_ms(const struct cli_live *l);
+
+/* ---- shared by commands -------------------------------------------------------------------------------------------
+ */
+
+/** Trial by id or a unique beginning of it. Owner: the caller json_decrefs *out, the row of `trials`. */
+struct status cli_trial(json_t **out, struct store *s, const char *id);
+struct status cli_write_report(const char *db, const char *sweep, const char *out);
+/** Runs a plan and tells; @p code gets the exit status. */
+struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code);
+
+#define CLI_COMMAND(f) struct status f(const struct cli_args *a, int *code)
+CLI_COMMAND(cli_run);
+CLI_COMMAND(cli_plan);
+CLI_COMMAND(cli_ls);
+CLI_COMMAND(cli_show);
+CLI_COMMAND(cli_top);
+CLI_COMMAND(cli_query);
+CLI_COMMAND(cli_report);
+CLI_COMMAND(cli_export);
+CLI_COMMAND(cli_bench);
+CLI_COMMAND(cli_zoo);
+CLI_COMMAND(cli_weights);
+CLI_COMMAND(cli_keys);
+CLI_COMMAND(cli_db_check);
+CLI_COMMAND(cli_doctor);
+
+#endif

@@ -1,0 +1,245 @@
+/* ls, show, top, query, db check: what is stored. */
+#include "inside.h"
+#include <ctype.h>
+
+static struct status with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *))
+{
+    struct store *s;
+    TRY(cli_open(&s, a, false));
+    struct status st = f(a, s);
+    store_close(s);
+    return st;
+}
+
+static struct status query(const struct cli_args *a, struct store *s)
+{
+    return cli_print_query(s, a->pos[0], NULL, cli_style_of(a));
+}
+
+CLI_COMMAND(cli_query)
+{
+    (void)code;
+    return with_store(a, query);
+}
+
+static struct status find_sweep(struct store *s, const char *name)
+{
+    json_t *rows;
+    const char *names[257] = {NULL};
+    TRY(store_rows(&rows, s, "SELECT name FROM sweeps ORDER BY updated DESC LIMIT 256", NULL));
+    bool found = false;
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        names[i] = json_str(json_array_get(rows, i), "name", "");
+        found = found || strcmp(names[i], name) == 0;
+    }
+    const char *near = found ? NULL : str_nearest(name, names);
+    struct status st = found ? ok()
+                             : fail(STATUS_ARG, "sweep \"%s\": not in the database%s%s%s; `sweep ls` lists them", name,
+                                    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    json_decref(rows);
+    return st;
+}
+
+static struct status ls(const struct cli_args *a, struct store *s)
+{
+    int limit;
+    TRY(cli_int(&limit, a, OPT_LIMIT, -1, 1, 1000000000));
+    const char *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
+    if (a->n_pos) TRY(find_sweep(s, a->pos[0]));
+    struct str sql = {0};
+    if (a->n_pos)
+        str_addf(&sql,
+                 "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, ssim, val_loss, p50_ms, "
+                 "train_s, reason FROM results r JOIN sweep_trials st ON st.trial = r.trial JOIN sweeps w ON w.id = "
+                 "st.sweep "
+                 "WHERE w.name = ?1 AND (%s) ORDER BY st.ordinal LIMIT %d",
+                 where, limit);
+    else
+        str_addf(
+            &sql,
+            "SELECT * FROM (SELECT w.name, count(t.id) AS trials, sum(t.state = 'done') AS done, "
+            "sum(t.state = 'failed') AS failed, sum(t.state IN ('refused', 'too_slow', 'diverged')) AS not_possible, "
+            "sum(t.state IN ('queued', 'running', 'interrupted')) AS open, w.rank, w.path, "
+            "datetime(w.updated, 'unixepoch') AS updated FROM sweeps w LEFT JOIN sweep_trials st ON st.sweep = w.id "
+            "LEFT JOIN trials t ON t.id = st.trial GROUP BY w.id ORDER BY w.updated DESC) WHERE (%s) LIMIT %d",
+            where, limit);
+    json_t *params = a->n_pos ? json_pack("[s]", a->pos[0]) : NULL;
+    struct status st = cli_print_query(s, sql.s, params, cli_style_of(a));
+    json_decref(params);
+    str_free(&sql);
+    return st;
+}
+
+CLI_COMMAND(cli_ls)
+{
+    (void)code;
+    return with_store(a, ls);
+}
+
+/* A column's name and nothing else may come from the command line. */
+static struct status check_column(const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if (!isalnum((unsigned char)*p) && *p != '_')
+            return fail(STATUS_ARG,
+                        "--by: got \"%s\", expected a column of `results`, e.g. ssim, psnr, val_loss, p50_ms", name);
+    return ok();
+}
+
+static bool higher_first(const char *column)
+{
+    for (int i = 0; spec_metrics[i].name; i++)
+        if (strcmp(spec_metrics[i].name, column) == 0) return spec_metrics[i].higher_is_better;
+    return strcmp(column, "fps") == 0;
+}
+
+/* What orders when nothing is said: the sweep's own metric, or the latest sweep's. */
+static struct status default_rank(char *out, size_t n, struct store *s, const char *sweep)
+{
+    json_t *rows, *params = json_pack("[s?]", sweep);
+    struct status st = store_rows(
+        &rows, s, "SELECT rank FROM sweeps WHERE name = ?1 OR ?1 IS NULL ORDER BY updated DESC LIMIT 1", params);
+    json_decref(params);
+    TRY(st);
+    snprintf(out, n, "%s", json_str(json_array_get(rows, 0), "rank", "ssim"));
+    json_decref(rows);
+    return ok();
+}
+
+static struct status top(const struct cli_args *a, struct store *s)
+{
+    char rank[64];
+    int limit;
+    const char *sweep = a->value[OPT_SWEEP], *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
+    TRY(cli_int(&limit, a, OPT_LIMIT, 10, 1, 1000000000));
+    if (sweep) TRY(find_sweep(s, sweep));
+    TRY(default_rank(rank, sizeof rank, s, sweep));
+    const char *by = a->value[OPT_BY] ? a->value[OPT_BY] : rank;
+    TRY(check_column(by));
+    struct str sql = {0};
+    str_addf(
+        &sql,
+        "SELECT substr(trial, 1, 8) AS trial, arch, backbone, height || 'x' || width AS size, seed, ssim, psnr, "
+        "val_loss, p50_ms, fps, round(params / 1e6, 2) AS params_m%s%s FROM results r WHERE state = 'done' AND (%s) "
+        "AND (?1 IS NULL OR trial IN (SELECT st.trial FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep "
+        "WHERE w.name = ?1)) ORDER BY %s %s NULLS LAST LIMIT %d",
+        strstr("trial arch backbone size seed ssim psnr val_loss p50_ms fps", by) ? "" : ", ",
+        strstr("trial arch backbone size seed ssim psnr val_loss p50_ms fps", by) ? "" : by, where, by,
+        higher_first(by) ? "DESC" : "ASC", limit);
+    json_t *params = json_pack("[s?]", sweep);
+    struct status st = cli_print_query(s, sql.s, params, cli_style_of(a));
+    json_decref(params);
+    str_free(&sql);
+    return st;
+}
+
+CLI_COMMAND(cli_top)
+{
+    (void)code;
+    return with_store(a, top);
+}
+
+struct status cli_trial(json_t **out, struct store *s, const char *id)
+{
+    json_t *rows, *params = json_pack("[s]", id);
+    struct status st =
+        store_rows(&rows, s, "SELECT * FROM trials WHERE substr(id, 1, length(?1)) = ?1 LIMIT 3", params);
+    json_decref(params);
+    TRY(st);
+    size_t n = json_array_size(rows);
+    if (n == 1)
+        *out = json_incref(json_array_get(rows, 0));
+    else if (n == 0)
+        st = fail(STATUS_ARG, "trial \"%s\": not in the database; `sweep ls NAME` lists a sweep's trials", id);
+    else
+        st = fail(STATUS_ARG, "trial \"%s\": several begin so (%s, %s, ...); give more of it", id,
+                  json_str(json_array_get(rows, 0), "id", ""), json_str(json_array_get(rows, 1), "id", ""));
+    json_decref(rows);
+    return st;
+}
+
+static const struct {
+    const char *title, *member, *sql;
+} parts[] = {
+    {"result", "result",
+     "SELECT sweep, state, reason, ssim, ms_ssim, psnr, l1, val_loss, identity_ssim, untrained_ssim, verify_max_abs, "
+     "p50_ms, fps, params, macs, train_s FROM results WHERE trial = ?1"},
+    {"stages", "stages",
+     "SELECT stage, format, device, state, attempts, round(seconds, 1) AS seconds, round(rss_bytes / 1048576.0) AS "
+     "rss_mib, "
+     "reason FROM stages WHERE trial = ?1 ORDER BY started"},
+    {"metrics", "metrics", "SELECT name, value FROM metrics WHERE trial = ?1 AND epoch = -1 ORDER BY name"},
+    {"latency", "latency",
+     "SELECT format, device, threads, visit, n, load_ms, first_ms, min_ms, p50_ms, p90_ms, p99_ms, unstable, busy "
+     "FROM latencies WHERE trial = ?1 ORDER BY format, device, threads, visit"},
+    {"files", "files",
+     "SELECT kind, format, name, path, bytes FROM artifacts WHERE trial = ?1 AND kind NOT LIKE 'sample%' ORDER BY "
+     "kind"},
+};
+
+static struct status show(const struct cli_args *a, struct store *s)
+{
+    json_t *t;
+    TRY(cli_trial(&t, s, a->pos[0]));
+    const char *id = json_str(t, "id", "");
+    json_t *params = json_pack("[s]", id), *config = NULL, *all = json_object();
+    const char *text = json_str(t, "config", "{}");
+    struct status st = json_parse(&config, "config", text, strlen(text));
+    if (st.code == STATUS_OK) {
+        json_object_set_new(all, "trial", json_string(id));
+        json_object_set_new(all, "config", config);
+    }
+    if (!a->value[OPT_JSON] && st.code == STATUS_OK) printf("trial %s, files in %s/trials/%s\n", id, store_dir(s), id);
+    for (size_t i = 0; i < LEN(parts) && st.code == STATUS_OK; i++) {
+        json_t *rows;
+        st = store_rows(&rows, s, parts[i].sql, params);
+        if (st.code != STATUS_OK) break;
+        if (a->value[OPT_JSON]) {
+            json_object_set_new(all, parts[i].member, rows);
+            continue;
+        }
+        if (json_array_size(rows)) {
+            printf("\n%s\n", parts[i].title);
+            st = cli_print_query(s, parts[i].sql, params, CLI_ALIGNED);
+        }
+        json_decref(rows);
+    }
+    if (st.code == STATUS_OK && a->value[OPT_JSON]) {
+        json_dumpf(all, stdout, JSON_INDENT(1));
+        putchar('\n');
+    } else if (st.code == STATUS_OK) {
+        const char *name;
+        json_t *v;
+        printf("\nconfiguration\n");
+        json_object_foreach(config, name, v)
+        {
+            char *value = json_canonical(v);
+            printf("%-24s %s\n", name, value);
+            free(value);
+        }
+    }
+    json_decref(all);
+    json_decref(params);
+    json_decref(t);
+    return st;
+}
+
+CLI_COMMAND(cli_show)
+{
+    (void)code;
+    return with_store(a, show);
+}
+
+static struct status check(const struct cli_args *a, struct store *s)
+{
+    TRY(store_integrity(s));
+    printf("%s: sound\n", cli_db(a));
+    return ok();
+}
+
+CLI_COMMAND(cli_db_check)
+{
+    (void)code;
+    if (strcmp(a->pos[0], "check") != 0) return fail(STATUS_ARG, "sweep db: got \"%s\", expected check", a->pos[0]);
+    return with_store(a, check);
+}

@@ -1,0 +1,161 @@
+/* report, export, bench: more from trials that are stored. */
+#include "bench.h"
+#include "inside.h"
+#include <errno.h>
+#include <unistd.h>
+
+CLI_COMMAND(cli_report)
+{
+    struct store *s;
+    json_t *rows;
+    (void)code;
+    if (a->value[OPT_OUT] && a->n_pos != 1)
+        return fail(STATUS_ARG, "--out: expected exactly one sweep's name with it, got %d", a->n_pos);
+    for (int i = 0; i < a->n_pos; i++) TRY(cli_write_report(cli_db(a), a->pos[i], a->value[OPT_OUT]));
+    if (a->n_pos) return ok();
+    TRY(cli_open(&s, a, false));
+    struct status st = store_rows(&rows, s, "SELECT name FROM sweeps ORDER BY updated", NULL);
+    store_close(s);
+    TRY(st);
+    if (!json_array_size(rows)) st = fail(STATUS_ARG, "%s: no sweep is stored yet", cli_db(a));
+    for (size_t i = 0; i < json_array_size(rows) && st.code == STATUS_OK; i++)
+        st = cli_write_report(cli_db(a), json_str(json_array_get(rows, i), "name", ""), NULL);
+    json_decref(rows);
+    return st;
+}
+
+/* "a,b" as a list: of names, or of whole numbers. */
+static struct status list_of(json_t **out, const char *text, const char *option, bool numbers)
+{
+    json_t *list = json_array();
+    char item[64];
+    struct status st = ok();
+    for (const char *p = text; st.code == STATUS_OK; p++) {
+        size_t n = strcspn(p, ",");
+        int64_t v = 0;
+        snprintf(item, sizeof item, "%.*s", (int)n, p);
+        if (n == 0 || n >= sizeof item || (numbers && (!str_to_i64(item, &v) || v < 0 || v > 4096)))
+            st = fail(STATUS_ARG, "%s: got \"%s\", expected %s separated by commas", option, text,
+                      numbers ? "whole numbers" : "names");
+        else
+            json_array_append_new(list, numbers ? json_integer(v) : json_string(item));
+        p += n;
+        if (!*p) break;
+    }
+    if (st.code != STATUS_OK) {
+        json_decref(list);
+        list = NULL;
+    }
+    *out = list;
+    return st;
+}
+
+/* Changes one key of a stored configuration, checked as the key's row says. */
+static struct status change(json_t *config, const char *key, const char *text, const char *option, bool numbers)
+{
+    json_t *list, *checked;
+    TRY(list_of(&list, text, option, numbers));
+    struct status st = spec_check_value(&checked, key, list, option);
+    json_decref(list);
+    TRY(st);
+    json_object_set_new(config, key, checked);
+    return ok();
+}
+
+struct changes {
+    const char *formats, *devices, *threads, *mode; /* NULL: as stored; "" : none */
+};
+
+static struct status change_all(json_t *config, const struct changes *c)
+{
+    if (c->formats) TRY(change(config, "export.formats", c->formats, "--format", false));
+    if (c->devices && !c->devices[0]) json_object_set_new(config, "devices", json_array());
+    if (c->devices && c->devices[0]) TRY(change(config, "devices", c->devices, "--device", false));
+    if (c->threads) TRY(change(config, "bench.threads", c->threads, "--threads", true));
+    if (c->mode) {
+        json_t *v = json_string(c->mode), *checked;
+        struct status st = spec_check_value(&checked, "bench.mode", v, "--mode");
+        json_decref(v);
+        TRY(st);
+        json_object_set_new(config, "bench.mode", checked);
+    }
+    return ok();
+}
+
+/* Runs what a stored trial lacks for the changed configuration, and prints rows of it. */
+static struct status more_of(const struct cli_args *a, const struct changes *c, const char *sql, int *code)
+{
+    struct store *s;
+    struct plan *p = NULL;
+    json_t *t, *config = NULL;
+    TRY(cli_open(&s, a, true));
+    struct status st = cli_trial(&t, s, a->pos[0]);
+    if (st.code != STATUS_OK) {
+        store_close(s);
+        return st;
+    }
+    const char *text = json_str(t, "config", "{}"), *id = json_str(t, "id", "");
+    st = json_parse(&config, "config", text, strlen(text));
+    if (st.code == STATUS_OK) st = change_all(config, c);
+    if (st.code == STATUS_OK) st = plan_of_config(&p, config, id);
+    if (st.code == STATUS_OK && strcmp(p->trials[0].id, id) != 0)
+        st = fail(
+            STATUS_ARG,
+            "trial %s: its images, weights files or this program's training have changed since; run its sweep again",
+            id);
+    if (st.code == STATUS_OK) st = cli_run_plan(a, s, p, code);
+    if (st.code == STATUS_OK) {
+        json_t *params = json_pack("[s]", id);
+        st = cli_print_query(s, sql, params, a->value[OPT_JSON] ? CLI_JSON : CLI_ALIGNED);
+        json_decref(params);
+    }
+    plan_free(p);
+    json_decref(config);
+    json_decref(t);
+    store_close(s);
+    return st;
+}
+
+CLI_COMMAND(cli_export)
+{
+    const struct changes c = {.formats = a->value[OPT_FORMAT] ? a->value[OPT_FORMAT] : "onnx", .devices = ""};
+    return more_of(
+        a, &c,
+        "SELECT a.format, a.path, a.bytes, (SELECT value FROM metrics m WHERE m.trial = a.trial AND m.epoch = -1 "
+        "AND m.name = 'verify_max_abs') AS verify_max_abs FROM artifacts a JOIN stages g ON g.key = a.stage_key "
+        "WHERE a.trial = ?1 AND a.kind = 'model' AND g.stage = 'export' ORDER BY g.ended",
+        code);
+}
+
+/* A file needs no database: the measuring program itself does it. */
+static struct status bench_file(const struct cli_args *a)
+{
+    char program[1100];
+    snprintf(program, sizeof program, "%s/sweep-bench", fs_program_dir());
+    const char *argv[12] = {program, "--model", a->pos[0]};
+    int n = 3;
+    static const enum cli_option_id passed[] = {OPT_THREADS, OPT_MODE};
+    for (size_t i = 0; i < LEN(passed); i++)
+        if (a->value[passed[i]]) {
+            argv[n++] = cli_options[passed[i]].name;
+            argv[n++] = a->value[passed[i]];
+        }
+    if (a->value[OPT_JSON]) argv[n++] = "--json";
+    fflush(stdout);
+    execv(program, (char **)(uintptr_t)argv);
+    return fail(STATUS_IO, "%s: cannot be started: %s; is the build complete?", program, strerror(errno));
+}
+
+CLI_COMMAND(cli_bench)
+{
+    if (fs_exists(a->pos[0])) return bench_file(a);
+    if (strpbrk(a->pos[0], "./")) return fail(STATUS_ARG, "%s: there is no such file", a->pos[0]);
+    const struct changes c = {.devices = a->value[OPT_DEVICE] ? a->value[OPT_DEVICE] : "cpu",
+                              .threads = a->value[OPT_THREADS],
+                              .mode = a->value[OPT_MODE]};
+    return more_of(
+        a, &c,
+        "SELECT format, device, threads, height, width, visits, n, load_ms, first_ms, min_ms, p50_ms, p90_ms, "
+        "p99_ms, unstable FROM latency_summary WHERE trial = ?1 AND format <> 'untrained'",
+        code);
+}

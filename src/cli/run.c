@@ -1,0 +1,277 @@
+/* run and plan. */
+#include "inside.h"
+#include "report.h"
+
+struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
+{
+    int jobs, hang;
+    TRY(cli_int(&jobs, a, OPT_JOBS, 1, 1, 64));
+    TRY(cli_int(&hang, a, OPT_HANG, 900, 1, 1000000));
+    struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, a->value[OPT_NO_TTY] != NULL);
+    struct engine_result r = {0};
+    struct status st = engine_run(&r, &(struct engine_options){.plan = p,
+                                                               .store = s,
+                                                               .jobs = jobs,
+                                                               .fail_fast = a->value[OPT_FAIL_FAST] != NULL,
+                                                               .hang_s = hang,
+                                                               .ms_tick = cli_live_tick_ms(l),
+                                                               .on_event = cli_live_event,
+                                                               .ctx = l});
+    cli_live_free(l);
+    *code = st.code != STATUS_OK || r.failed ? 1 : 0;
+    fprintf(stderr, "%d done", r.done);
+    const struct {
+        const char *name;
+        int n;
+    } rest[] = {{"failed", r.failed},
+                {"refused", r.refused},
+                {"too slow", r.too_slow},
+                {"diverged", r.diverged},
+                {"interrupted", r.interrupted}};
+    for (size_t i = 0; i < LEN(rest); i++)
+        if (rest[i].n) fprintf(stderr, ", %d %s", rest[i].n, rest[i].name);
+    fprintf(stderr, "; %d stages run, %d stored before, %s\n", r.ran, r.cached, cli_seconds(r.seconds));
+    return st;
+}
+
+static const struct report_metric *metric_row(const char *name)
+{
+    static struct report_metric row;
+    for (int i = 0; spec_metrics[i].name; i++) {
+        if (strcmp(spec_metrics[i].name, name) != 0) continue;
+        row = (struct report_metric){spec_metrics[i].name, spec_metrics[i].unit, spec_metrics[i].higher_is_better};
+        return &row;
+    }
+    return NULL;
+}
+
+struct status cli_write_report(const char *db, const char *sweep, const char *out)
+{
+    char dir[1100];
+    struct report_written w = {0};
+    if (out)
+        snprintf(dir, sizeof dir, "%s", out);
+    else
+        snprintf(dir, sizeof dir, "reports/%s", sweep ? sweep : "all");
+    TRY(report_write(&w, &(struct report_options){.db = db, .sweep = sweep, .dir = dir, .metric = metric_row}));
+    fprintf(stderr, "report:   %s\n", w.index);
+    if (w.missing[0]) log_warn("%s", w.missing);
+    return ok();
+}
+
+/* Keys other than those with columns of their own whose value differs between the cells of a sweep. */
+static struct status varying(json_t **out, struct store *s, const char *sweep)
+{
+    static const char *const own[] = {"model.arch", "model.backbone", "seed", "data.size"};
+    json_t *rows, *params = json_pack("[s]", sweep);
+    struct status st =
+        store_rows(&rows, s,
+                   "SELECT j.key AS key FROM sweep_trials st JOIN sweeps s ON s.id = st.sweep, "
+                   "json_each(st.axes) j WHERE s.name = ?1 GROUP BY j.key HAVING count(DISTINCT j.value) > 1",
+                   params);
+    json_decref(params);
+    TRY(st);
+    *out = json_array();
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *key = json_str(json_array_get(rows, i), "key", "");
+        bool known = key[strcspn(key, "'\"")] != 0;
+        for (size_t k = 0; k < LEN(own); k++) known = known || strcmp(own[k], key) == 0;
+        if (!known) json_array_append_new(*out, json_string(key));
+    }
+    json_decref(rows);
+    return ok();
+}
+
+static bool ranks_higher(const char *metric)
+{
+    const struct report_metric *m = metric_row(metric);
+    return m ? m->higher_is_better : strcmp(metric, "fps") == 0;
+}
+
+static struct status print_results(struct store *s, const char *sweep, const char *rank)
+{
+    json_t *keys = NULL, *params = json_pack("[s]", sweep);
+    struct status st = varying(&keys, s, sweep);
+    struct str sql = {0};
+    str_add(&sql, "SELECT substr(r.trial, 1, 8) AS trial, r.arch, r.backbone");
+    for (size_t i = 0; st.code == STATUS_OK && i < json_array_size(keys); i++) {
+        const char *key = json_string_value(json_array_get(keys, i));
+        str_addf(&sql, ", json_extract(st.axes, '$.\"%s\"') AS \"%s\"", key, key);
+    }
+    str_addf(&sql,
+             ", r.height || 'x' || r.width AS size, r.seed, r.state, r.ssim, r.psnr, r.val_loss, r.p50_ms, r.fps, "
+             "round(r.params / 1e6, 2) AS params_m, round(r.macs / 1e9, 2) AS gmacs, r.reason "
+             "FROM sweep_trials st JOIN sweeps s ON s.id = st.sweep JOIN results r ON r.trial = st.trial "
+             "WHERE s.name = ?1 ORDER BY r.\"%s\" %s NULLS LAST, st.ordinal LIMIT 50",
+             rank, ranks_higher(rank) ? "DESC" : "ASC");
+    if (st.code == STATUS_OK) {
+        printf("\n%s, by %s:\n", sweep, rank);
+        st = cli_print_query(s, sql.s, params, CLI_ALIGNED);
+        json_decref(keys);
+    }
+    fflush(stdout);
+    str_free(&sql);
+    json_decref(params);
+    return st;
+}
+
+static struct status tell_results(const struct cli_args *a, struct store *s, const struct plan *p)
+{
+    if (a->value[OPT_JSON]) return ok();
+    for (int i = 0; i < p->n_sweeps; i++) TRY(print_results(s, p->sweeps[i].name, p->sweeps[i].rank));
+    fprintf(stderr, "\ndatabase: %s\n", cli_db(a));
+    return ok();
+}
+
+static struct status run_all(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
+{
+    for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
+    TRY(cli_run_plan(a, s, p, code));
+    *code = *code ? *code : 0;
+    int trouble = 0;
+    struct status st = tell_results(a, s, p);
+    for (int i = 0; i < p->n_sweeps && st.code == STATUS_OK && !a->value[OPT_NO_REPORT]; i++) {
+        struct status report = cli_write_report(cli_db(a), p->sweeps[i].name, NULL);
+        if (report.code != STATUS_OK) log_warn("no report: %s", report.msg); /* the results are stored all the same */
+        trouble += report.code != STATUS_OK;
+    }
+    if (st.code == STATUS_OK && !a->value[OPT_JSON] && p->n_sweeps) {
+        const char *db = a->value[OPT_DB] ? " --db " : "", *path = a->value[OPT_DB] ? a->value[OPT_DB] : "";
+        fprintf(stderr,
+                "try next: sweep top --sweep %s --by p50_ms%s%s\n"
+                "          sweep show %.8s%s%s\n"
+                "          sweep query 'SELECT arch, backbone, ssim, p50_ms FROM results'%s%s\n",
+                p->sweeps[0].name, db, path, p->trials[p->sweeps[0].cells[0].trial].id, db, path, db, path);
+    }
+    if (trouble && !*code) *code = 1;
+    return st;
+}
+
+CLI_COMMAND(cli_run)
+{
+    struct plan *p;
+    struct store *s;
+    TRY(plan_load(&p,
+                  &(struct plan_options){.files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set}));
+    struct status st = cli_open(&s, a, true);
+    if (st.code == STATUS_OK) {
+        st = run_all(a, s, p, code);
+        store_close(s);
+    }
+    plan_free(p);
+    return st;
+}
+
+/* ---- plan ------------------------------------------------------------------------------------------------------- */
+
+/* What is stored of the plan, when there is a database already. */
+static struct status stored(json_t **states, double speed[PLAN_N_KINDS], const struct cli_args *a, const struct plan *p)
+{
+    struct store *s;
+    *states = NULL;
+    for (int k = 0; k < PLAN_N_KINDS; k++) speed[k] = 1;
+    if (!fs_exists(cli_db(a))) {
+        *states = json_object();
+        return ok();
+    }
+    TRY(cli_open(&s, a, false));
+    struct status st = engine_cached(states, s, p);
+    if (st.code == STATUS_OK) st = engine_speed(speed, s);
+    store_close(s);
+    return st;
+}
+
+struct tally {
+    int run, cached, refused;
+    double s_work, s_kind[PLAN_N_KINDS];
+};
+
+/* One line a trial, and the sums. */
+static json_t *plan_rows(struct tally *out, const struct plan *p, const json_t *states, const double *speed, bool all)
+{
+    json_t *rows = json_array();
+    for (int i = 0; i < p->n_trials; i++) {
+        const struct plan_trial *t = &p->trials[i];
+        int todo = 0;
+        double s_work = 0;
+        for (int k = 0; k < t->n_stages; k++) {
+            const struct plan_stage *g = &p->stages[t->stages[k]];
+            if (json_object_get(states, g->key) || g->trial != i) continue;
+            double work = g->est_s * engine_runs(g) * speed[g->kind];
+            todo++;
+            s_work += work;
+            out->s_kind[g->kind] += work;
+        }
+        out->s_work += s_work;
+        out->refused += t->refused != NULL;
+        out->cached += !t->refused && !todo;
+        out->run += todo > 0;
+        if (!all && json_array_size(rows) >= 40) continue;
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:f, s:f, s:s, s:s}", "trial", t->id,
+                                              "arch", t->t.model.arch, "backbone", t->t.model.backbone, "size",
+                                              json_sprintf("%dx%d", t->t.data.size[0], t->t.data.size[1]), "seed",
+                                              (json_int_t)t->t.seed, "will",
+                                              t->refused ? "not run"
+                                              : todo     ? "run"
+                                                         : "stay",
+                                              "params_m", (double)t->size.params / 1e6, "gmacs",
+                                              (double)t->size.macs / 1e9, "time", todo ? cli_seconds(s_work) : "",
+                                              "reason", t->refused ? t->refused : ""));
+    }
+    return rows;
+}
+
+static void print_plan(const struct plan *p, const struct tally *n, const json_t *rows, int jobs)
+{
+    int cells = 0, duplicates = 0, excluded = 0;
+    for (int i = 0; i < p->n_sweeps; i++) {
+        excluded += p->sweeps[i].n_excluded;
+        cells += p->sweeps[i].n_cells;
+        for (int k = 0; k < p->sweeps[i].n_cells; k++) duplicates += p->sweeps[i].cells[k].duplicate;
+    }
+    cli_print_rows(rows, CLI_ALIGNED);
+    if ((int)json_array_size(rows) < p->n_trials)
+        printf("... %d more; --all prints them\n", p->n_trials - (int)json_array_size(rows));
+    printf("\n%d cells in %d file%s: %d to run, %d stored, %d impossible, %d duplicate, %d excluded by rules\n", cells,
+           p->n_sweeps, p->n_sweeps == 1 ? "" : "s", n->run, n->cached, n->refused, duplicates, excluded);
+    double serial = n->s_kind[PLAN_BENCH];
+    printf("about %s of work, %s with --jobs %d\n", cli_seconds(n->s_work),
+           cli_seconds((n->s_work - serial) / jobs + serial), jobs);
+}
+
+CLI_COMMAND(cli_plan)
+{
+    struct plan *p;
+    json_t *states = NULL;
+    double speed[PLAN_N_KINDS];
+    int jobs;
+    (void)code;
+    TRY(cli_int(&jobs, a, OPT_JOBS, 1, 1, 64));
+    TRY(plan_load(&p,
+                  &(struct plan_options){.files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set}));
+    struct status st = stored(&states, speed, a, p);
+    if (st.code == STATUS_OK) {
+        struct tally n = {0};
+        enum cli_style style = cli_style_of(a);
+        json_t *rows = plan_rows(&n, p, states, speed, a->value[OPT_ALL] || style != CLI_ALIGNED);
+        for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
+        if (style == CLI_JSON) {
+            json_t *j = plan_to_json(p);
+            json_object_set_new(j, "summary",
+                                json_pack("{s:i, s:i, s:i, s:f}", "run", n.run, "stored", n.cached, "refused",
+                                          n.refused, "work_s", n.s_work));
+            json_object_set(j, "stored", states);
+            json_dumpf(j, stdout, JSON_INDENT(1));
+            putchar('\n');
+            json_decref(j);
+        } else if (style == CLI_CSV) {
+            cli_print_rows(rows, style);
+        } else {
+            print_plan(p, &n, rows, jobs);
+        }
+        json_decref(rows);
+    }
+    json_decref(states);
+    plan_free(p);
+    return st;
+}
