@@ -153,7 +153,7 @@ void spec_keys_markdown(struct str *out)
     for (int i = 0; i < key_count; i++) {
         const struct key *k = &key_table[i];
         str_addf(out, "| `%s` | `%s` | %s%s%s | %s |", k->path, key_default(&a, k), key_expected(&a, k),
-                 k->unit ? "; in " : "", k->unit ? k->unit : "", k->doc);
+                 k->unit ? "; unit: " : "", k->unit ? k->unit : "", k->doc);
         const char *sep = " ";
         for (size_t s = 0; s < LEN(stage_names); s++) {
             if (k->stages & stage_names[s].stage) str_addf(out, "%s%s", sep, stage_names[s].name), sep = ", ";

@@ -8,7 +8,7 @@ const struct spec_metric spec_metrics[] = {
     {.name = "ms_ssim",  .unit = "",   .higher_is_better = true,  .axis_free = true,
      .doc = "structural similarity over five scales"},
     {.name = "psnr",     .unit = "dB", .higher_is_better = true,  .axis_free = true,
-     .doc = "peak signal to noise ratio, peak 255"},
+     .doc = "peak signal to noise ratio, the peak being the full range"},
     {.name = "l1",       .unit = "",   .higher_is_better = false, .axis_free = true,
      .doc = "mean absolute difference of pixels in 0..1"},
     {.name = "val_loss", .unit = "",   .higher_is_better = false, .axis_free = false,
