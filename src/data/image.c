@@ -79,8 +79,13 @@ struct status data_image_parse(struct data_image *out, const char *where, const 
     if (other) return fail(STATUS_ARG, "%s: is %s; convert it to JPEG or PNG", where, other);
     if (n > INT32_MAX) return fail(STATUS_ARG, "%s: is larger than 2 GiB", where);
     int w, h, channels, want = starts(p, n, "\xff\xd8") ? 3 : 4; /* JPEG has no alpha */
-    if (!stbi_info_from_memory(p, (int)n, &w, &h, &channels))
-        return fail(STATUS_ARG, "%s: is no JPEG, PNG, BMP or PNM image (%s)", where, stbi_failure_reason());
+    if (!stbi_info_from_memory(p, (int)n, &w, &h, &channels)) {
+        bool known = want == 3 || starts(p, n, "\x89PNG") || starts(p, n, "BM");
+        return fail(STATUS_ARG,
+                    known ? "%s: the image cannot be decoded: its header is damaged, cut off or far too large"
+                          : "%s: is no JPEG, PNG, BMP or PNM image",
+                    where);
+    }
     if (w < 1 || h < 1 || (int64_t)w * h > PIXELS_MAX)
         return fail(STATUS_ARG, "%s: is %d x %d pixels, expected at most %d in all", where, w, h, PIXELS_MAX);
     struct source s = {.p = p, .n = n};
