@@ -152,6 +152,8 @@ static void take_line(struct engine *e, struct worker *w, const char *line, size
     if (st.code != STATUS_OK || !json_str(j, "ev", NULL)) {
         char why[200];
         snprintf(why, sizeof why, "wrote something that is no event: %.80s", line);
+        for (char *p = why; *p; p++)
+            if ((unsigned char)*p < ' ' || (unsigned char)*p > '~') *p = '?';
         distrust(w, why);
     } else if (!w->trouble[0]) {
         w->beat = time_mono();

@@ -64,7 +64,8 @@ struct status store_lock(struct store *s, const char *command, double wait_s)
     s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (s->lock_fd < 0)
         return fail(STATUS_IO, "%s: cannot be made: %s; choose a writable folder with --db", path, strerror(errno));
-    double until = time_mono() + wait_s;
+    /* A killed holder's half-born child may keep the lock for the moment before its exec: that is not a holder. */
+    double until = time_mono() + (wait_s > 0.5 ? wait_s : 0.5);
     while (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)
             return fail(STATUS_IO, "%s: cannot be locked: %s; is it on a network folder?", path, strerror(errno));

@@ -21,7 +21,7 @@ struct store_options {
     const char *path;    /* the database file; its folder is made when writing */
     bool read_only;      /* no lock, nothing is created */
     const char *command; /* of a writer: shown to a second one */
-    double wait_s;       /* how long a second writer waits for the lock before it gives up */
+    double wait_s;       /* how long a second writer waits for the lock before it gives up; at least half a second */
 };
 
 /**

@@ -1,0 +1,185 @@
+/*
+ * A worker that acts out its job's configuration by the protocol: "fake.STAGE" says how. Writes what it did to
+ * runs.log beside the trials, so that a test sees what ran, when, and whether it ended.
+ */
+#include "base.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { EVENTS = 3 };
+static volatile sig_atomic_t asked;
+static json_t *job;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    asked = 1;
+}
+
+static void send_text(const char *text)
+{
+    for (size_t n = strlen(text), at = 0; at < n;) {
+        ssize_t got = write(EVENTS, text + at, n - at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            asked = 1; /* the coordinator is gone */
+            return;
+        }
+        at += (size_t)got;
+    }
+}
+
+static void say(json_t *event)
+{
+    struct str line = {0};
+    char *text = json_canonical(event);
+    str_addf(&line, "%s\n", text);
+    send_text(line.s);
+    str_free(&line);
+    free(text);
+    json_decref(event);
+}
+
+static void note(const char *what)
+{
+    struct arena a = {0};
+    char line[400];
+    const char *path = arena_printf(&a, "%s/../runs.log", json_str(job, "dir", "."));
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0666);
+    int n = snprintf(line, sizeof line, "%s %s %lld %s %d %.6f\n", json_str(job, "key", ""), json_str(job, "stage", ""),
+                     (long long)json_int(job, "visit", -1), what, (int)getpid(), time_mono());
+    if (fd >= 0 && write(fd, line, (size_t)n) == n) close(fd);
+    arena_free(&a);
+}
+
+static int end(const char *state, const char *reason, int code)
+{
+    note(state);
+    say(json_pack("{s:s, s:s, s:s?}", "ev", "end", "state", state, "reason", reason));
+    return code;
+}
+
+/* Atomic, but not made durable: the tests kill processes, not the machine. */
+static void put(const char *path, const char *text)
+{
+    struct arena a = {0};
+    char *tmp = arena_printf(&a, "%s.%d", path, (int)getpid());
+    FILE *f = fopen(tmp, "w");
+    if (!f || fputs(text, f) < 0 || fclose(f) != 0 || rename(tmp, path) != 0) perror(path);
+    arena_free(&a);
+}
+
+static void nap(int ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+}
+
+/* Work in steps of 5 ms with a checkpoint each; true when all is done. What is reached depends on the key alone. */
+static bool work(int steps)
+{
+    struct arena a = {0};
+    const char *path = arena_printf(&a, "%s/%.8s.step", json_str(job, "dir", "."), json_str(job, "key", ""));
+    char *text = NULL;
+    int64_t step = 0;
+    if (fs_exists(path)) {
+        struct status st = fs_read(&text, NULL, path);
+        if (st.code != STATUS_OK || !str_to_i64(text, &step)) step = 0;
+        free(text);
+    }
+    while (step < steps && !asked) {
+        nap(5);
+        step++;
+        char now[32];
+        snprintf(now, sizeof now, "%d", (int)step);
+        put(path, now);
+        say(json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "ev", "progress", "epoch", 0, "epochs", 1, "step", (int)step,
+                      "steps", steps, "loss", 1.0));
+    }
+    arena_free(&a);
+    return step >= steps;
+}
+
+static void results(void)
+{
+    const char *key = json_str(job, "key", ""), *stage = json_str(job, "stage", "");
+    struct arena a = {0};
+    double value = (double)(hash_fnv1a(key, strlen(key)) % 100000) / 100000.0;
+    if (strcmp(stage, "bench") == 0) {
+        double ms = json_num(json_object_get(job, "config"), "fake.ms", 5);
+        say(json_pack("{s:s, s:i, s:I, s:I, s:I, s:i, s:f, s:[f,f,f], s:b}", "ev", "latency", "threads", 1, "height",
+                      (json_int_t)json_int(job, "height", 0), "width", (json_int_t)json_int(job, "width", 0), "visit",
+                      (json_int_t)json_int(job, "visit", 0), "n", 3, "p50_ms", ms, "samples_us", ms * 1000, ms * 1000,
+                      ms * 1000, "unstable", 0));
+    } else if (strcmp(stage, "export") == 0 || strcmp(stage, "screen") == 0 || strcmp(stage, "train") == 0) {
+        const char *kind = strcmp(stage, "train") == 0 ? "best" : "model";
+        const char *path = arena_printf(&a, "%s/%s.%s", json_str(job, "dir", "."), kind, stage);
+        put(path, key);
+        say(json_pack("{s:s, s:s, s:s, s:s, s:i, s:s}", "ev", "artifact", "kind", kind, "format",
+                      json_str(job, "format", ""), "path", path, "bytes", 32, "hash", key));
+    }
+    say(json_pack("{s:s, s:i, s:{s:f, s:n}}", "ev", "metrics", "epoch", -1, "values", "ssim", value, "nan"));
+    arena_free(&a);
+}
+
+static int act(const char *how)
+{
+    const char *arg = strchr(how, ':');
+    int64_t n = 0;
+    if (arg && !str_to_i64(arg + 1, &n)) n = 0;
+    struct arena a = {0};
+    const char *mark = arena_printf(&a, "%s/%.8s.tried", json_str(job, "dir", "."), json_str(job, "key", ""));
+    bool first = !fs_exists(mark);
+    put(mark, "");
+    arena_free(&a);
+    if (strncmp(how, "crash-once", 10) == 0 && first) abort();
+    if (strcmp(how, "crash") == 0) {
+        fprintf(stderr, "about to go down\n");
+        abort();
+    }
+    if (strcmp(how, "hang") == 0)
+        for (;;) nap(1000);
+    if (strcmp(how, "garbage") == 0) {
+        send_text("\x01\x02 no event at all\n");
+        nap(200);
+        return 0;
+    }
+    if (strcmp(how, "malformed") == 0) {
+        send_text("{\"ev\":\"metrics\",\"values\":7}\n");
+        return end("done", NULL, 0);
+    }
+    if (strcmp(how, "silent") == 0) return 0;
+    if (strcmp(how, "badjob") == 0) return 2;
+    if (strcmp(how, "oom") == 0) return end("failed", "no memory for batch 8", 12);
+    if (strcmp(how, "refuse") == 0) return end("refused", "this op has no counterpart", 0);
+    if (strcmp(how, "diverge") == 0) return end("diverged", "loss is not finite at step 3", 0);
+    if (strcmp(how, "fail") == 0) return end("failed", "image 7 does not decode", 1);
+    if (strcmp(how, "stop-once") == 0 && first) return end("interrupted", NULL, 75);
+    if (!work(n ? (int)n : 1)) return end("interrupted", NULL, 75);
+    results();
+    return end("done", NULL, 0);
+}
+
+int main(void)
+{
+    static char text[1 << 20];
+    struct sigaction sa = {.sa_handler = on_signal};
+    static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
+    for (size_t i = 0; i < LEN(signals); i++) sigaction(signals[i], &sa, NULL);
+    sa.sa_handler = SIG_IGN;
+    sigaction(SIGPIPE, &sa, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    size_t n = fread(text, 1, sizeof text - 1, stdin);
+    struct status st = json_parse(&job, "job", text, n);
+    if (st.code != STATUS_OK) return 2;
+    char key[40];
+    const char *stage = json_str(job, "stage", "");
+    snprintf(key, sizeof key, "fake.%s", stage);
+    note("start");
+    int code = act(json_str(json_object_get(job, "config"), key, "ok"));
+    json_decref(job);
+    return code;
+}

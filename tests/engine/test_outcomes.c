@@ -1,0 +1,204 @@
+/* What a worker's end means for its stage, its trial and everybody else. */
+#include "made.h"
+#include <signal.h>
+
+static void engine_run__does_every_stage_once_and_then_none(void)
+{
+    struct made *m = made_new();
+    struct engine_result r;
+    for (int i = 0; i < 3; i++) made_trial(m, json_pack("{s:i}", "bench.visits", 2));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 2}));
+    CU_ASSERT_EQUAL(r.done, 3);
+    CU_ASSERT_EQUAL(r.ran, 18);
+    CU_ASSERT_EQUAL(r.cached, 0);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM stages WHERE state = 'done' AND attempts = 1"), 18);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM latencies"), 6);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM results WHERE ssim IS NOT NULL AND p50_ms = 5"), 3);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM metrics WHERE name = 'nan' AND value IS NULL"), 18);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM artifacts WHERE path LIKE 'trials/%'"), 6);
+    int n;
+    free(made_log(m, &n));
+    CU_ASSERT_EQUAL(n, 2 * (15 + 6));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 2}));
+    CU_ASSERT_EQUAL(r.ran, 0);
+    CU_ASSERT_EQUAL(r.cached, 18);
+    CU_ASSERT_EQUAL(r.done, 3);
+    free(made_log(m, &n));
+    CU_ASSERT_EQUAL(n, 2 * (15 + 6));
+    made_free(m);
+}
+
+static void engine_run__maps_each_end_to_its_state(void)
+{
+    static const struct {
+        const char *act, *stage, *state, *trial, *reason;
+        int attempts;
+    } cases[] = {
+        {"ok", "train", "done", "done", NULL, 1},
+        {"crash", "train", "failed", "failed", "about to go down", 2},
+        {"crash-once", "train", "done", "done", NULL, 2},
+        {"garbage", "train", "failed", "failed", "no event", 2},
+        {"malformed", "train", "failed", "failed", "expected an object `values`", 2},
+        {"silent", "train", "failed", "failed", "without saying how", 2},
+        {"badjob", "train", "failed", "failed", "did not understand its job", 1},
+        {"oom", "train", "failed", "failed", "no memory for batch 8", 1},
+        {"fail", "train", "failed", "failed", "image 7", 1},
+        {"refuse", "train", "refused", "refused", "no counterpart", 1},
+        {"diverge", "train", "diverged", "diverged", "not finite", 1},
+        {"stop-once", "train", "done", "done", NULL, 2},
+        {"hang", "train", "failed", "failed", "no sign of life", 2},
+        {"refuse", "export", "refused", "done", "export: this op", 1}, /* a fact about the trial, not its end */
+        {"fail", "verify", "failed", "failed", "image 7", 1},
+    };
+    struct made *m = made_new();
+    struct engine_result r;
+    for (size_t i = 0; i < LEN(cases); i++) {
+        char key[40];
+        snprintf(key, sizeof key, "fake.%s", cases[i].stage);
+        made_trial(m, json_pack("{s:s}", key, cases[i].act));
+    }
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 4, .hang_s = 0.7}));
+    CU_ASSERT_EQUAL(r.failed, 9);
+    CU_ASSERT_EQUAL(r.done, 4);
+    CU_ASSERT_EQUAL(r.refused, 1);
+    CU_ASSERT_EQUAL(r.diverged, 1);
+    json_t *rows = made_rows(m, "SELECT t.id, t.state AS trial, t.reason, g.state, g.attempts, g.stage FROM trials t "
+                                "JOIN stages g ON g.trial = t.id ORDER BY t.id");
+    int seen = 0;
+    for (size_t k = 0; k < json_array_size(rows); k++) {
+        const json_t *row = json_array_get(rows, k);
+        int64_t i = -1;
+        CU_ASSERT_TRUE_FATAL(str_to_i64(json_str(row, "id", ""), &i) && i >= 0 && i < (int64_t)LEN(cases));
+        if (strcmp(json_str(row, "stage", ""), cases[i].stage) != 0) continue;
+        const char *reason = json_str(row, "reason", NULL);
+        bool right = strcmp(json_str(row, "state", ""), cases[i].state) == 0 &&
+                     strcmp(json_str(row, "trial", ""), cases[i].trial) == 0 &&
+                     json_int(row, "attempts", 0) == cases[i].attempts &&
+                     (cases[i].reason ? reason && strstr(reason, cases[i].reason) : !reason);
+        if (!right) {
+            char *text = json_canonical(row);
+            fprintf(stderr, "%s of %s: got %s\n", cases[i].act, cases[i].stage, text);
+            free(text);
+        }
+        CU_ASSERT_TRUE(right);
+        seen++;
+    }
+    CU_ASSERT_EQUAL(seen, (int)LEN(cases));
+    json_decref(rows);
+    /* Nothing behind a training that did not end well has run. */
+    CU_ASSERT_EQUAL(made_int(m,
+                             "SELECT count(*) AS n FROM stages g JOIN trials t ON t.id = g.trial WHERE "
+                             "t.state <> 'done' AND g.stage IN ('evaluate', 'bench') AND t.reason NOT LIKE 'image 7%'"),
+                    0);
+    made_free(m);
+}
+
+static void engine_run__a_failed_stage_runs_again_a_refused_one_does_not(void)
+{
+    struct made *m = made_new();
+    struct engine_result r;
+    made_trial(m, json_pack("{s:s}", "fake.evaluate", "fail"));
+    made_trial(m, json_pack("{s:s}", "fake.evaluate", "refuse"));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
+    CU_ASSERT_EQUAL(r.ran, 12);
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
+    CU_ASSERT_EQUAL(r.ran, 1);
+    CU_ASSERT_EQUAL(r.failed, 1);
+    CU_ASSERT_EQUAL(r.refused, 1);
+    made_free(m);
+}
+
+static void engine_run__fail_fast_stops(void)
+{
+    struct made *m = made_new();
+    struct engine_result r;
+    made_trial(m, json_pack("{s:s}", "fake.train", "fail"));
+    for (int i = 0; i < 8; i++) made_trial(m, json_pack("{s:s}", "fake.train", "ok:20"));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .fail_fast = true}));
+    CU_ASSERT_EQUAL(r.failed, 1);
+    CU_ASSERT_EQUAL(r.done, 0);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM stages WHERE state = 'running'"), 0);
+    made_free(m);
+}
+
+static void engine_run__gate_keeps_slow_cells_from_training(void)
+{
+    struct made *m = made_new();
+    struct engine_result r;
+    made_trial(m, json_pack("{s:f, s:f}", "gate.p50_ms", 33.0, "fake.ms", 40.5));
+    made_trial(m, json_pack("{s:f, s:f}", "gate.p50_ms", 33.0, "fake.ms", 12.0));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 2}));
+    CU_ASSERT_EQUAL(r.too_slow, 1);
+    CU_ASSERT_EQUAL(r.done, 1);
+    json_t *rows = made_rows(m, "SELECT state, reason FROM trials ORDER BY id");
+    CU_ASSERT_STRING_EQUAL(json_str(json_array_get(rows, 0), "state", ""), "too_slow");
+    CU_ASSERT_PTR_NOT_NULL(strstr(json_str(json_array_get(rows, 0), "reason", ""), "40.5 ms on cpu"));
+    json_decref(rows);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM stages WHERE stage = 'train'"), 1);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM latencies WHERE format = 'untrained'"), 2);
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 2}));
+    CU_ASSERT_EQUAL(r.ran, 0);
+    CU_ASSERT_EQUAL(r.too_slow, 1);
+    made_free(m);
+}
+
+static void engine_run__measures_alone_and_mixes_the_cells(void)
+{
+    struct made *m = made_new();
+    struct engine_result r;
+    for (int i = 0; i < 4; i++) made_trial(m, json_pack("{s:i, s:s}", "bench.visits", 3, "fake.bench", "ok:3"));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 4, .seed = 7}));
+    int n, changes = 0, visits = 0;
+    struct made_note *v = made_log(m, &n);
+    const char *last = "";
+    int running = 0;
+    bool alone = true;
+    for (int i = 0; i < n; i++) {
+        bool start = strcmp(v[i].what, "start") == 0;
+        running += start ? 1 : -1;
+        if (strcmp(v[i].stage, "bench") != 0) continue;
+        if (start) {
+            alone = alone && running == 1;
+            changes += strcmp(last, v[i].key) != 0;
+            last = v[i].key;
+            visits++;
+        }
+    }
+    CU_ASSERT_TRUE(alone);
+    CU_ASSERT_EQUAL(visits, 12);
+    CU_ASSERT_TRUE(changes > 5);
+    free(v);
+    made_free(m);
+}
+
+static void engine_run__a_lost_file_is_made_again_when_it_is_needed(void)
+{
+    struct made *m = made_new();
+    struct engine_result r;
+    char path[600];
+    made_trial(m, json_object());
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
+    snprintf(path, sizeof path, "%s/trials/%s/best.train", m->dir, m->trials[0].id);
+    CU_ASSERT_EQUAL(remove(path), 0);
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
+    CU_ASSERT_EQUAL(r.ran, 0); /* nobody needs it */
+    snprintf(m->stages[m->plan.n_stages - 1].key, PLAN_KEY, "another measurement");
+    snprintf(path, sizeof path, "%s/trials/%s/model.export", m->dir, m->trials[0].id);
+    CU_ASSERT_EQUAL(remove(path), 0);
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
+    CU_ASSERT_EQUAL(r.ran, 3); /* the measurement, the export it reads, the weights that reads */
+    CU_ASSERT_TRUE(fs_exists(path));
+    made_free(m);
+}
+
+static const struct test tests[] = {
+    TEST(engine_run__does_every_stage_once_and_then_none),
+    TEST(engine_run__maps_each_end_to_its_state),
+    TEST(engine_run__a_failed_stage_runs_again_a_refused_one_does_not),
+    TEST(engine_run__fail_fast_stops),
+    TEST(engine_run__gate_keeps_slow_cells_from_training),
+    TEST(engine_run__measures_alone_and_mixes_the_cells),
+    TEST(engine_run__a_lost_file_is_made_again_when_it_is_needed),
+};
+
+TEST_MAIN("engine outcomes", tests)
