@@ -30,7 +30,7 @@ static void draw_flip(double m[6], const struct data *d)
 static void draw_affine(double m[6], const struct data *d, const struct data_augment *a, struct rng *r)
 {
     double turn = rng_range(r, -a->rotate, a->rotate) * 3.14159265358979323846 / 180;
-    double scale = a->scale[0] > 0 ? rng_range(r, a->scale[0], a->scale[1]) : 1;
+    double scale = a->scale[0] > 0 ? fmax(rng_range(r, a->scale[0], a->scale[1]), 0.01) : 1; /* positions fit int */
     double dx = rng_range(r, -a->translate, a->translate) * d->width;
     double dy = rng_range(r, -a->translate, a->translate) * d->height;
     double cx = (d->width - 1) / 2.0, cy = (d->height - 1) / 2.0, c = cos(turn) / scale, s = sin(turn) / scale;
@@ -160,6 +160,12 @@ static int reflect(int i, int n)
     return i < n ? i : period - i;
 }
 
+static int floor_int(float v) /* floorf is a call where the processor's oldest kind is the target */
+{
+    int i = (int)v;
+    return i - ((float)i > v);
+}
+
 struct tap {
     int32_t at[4]; /* byte offsets of the four neighbours */
     float w[4];
@@ -171,8 +177,8 @@ static void row_taps(struct tap *taps, const struct data *d, const float m[6], i
     const int w = d->width, h = d->height;
     for (int x = 0; x < w; x++) {
         float sx = m[0] * (float)x + (m[1] * (float)y + m[2]), sy = m[3] * (float)x + (m[4] * (float)y + m[5]);
-        float fx = floorf(sx), fy = floorf(sy), ax = sx - fx, ay = sy - fy;
-        int x0 = (int)fx, y0 = (int)fy, x1 = x0 + 1, y1 = y0 + 1;
+        int x0 = floor_int(sx), y0 = floor_int(sy), x1 = x0 + 1, y1 = y0 + 1;
+        float ax = sx - (float)x0, ay = sy - (float)y0;
         if (x0 < 0 || x1 >= w) x0 = reflect(x0, w), x1 = reflect(x1, w);
         if (y0 < 0 || y1 >= h) y0 = reflect(y0, h), y1 = reflect(y1, h);
         taps[x] = (struct tap){
@@ -222,13 +228,13 @@ static void store_row(float *out, const float *row, const struct data *d, int y,
 {
     const int w = d->width;
     for (int k = 0; k < 3; k++) {
-        const float *from = row + k * w, mean = data_mean[k], std = data_std[k];
+        const float *from = row + k * w, gain = data_gain(k), offset = data_offset(k);
         if (channels_last) {
             float *to = out + (size_t)y * (size_t)w * 3 + k;
-            for (int x = 0; x < w; x++) to[3 * x] = (from[x] / 255.0f - mean) / std;
+            for (int x = 0; x < w; x++) to[3 * x] = from[x] * gain + offset;
         } else {
             float *to = out + ((size_t)k * (size_t)d->height + (size_t)y) * (size_t)w;
-            for (int x = 0; x < w; x++) to[x] = (from[x] / 255.0f - mean) / std;
+            for (int x = 0; x < w; x++) to[x] = from[x] * gain + offset;
         }
     }
 }

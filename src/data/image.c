@@ -143,12 +143,22 @@ struct status data_image_save(const char *path, const uint8_t *rgb, int height, 
     return s;
 }
 
+float data_gain(int channel)
+{
+    return 1 / (255.0f * data_std[channel]);
+}
+
+float data_offset(int channel)
+{
+    return -data_mean[channel] / data_std[channel];
+}
+
 void data_normalise(float *out, const uint8_t *rgb, int height, int width, bool channels_last)
 {
     size_t n = (size_t)height * (size_t)width, step = channels_last ? 3 : 1, plane = channels_last ? 1 : n;
     for (size_t c = 0; c < 3; c++) {
         float table[256], *o = out + c * plane;
-        for (int v = 0; v < 256; v++) table[v] = ((float)v / 255.0f - data_mean[c]) / data_std[c];
+        for (int v = 0; v < 256; v++) table[v] = (float)v * data_gain((int)c) + data_offset((int)c);
         for (size_t i = 0; i < n; i++) o[i * step] = table[rgb[3 * i + c]];
     }
 }

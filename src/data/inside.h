@@ -57,6 +57,10 @@ uint8_t *data_cache_map(const struct data *d, const char *path);
 void data_cache_unmap(const struct data *d, uint8_t *pixels);
 struct status data_cache_write(const struct data *d, const char *path, const uint8_t *pixels);
 
+/** Normalised value of a byte: v * gain + offset. One formula, so that both ways to fill a batch agree to the bit. */
+float data_gain(int channel);
+float data_offset(int channel);
+
 /** What augmentation does to one pair, all draws made. */
 struct data_change {
     bool flip, geometry, color[2]; /* flip alone is exact; geometry: m maps an output pixel to a source position */
