@@ -1,0 +1,254 @@
+/* The database: who may write, what an event becomes, what is refused, what survives. */
+#include "store.h"
+#include "test.h"
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct store_stage stage = {
+    .key = "k1", .trial = "t1", .stage = "train", .format = "", .device = "", .environment = NULL};
+
+static const char *fresh(void)
+{
+    static char path[400];
+    snprintf(path, sizeof path, "%s/sub/sweep.db", test_dir());
+    return path;
+}
+
+static struct store *open_writer(const char *path)
+{
+    struct store *s = NULL;
+    TEST_OK(store_open(&s, (struct store_options){.path = path, .command = "sweep run a.yaml"}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    return s;
+}
+
+static void put_trial(struct store *s)
+{
+    json_t *config = json_pack("{s:s}", "model.arch", "unet");
+    TEST_OK(store_put_trial(s, &(struct store_trial){.id = "t1",
+                                                     .arch = "unet",
+                                                     .backbone = "resnet18",
+                                                     .loss_key = "l",
+                                                     .height = 64,
+                                                     .width = 64,
+                                                     .config = config}));
+    json_decref(config);
+    TEST_OK(store_stage_start(s, &stage));
+}
+
+static struct status apply(struct store *s, const char *text)
+{
+    json_t *e;
+    TRY(json_parse(&e, "event", text, strlen(text)));
+    struct status st = store_event(s, &stage, e);
+    json_decref(e);
+    return st;
+}
+
+static int64_t count(struct store *s, const char *sql)
+{
+    json_t *rows = NULL;
+    TEST_OK(store_rows(&rows, s, sql, NULL));
+    int64_t n = json_int(json_array_get(rows, 0), "n", -1);
+    json_decref(rows);
+    return n;
+}
+
+static void store_event__becomes_rows(void)
+{
+    struct store *s = open_writer(fresh());
+    put_trial(s);
+    TEST_OK(apply(s, "{\"ev\":\"metrics\",\"epoch\":3,\"values\":{\"val_loss\":0.5,\"ssim\":null}}"));
+    TEST_OK(apply(s, "{\"ev\":\"metrics\",\"epoch\":3,\"values\":{\"val_loss\":0.25}}")); /* a resumed epoch replaces */
+    TEST_OK(apply(s, "{\"ev\":\"image\",\"image\":\"face 1\",\"values\":{\"ssim\":0.5}}"));
+    TEST_OK(apply(s, "{\"ev\":\"info\",\"values\":{\"precision\":\"bf16\",\"params\":123,\"macs\":456}}"));
+    TEST_OK(apply(s, "{\"ev\":\"info\",\"values\":{\"threads\":2}}"));
+    TEST_OK(
+        apply(s, "{\"ev\":\"artifact\",\"kind\":\"best\",\"path\":\"/elsewhere/best\",\"bytes\":9,\"hash\":\"h\"}"));
+    TEST_OK(apply(s, "{\"ev\":\"latency\",\"threads\":1,\"height\":64,\"width\":64,\"visit\":0,\"n\":2,\"p50_ms\":1.5,"
+                     "\"unstable\":true,\"samples_us\":[1500,1600],\"info\":{\"runtime\":\"x\"}}"));
+    TEST_OK(apply(s, "{\"ev\":\"progress\",\"loss\":1}")); /* seen, not stored */
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM metrics WHERE epoch = 3 AND (value = 0.25 OR value IS NULL)"),
+                    2);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM image_metrics WHERE image = 'face 1'"), 1);
+    CU_ASSERT_EQUAL(count(s, "SELECT params + macs AS n FROM trials"), 579);
+    CU_ASSERT_EQUAL(count(s, "SELECT json_extract(info, '$.threads') AS n FROM stages "
+                             "WHERE json_extract(info, '$.precision') = 'bf16'"),
+                    2);
+    CU_ASSERT_EQUAL(count(s, "SELECT length(samples) AS n FROM latencies WHERE unstable = 1"), 8);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM artifacts WHERE path = '/elsewhere/best'"), 1);
+    TEST_OK(store_integrity(s));
+    store_close(s);
+}
+
+static void store_event__is_whole_or_nothing(void)
+{
+    static const struct {
+        const char *text, *part;
+    } bad[] = {
+        {"{\"ev\":\"metrics\",\"values\":{\"a\":1,\"b\":\"x\"}}", "neither a number nor null"},
+        {"{\"ev\":\"metrics\"}", "expected an object `values`"},
+        {"{\"ev\":\"image\",\"values\":{}}", "expected a string `image`"},
+        {"{\"ev\":\"artifact\",\"kind\":\"best\"}", "expected strings `kind` and `path`"},
+        {"{\"ev\":\"latency\",\"p50_ms\":1,\"samples_us\":[]}", "samples_us"},
+        {"{\"ev\":\"latency\",\"samples_us\":[1]}", "p50_ms"},
+        {"{\"ev\":\"info\",\"values\":3}", "expected an object `values`"},
+    };
+    struct store *s = open_writer(fresh());
+    put_trial(s);
+    TEST_OK(store_begin(s));
+    for (size_t i = 0; i < LEN(bad); i++) TEST_FAILS(apply(s, bad[i].text), STATUS_ARG, bad[i].part);
+    TEST_OK(apply(s, "{\"ev\":\"metrics\",\"values\":{\"ssim\":1}}"));
+    TEST_OK(store_commit(s));
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM metrics"), 1);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM latencies"), 0);
+    store_close(s);
+}
+
+static void store_open__names_the_holder_and_lets_readers_in(void)
+{
+    const char *path = fresh();
+    struct store *s = open_writer(path), *other = NULL, *reader = NULL;
+    char who[64];
+    snprintf(who, sizeof who, "process %d on ", (int)getpid());
+    TEST_FAILS(store_open(&other, (struct store_options){.path = path, .command = "b"}), STATUS_IO, who);
+    TEST_FAILS(store_open(&other, (struct store_options){.path = path, .command = "b"}), STATUS_IO, "sweep run a.yaml");
+    put_trial(s);
+    TEST_OK(store_begin(s));
+    TEST_OK(apply(s, "{\"ev\":\"metrics\",\"values\":{\"ssim\":1}}"));
+    TEST_OK(store_open(&reader, (struct store_options){.path = path, .read_only = true}));
+    CU_ASSERT_EQUAL(count(reader, "SELECT count(*) AS n FROM metrics"), 0); /* neither waits for the other */
+    TEST_OK(store_commit(s));
+    CU_ASSERT_EQUAL(count(reader, "SELECT count(*) AS n FROM metrics"), 1);
+    store_close(reader);
+    store_close(s);
+    other = open_writer(path); /* the lock is free again */
+    store_close(other);
+}
+
+static void exec_sql(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    CU_ASSERT_EQUAL(sqlite3_open(path, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void store_open__refuses_what_is_not_its_own(void)
+{
+    const char *path = fresh();
+    struct store *s = NULL;
+    TEST_FAILS(store_open(&s, (struct store_options){.path = path, .read_only = true}), STATUS_ARG, "no such database");
+    store_close(open_writer(path));
+    exec_sql(path, "PRAGMA user_version = 99");
+    TEST_FAILS(store_open(&s, (struct store_options){.path = path}), STATUS_DB, "schema version 99");
+    TEST_FAILS(store_open(&s, (struct store_options){.path = path, .read_only = true}), STATUS_DB, "newer sweep");
+    path = fresh();
+    TEST_OK(fs_mkdir(test_dir()));
+    char other[420];
+    snprintf(other, sizeof other, "%s/other.db", test_dir());
+    exec_sql(other, "CREATE TABLE a (b)");
+    TEST_FAILS(store_open(&s, (struct store_options){.path = other}), STATUS_DB, "another program");
+    snprintf(other, sizeof other, "%s/text.db", test_dir());
+    TEST_OK(fs_write(other, "this is no database, but a text of some length .............................", 76));
+    TEST_FAILS(store_open(&s, (struct store_options){.path = other}), STATUS_DB, "not a results database");
+    char below[480];
+    snprintf(below, sizeof below, "%s/results/sweep.db", other); /* a file where a folder should be */
+    TEST_FAILS(store_open(&s, (struct store_options){.path = below}), STATUS_IO, "text.db");
+    CU_ASSERT_PTR_NULL(s);
+}
+
+static struct status no_rows(void *ctx, const struct store_row *row)
+{
+    *(int *)ctx += row->v != NULL;
+    return ok();
+}
+
+static void store_query__only_reads(void)
+{
+    const char *path = fresh();
+    struct store *s = open_writer(path);
+    int n = 0;
+    put_trial(s);
+    TEST_FAILS(store_query(s, "DELETE FROM trials", NULL, no_rows, &n), STATUS_ARG, "only statements that read");
+    TEST_FAILS(store_query(s, "SELECT 1; DROP TABLE trials", NULL, no_rows, &n), STATUS_ARG, "one statement at a time");
+    TEST_FAILS(store_query(s, "SELEC 1", NULL, no_rows, &n), STATUS_ARG, "syntax error");
+    TEST_FAILS(store_query(s, "SELECT nonesuch FROM results", NULL, no_rows, &n), STATUS_ARG, "no such column");
+    TEST_FAILS(store_query(s, "", NULL, no_rows, &n), STATUS_ARG, "empty");
+    TEST_FAILS(store_query(s, "SELECT ?1", NULL, no_rows, &n), STATUS_ARG, "got 0 parameters, the statement has 1");
+    CU_ASSERT_EQUAL(n, 0);
+    TEST_OK(store_query(s, "SELECT * FROM results;", NULL, no_rows, &n));
+    CU_ASSERT_EQUAL(n, 1);
+    store_close(s);
+}
+
+static void store_recover__closes_what_a_dead_writer_left(void)
+{
+    struct store *s = open_writer(fresh());
+    put_trial(s);
+    TEST_OK(store_set_trial(s, "t1", "running", NULL));
+    TEST_OK(store_recover(s));
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM stages WHERE state = 'interrupted'"), 1);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM trials WHERE state = 'interrupted'"), 1);
+    TEST_OK(store_stage_start(s, &stage));
+    TEST_OK(store_stage_end(s, "k1", "done", NULL, 2.5, 1000));
+    CU_ASSERT_EQUAL(count(s, "SELECT attempts AS n FROM stages WHERE state = 'done' AND seconds = 2.5"), 2);
+    store_close(s);
+}
+
+/* Writes until no file may grow any more; the process ends with the code of the first failure. */
+static int write_until_full(const char *path)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        struct store *s = open_writer(path);
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){300000, 300000});
+        struct status st = ok();
+        for (int i = 0; i < 100000 && st.code == STATUS_OK; i++) {
+            char text[200];
+            snprintf(text, sizeof text, "{\"ev\":\"metrics\",\"epoch\":%d,\"values\":{\"a\":1,\"b\":2,\"c\":3}}", i);
+            st = store_begin(s);
+            if (st.code == STATUS_OK) st = apply(s, text);
+            struct status end = store_commit(s);
+            if (st.code == STATUS_OK) st = end;
+        }
+        bool said = strstr(st.msg, "what is stored stays") != NULL;
+        store_close(s);
+        _exit(said ? (int)st.code : 99);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void store_commit__a_full_disk_says_so_and_keeps_what_is_stored(void)
+{
+    const char *path = fresh();
+    struct store *s = open_writer(path);
+    put_trial(s);
+    store_close(s);
+    CU_ASSERT_EQUAL(write_until_full(path), STATUS_DB);
+    s = open_writer(path);
+    TEST_OK(store_integrity(s));
+    int64_t n = count(s, "SELECT count(*) AS n FROM metrics"),
+            epochs = count(s, "SELECT max(epoch) + 1 AS n FROM metrics");
+    CU_ASSERT_TRUE(n > 100);
+    CU_ASSERT_EQUAL(n, 3 * epochs); /* whole events only, none missing between */
+    store_close(s);
+}
+
+static const struct test tests[] = {
+    TEST(store_event__becomes_rows),
+    TEST(store_event__is_whole_or_nothing),
+    TEST(store_open__names_the_holder_and_lets_readers_in),
+    TEST(store_open__refuses_what_is_not_its_own),
+    TEST(store_query__only_reads),
+    TEST(store_recover__closes_what_a_dead_writer_left),
+    TEST(store_commit__a_full_disk_says_so_and_keeps_what_is_stored),
+};
+
+TEST_MAIN("store", tests)
