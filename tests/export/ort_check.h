@@ -44,13 +44,13 @@ static double check_image(const struct net *n, const float *const *values, const
     return worst;
 }
 
-/** The whole round: the largest relative difference, or INFINITY with a message on stderr when a step failed. */
+/** The whole round: the largest relative difference, or HUGE_VAL with a message on stderr when a step failed. */
 static double check_net(const char *what, const char *path, const struct net *n, const float *const *values,
                         const struct export_options *o, int batch)
 {
     struct bench_array in[CHECK_MAX_IO] = {0}, out[CHECK_MAX_IO] = {0};
     struct bench_ort *ort = NULL;
-    double worst = INFINITY;
+    double worst = HUGE_VAL;
     struct status s = export_onnx(path, n, values, o);
     if (s.code == STATUS_OK) s = bench_ort_open(&ort, NULL, path, 1);
     for (int i = 0; i < n->n_inputs; i++) in[i] = check_input(n, i, batch, -2.5, 2.5);

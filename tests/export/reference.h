@@ -140,7 +140,7 @@ static void ref_softmax(const struct ref *r, const struct net_node *d, double *o
     for (int i = d->attr.dim0 + 1; i < d->shape.rank; i++) inner *= d->shape.d[i];
     for (int64_t i = 0; i < n; i++) {
         int64_t first = i / (inner * len) * inner * len + i % inner;
-        double sum = 0, max = -INFINITY;
+        double sum = 0, max = -HUGE_VAL;
         for (int64_t k = 0; k < len; k++) max = fmax(max, x[first + k * inner]);
         for (int64_t k = 0; k < len; k++) sum += exp(x[first + k * inner] - max);
         out[i] = d->op == NET_SOFTMAX ? exp(x[i] - max) / sum : x[i] - max - log(sum);
@@ -154,7 +154,7 @@ static void ref_pool(const struct ref *r, const struct net_node *d, double *out)
     for (int64_t i = 0; i < net_numel(*o); i++) {
         int64_t ox = i % o->d[3], oy = i / o->d[3] % o->d[2], c = i / (o->d[3] * o->d[2]);
         int64_t y0 = oy * a->stride[0] - a->pads[0], x0 = ox * a->stride[1] - a->pads[1];
-        double sum = 0, max = -INFINITY;
+        double sum = 0, max = -HUGE_VAL;
         int inside = 0, padded = 0;
         for (int64_t y = y0; y < y0 + a->kernel[0]; y++)
             for (int64_t x = x0; x < x0 + a->kernel[1]; x++) {
