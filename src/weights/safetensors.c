@@ -9,13 +9,10 @@ enum { HEADER_MAX = 100 * 1000 * 1000 };
 
 static bool find_dtype(enum weights_dtype *out, const char *name)
 {
-    for (int d = 0; d < WEIGHTS_N_DTYPES; d++) {
-        if (!strcmp(weights_dtype_name(d), name)) {
-            *out = (enum weights_dtype)d;
-            return true;
-        }
-    }
-    return false;
+    enum weights_dtype d = 0;
+    while (d < WEIGHTS_N_DTYPES && strcmp(weights_dtype_name(d), name)) d++;
+    *out = d;
+    return d < WEIGHTS_N_DTYPES;
 }
 
 static struct status read_shape(struct weights_array *a, const json_t *shape)

@@ -128,7 +128,7 @@ static void data_split__depends_on_names_and_seed_only(void)
     CU_ASSERT_EQUAL(n, 1);
     o.split_val = 1;
     TEST_FAILS(open_with(o), STATUS_ARG, "data.split.val: got 1");
-    o.split_val = NAN;
+    o.split_val = (double)NAN;
     TEST_FAILS(open_with(o), STATUS_ARG, "data.split.val");
 }
 
