@@ -17,6 +17,7 @@ struct plan_build {
     const struct spec *spec; /* the file in hand; NULL: a stored configuration */
     const char *source;      /* its name, for messages */
     const char *precision;
+    int cores;
     json_t *trials, *stages;                 /* id, key -> index */
     json_t *sizes, *images, *files, *losses; /* text -> answer */
     json_t *configs;                         /* one of each cell: stages borrow them */
@@ -55,8 +56,11 @@ struct status plan_size_of(struct plan_size *out, const char **refused, struct p
 struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t);
 /** Hash of a file's content, computed once. */
 struct status plan_file_of(const char **out, struct plan_build *b, const char *path);
+/** Multiply-accumulates of the loss for one image, forward through both pictures; 0 where it cannot be built: training
+ *  says why, and a prediction is no place to fail. */
+double plan_loss_macs(struct plan_build *b, const struct spec_trial *t);
 /** Predicted seconds of one run of a stage. */
-double plan_estimate(struct plan_build *b, enum plan_kind kind, const struct spec_trial *t, const struct plan_size *z,
-                     const struct plan_images *im);
+double plan_estimate(const struct plan_build *b, enum plan_kind kind, const struct spec_trial *t,
+                     const struct plan_size *z, const struct plan_images *im, double loss_macs);
 
 #endif

@@ -1,6 +1,7 @@
 /* From files to the graph: every cell is resolved, keyed, joined with its equals and given its stages. */
 #include "inside.h"
 #include "zoo.h"
+#include <unistd.h>
 
 #define GROW(p, n, cap, x)                                                                                             \
     do {                                                                                                               \
@@ -79,6 +80,7 @@ struct cell {
     const json_t *config;
     const struct spec_trial *t;
     const struct plan_images *images;
+    double loss_macs;
     char part[PLAN_N_KINDS][PLAN_KEY];
 };
 
@@ -92,7 +94,7 @@ static int cell_stage(struct cell *c, enum plan_kind kind, const char *format, c
         memcpy(g.key, c->part[kind], PLAN_KEY);
     else
         plan_key_of(g.key, c->part[kind], format, device, &key, key ? 1 : 0);
-    g.est_s = plan_estimate(c->b, kind, c->t, &p->trials[c->trial].size, c->images);
+    g.est_s = plan_estimate(c->b, kind, c->t, &p->trials[c->trial].size, c->images, c->loss_macs);
     int i = put_stage(c->b, &g);
     if (from >= 0) stage_needs(&p->stages[i], from);
     trial_adds(&p->trials[c->trial], i);
@@ -152,7 +154,7 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     content.images = images.fingerprint;
     json_t *config = NULL;
     TRY(resolve(&t, &config, &content, b));
-    struct cell c = {.b = b, .config = config, .images = &images};
+    struct cell c = {.b = b, .config = config, .images = &images, .loss_macs = plan_loss_macs(b, &t)};
     plan_keys(c.part, b, config, &content);
     char id[PLAN_ID];
     memcpy(id, c.part[PLAN_TRAIN], PLAN_ID - 1);
@@ -247,9 +249,11 @@ static struct plan *plan_new(const char *weights_dir)
 {
     struct plan *p = mem_zalloc(sizeof *p);
     struct plan_build *b = p->build = mem_zalloc(sizeof *b);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     *b = (struct plan_build){.plan = p,
                              .weights_dir = weights_dir ? weights_dir : "weights",
                              .precision = plan_precision(),
+                             .cores = (int)(cores > 0 ? cores : 1),
                              .trials = json_object(),
                              .stages = json_object(),
                              .sizes = json_object(),

@@ -3,7 +3,6 @@
 #include "inside.h"
 #include "loss.h"
 #include "zoo.h"
-#include <unistd.h>
 
 /* Multiply-accumulates a second and core that a whole training step reaches; a sweep's own past corrects it. */
 static const double gmac_s_bf16 = 55, gmac_s_fp32 = 22;
@@ -145,9 +144,7 @@ struct status plan_file_of(const char **out, struct plan_build *b, const char *p
     return ok();
 }
 
-/* Multiply-accumulates of the loss for one image, forward through both pictures. 0 where it cannot be built: training
- * says why, and a prediction is no place to fail. */
-static double loss_macs(struct plan_build *b, const struct spec_trial *t)
+double plan_loss_macs(struct plan_build *b, const struct spec_trial *t)
 {
     struct loss_options o = {.network = t->loss.network,
                              .height = t->data.size[0],
@@ -175,14 +172,13 @@ static double loss_macs(struct plan_build *b, const struct spec_trial *t)
     return json_number_value(j);
 }
 
-double plan_estimate(struct plan_build *b, enum plan_kind kind, const struct spec_trial *t, const struct plan_size *z,
-                     const struct plan_images *im)
+double plan_estimate(const struct plan_build *b, enum plan_kind kind, const struct spec_trial *t,
+                     const struct plan_size *z, const struct plan_images *im, double loss_macs)
 {
     static const double start_s = 1.5; /* a process that loads libtorch and builds the net */
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     bool low = strcmp(t->train.precision, "bf16") == 0 || strcmp(t->train.precision, "fp16") == 0;
-    double rate = 1e9 * (low ? gmac_s_bf16 : gmac_s_fp32) * (double)(cores > 0 ? cores : 1);
-    double net = (double)z->macs, loss = loss_macs(b, t);
+    double rate = 1e9 * (low ? gmac_s_bf16 : gmac_s_fp32) * b->cores;
+    double net = (double)z->macs, loss = loss_macs;
     double step = 3 * net + 1.5 * loss, look = net + loss; /* backward: twice the net, once the loss's own input */
     switch (kind) {
     case PLAN_TRAIN:

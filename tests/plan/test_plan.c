@@ -1,0 +1,321 @@
+/* From files to stages: what is expanded, joined, refused, and what changes which key. */
+#include "plan.h"
+#include "test.h"
+#include <time.h>
+
+static const char *write_yaml(const char *name, const char *text)
+{
+    static char path[8][400];
+    static int at;
+    char *out = path[at++ % 8];
+    snprintf(out, sizeof path[0], "%s/%s.yaml", test_dir(), name);
+    TEST_OK(fs_write(out, text, strlen(text)));
+    return out;
+}
+
+static struct status load(struct plan **p, const char *file, const char *other, const char *set)
+{
+    const char *files[] = {file, other};
+    return plan_load(
+        p, &(struct plan_options){.files = files, .n_files = other ? 2 : 1, .sets = &set, .n_sets = set ? 1 : 0});
+}
+
+static struct plan *planned(const char *file, const char *set)
+{
+    struct plan *p = NULL;
+    TEST_OK(load(&p, file, NULL, set));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    return p;
+}
+
+static const char *small = "name: small\n"
+                           "axes:\n"
+                           "  model.arch: [unet, fpn]\n"
+                           "  model.backbone: [resnet18, vgg11]\n"
+                           "data: {size: 64, pairs: 8}\n"
+                           "train: {epochs: 2, batch: 2, precision: fp32}\n";
+
+static void plan_load__takes_the_product_in_written_order(void)
+{
+    struct plan *p = planned(write_yaml("small", small), NULL);
+    static const char *const want[][2] = {
+        {"unet", "resnet18"}, {"unet", "vgg11"}, {"fpn", "resnet18"}, {"fpn", "vgg11"}};
+    CU_ASSERT_EQUAL_FATAL(p->n_trials, 4);
+    for (int i = 0; i < 4; i++) {
+        CU_ASSERT_STRING_EQUAL(p->trials[i].t.model.arch, want[i][0]);
+        CU_ASSERT_STRING_EQUAL(p->trials[i].t.model.backbone, want[i][1]);
+        CU_ASSERT_EQUAL(p->trials[i].n_stages, 6); /* train evaluate export verify samples bench */
+        CU_ASSERT_EQUAL(strlen(p->trials[i].id), 12);
+        CU_ASSERT_TRUE(p->trials[i].size.params > 1000000);
+        CU_ASSERT_EQUAL(strncmp(p->trials[i].id, p->stages[plan_find(p, i, PLAN_TRAIN)].key, 12), 0);
+        CU_ASSERT_EQUAL(json_object_size(p->sweeps[0].cells[i].axes), 2);
+    }
+    const struct plan_stage *bench = &p->stages[plan_find(p, 0, PLAN_BENCH)];
+    CU_ASSERT_EQUAL(bench->needs[0], plan_find(p, 0, PLAN_EXPORT));
+    CU_ASSERT_STRING_EQUAL(bench->device, "cpu");
+    plan_free(p);
+}
+
+/* Which kinds of stages get another key when one setting changes. */
+static void plan_keys__change_exactly_when_they_should(void)
+{
+#define K(kind) (1U << PLAN_##kind)
+    const unsigned all = K(TRAIN) | K(EVALUATE) | K(EXPORT) | K(VERIFY) | K(SAMPLES) | K(BENCH);
+    const struct {
+        const char *set;
+        unsigned kinds;
+    } cases[] = {
+        {"train.lr=0.01", all},
+        {"train.epochs=3", all},
+        {"seed=5", all},
+        {"loss.gram_weights=[0,0,0,0]", all},
+        {"augment=[{flip: {p: 0.5}}]", all},
+        {"data.pairs=10", all},
+        {"data.split.seed=1", all},
+        {"train.precision=bf16", all},
+        {"evaluate.weights=last", K(EVALUATE) | K(EXPORT) | K(VERIFY) | K(SAMPLES) | K(BENCH)},
+        {"evaluate.rank=psnr", 0},
+        {"export.io=image", K(EXPORT) | K(VERIFY) | K(BENCH)},
+        {"bench.mode=quick", K(BENCH)},
+        {"bench.visits=5", K(BENCH)},
+        {"samples=3", K(SAMPLES)},
+        {"train.checkpoint_every=2", 0},
+        {"name=other", 0},
+    };
+#undef K
+    const char *file = write_yaml("small", small);
+    struct plan *base = planned(file, NULL);
+    for (size_t c = 0; c < LEN(cases); c++) {
+        struct plan *p = planned(file, cases[c].set);
+        unsigned changed = 0;
+        for (int k = 0; k < PLAN_N_KINDS; k++) {
+            int x = plan_find(base, 0, (enum plan_kind)k), y = plan_find(p, 0, (enum plan_kind)k);
+            if (x >= 0 && y >= 0 && strcmp(base->stages[x].key, p->stages[y].key) != 0) changed |= 1U << k;
+        }
+        if (changed != cases[c].kinds) fprintf(stderr, "%s: %x, not %x\n", cases[c].set, changed, cases[c].kinds);
+        CU_ASSERT_EQUAL(changed, cases[c].kinds);
+        plan_free(p);
+    }
+    plan_free(base);
+}
+
+static void plan_load__joins_equal_cells_of_several_files(void)
+{
+    struct plan *p = NULL;
+    const char *other = write_yaml("other", "name: other\n"
+                                            "model: {arch: fpn, backbone: resnet18}\n"
+                                            "data: {size: 64, pairs: 8}\n"
+                                            "train: {epochs: 2, batch: 2, precision: fp32}\n"
+                                            "devices: [cpu, torch]\n");
+    TEST_OK(load(&p, write_yaml("small", small), other, NULL));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    CU_ASSERT_EQUAL(p->n_trials, 4);
+    CU_ASSERT_EQUAL(p->sweeps[1].n_cells, 1);
+    CU_ASSERT_TRUE(p->sweeps[1].cells[0].duplicate);
+    CU_ASSERT_EQUAL(p->sweeps[1].cells[0].trial, 2);
+    CU_ASSERT_EQUAL(p->trials[2].n_stages, 7); /* one measurement more */
+    CU_ASSERT_EQUAL(p->n_stages, 25);
+    plan_free(p);
+    TEST_FAILS(load(&p, write_yaml("small", small), write_yaml("small", small), NULL), STATUS_ARG,
+               "is also the name of");
+}
+
+static void plan_load__a_moved_set_is_the_same_set(void)
+{
+    struct plan *a, *b;
+    const char *dirs[2];
+    static char copy[2][400];
+    for (int i = 0; i < 2; i++) {
+        static const unsigned char ppm[] = "P6 2 2 255\n0123456789ab";
+        snprintf(copy[i], sizeof copy[i], "%s", test_dir());
+        dirs[i] = copy[i];
+        static const char *const part[] = {"input", "target"};
+        for (int k = 0; k < 2; k++) {
+            for (int j = 0; j < 6; j++) {
+                char path[500];
+                snprintf(path, sizeof path, "%s/%s", dirs[i], part[k]);
+                TEST_OK(fs_mkdir(path));
+                snprintf(path, sizeof path, "%s/%s/%d.ppm", dirs[i], part[k], j);
+                TEST_OK(fs_write(path, ppm, sizeof ppm - 1));
+            }
+        }
+    }
+    char set[2][500];
+    for (int i = 0; i < 2; i++) snprintf(set[i], sizeof set[i], "data.root=%s", dirs[i]);
+    const char *file = write_yaml("small", small);
+    a = planned(file, set[0]);
+    b = planned(file, set[1]);
+    CU_ASSERT_STRING_EQUAL(a->trials[0].id, b->trials[0].id);
+    plan_free(b);
+    char path[500];
+    snprintf(path, sizeof path, "%s/target/3.ppm", dirs[1]);
+    TEST_OK(fs_write(path, "P6 2 2 255\n0123456789xx", 23));
+    b = planned(file, set[1]);
+    CU_ASSERT_STRING_NOT_EQUAL(a->trials[0].id, b->trials[0].id);
+    plan_free(a);
+    plan_free(b);
+}
+
+static void plan_load__keeps_the_impossible_with_its_reason(void)
+{
+    struct plan *p =
+        planned(write_yaml("holes", "name: holes\n"
+                                    "axes: {model.arch: [deeplabv3, unet], model.backbone: [vgg11, resnet18]}\n"
+                                    "data: {size: 64, pairs: 8}\n"
+                                    "train: {batch: 2, epochs: 1}\n"),
+                NULL);
+    CU_ASSERT_EQUAL_FATAL(p->n_trials, 4);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p->trials[0].refused);
+    CU_ASSERT_PTR_NOT_NULL(strstr(p->trials[0].refused, "vgg11"));
+    CU_ASSERT_EQUAL(p->trials[0].n_stages, 0);
+    CU_ASSERT_PTR_NULL(p->trials[3].refused);
+    plan_free(p);
+    /* A size that the decoder cannot take. */
+    p = planned(
+        write_yaml("size", "name: size\nmodel: {arch: fpn, backbone: resnet18}\ndata: {size: [64, 70], pairs: 8}\n"),
+        NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p->trials[0].refused);
+    CU_ASSERT_PTR_NOT_NULL(strstr(p->trials[0].refused, "70"));
+    plan_free(p);
+    /* One image in a batch gives the image pooling of deeplabv3 one value a channel. */
+    p = planned(write_yaml("one", "name: one\nmodel: {arch: deeplabv3, backbone: resnet18}\n"
+                                  "data: {size: 64, pairs: 8}\ntrain: {batch: 1}\n"),
+                NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p->trials[0].refused);
+    CU_ASSERT_PTR_NOT_NULL(strstr(p->trials[0].refused, "train.batch 2 or more"));
+    plan_free(p);
+}
+
+static void plan_load__rules_exclude_and_patterns_expand(void)
+{
+    struct plan *p = planned(write_yaml("globs", "name: globs\n"
+                                                 "axes:\n"
+                                                 "  model.arch: [unet, linknet]\n"
+                                                 "  model.backbone: ['vgg1[16]', vgg11, resnet18]\n"
+                                                 "exclude: [{model.arch: linknet, model.backbone: 'vgg*'}]\n"
+                                                 "data: {size: 64, pairs: 8}\n"),
+                             NULL);
+    CU_ASSERT_EQUAL(p->n_trials, 4); /* unet x (vgg11 vgg16 resnet18), linknet x resnet18 */
+    CU_ASSERT_EQUAL(p->sweeps[0].n_excluded, 2);
+    plan_free(p);
+}
+
+static void plan_load__names_what_is_wrong(void)
+{
+    static const struct {
+        const char *yaml, *part;
+    } cases[] = {
+        {"name: a\nmodel: {arch: unett}\n", "did you mean \"unet\"?"},
+        {"name: a\naxes: {model.backbone: [resnet18, resnet19]}\n", "a.yaml:2:"},
+        {"name: a\naxes: {model.backbone: ['nothing*']}\n", "matches no backbone"},
+        {"name: a\nmodel: {weights: imagenet, backbone: resnet18}\n", "weights/resnet18.imagenet.safetensors"},
+        {"name: a\nloss: {weights: no/vgg16.safetensors}\n", "no/vgg16.safetensors is not there"},
+        {"name: a\nloss: {network: vgg17}\n", "vgg17"},
+        {"name: a\ndata: {root: /no/such/folder}\n", "/no/such/folder"},
+        {"name: a\naxes: {model.arch: [unet]}\nexclude: [{model.arch: unet}]\n", "no cell is left"},
+    };
+    for (size_t i = 0; i < LEN(cases); i++) {
+        struct plan *p = NULL;
+        struct status st = load(&p, write_yaml("a", cases[i].yaml), NULL, NULL);
+        if (st.code == STATUS_OK || !strstr(st.msg, cases[i].part)) fprintf(stderr, "%zu: %s\n", i, st.msg);
+        CU_ASSERT_TRUE(st.code == STATUS_ARG || st.code == STATUS_IO);
+        CU_ASSERT_PTR_NOT_NULL(strstr(st.msg, cases[i].part));
+        CU_ASSERT_PTR_NULL(p);
+    }
+}
+
+static void plan_load__warns_where_the_rank_does_not_compare(void)
+{
+    struct plan *p = planned(write_yaml("w", "name: w\naxes: {loss.pixel_weight: [1, 2]}\nevaluate: {rank: val_loss}\n"
+                                             "data: {size: 64, pairs: 8}\n"),
+                             NULL);
+    bool warned = false;
+    for (int i = 0; i < p->n_warnings; i++) warned = warned || strstr(p->warnings[i], "rank by ssim or psnr");
+    CU_ASSERT_TRUE(warned);
+    CU_ASSERT_STRING_NOT_EQUAL(p->trials[0].loss_key, p->trials[1].loss_key);
+    plan_free(p);
+    p = planned(write_yaml("w", "name: w\naxes: {train.lr: [0.1, 0.2]}\nevaluate: {rank: val_loss}\n"
+                                "data: {size: 64, pairs: 8}\n"),
+                NULL);
+    CU_ASSERT_STRING_EQUAL(p->trials[0].loss_key, p->trials[1].loss_key);
+    plan_free(p);
+}
+
+static void plan_load__cells_that_differ_only_in_training_share_the_gate(void)
+{
+    struct plan *p = planned(write_yaml("g", "name: g\naxes: {train.lr: [0.1, 0.2, 0.3]}\ngate: {p50_ms: 30}\n"
+                                             "data: {size: 64, pairs: 8}\n"),
+                             NULL);
+    int screens = 0;
+    for (int i = 0; i < p->n_stages; i++) screens += p->stages[i].kind == PLAN_SCREEN;
+    CU_ASSERT_EQUAL(screens, 1);
+    for (int i = 0; i < 3; i++)
+        CU_ASSERT_EQUAL(p->stages[plan_find(p, i, PLAN_TRAIN)].needs[0], plan_find(p, 0, PLAN_SCREEN));
+    /* A gate is no part of what is trained. */
+    struct plan *free_of =
+        planned(write_yaml("f", "name: f\naxes: {train.lr: [0.1, 0.2, 0.3]}\ndata: {size: 64, pairs: 8}\n"), NULL);
+    CU_ASSERT_STRING_EQUAL(p->trials[1].id, free_of->trials[1].id);
+    plan_free(free_of);
+    plan_free(p);
+}
+
+static void plan_of_config__finds_the_same_keys_again(void)
+{
+    struct plan *p = planned(write_yaml("small", small), NULL), *again = NULL;
+    TEST_OK(plan_of_config(&again, p->trials[1].config, "trial"));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(again);
+    CU_ASSERT_EQUAL(again->n_stages, p->trials[1].n_stages);
+    for (int i = 0; i < again->n_stages; i++)
+        CU_ASSERT_STRING_EQUAL(again->stages[again->trials[0].stages[i]].key, p->stages[p->trials[1].stages[i]].key);
+    plan_free(again);
+    plan_free(p);
+}
+
+static void plan_precision__reads_whole_flags(void)
+{
+    CU_ASSERT_STRING_EQUAL(plan_precision_of("flags\t\t: fpu avx512_bf16 sse\n"), "bf16");
+    CU_ASSERT_STRING_EQUAL(plan_precision_of("flags\t\t: fpu amx_bf16\n"), "bf16");
+    CU_ASSERT_STRING_EQUAL(plan_precision_of("flags\t\t: fpu avx512_bf16x sse\n"), "fp32");
+    CU_ASSERT_STRING_EQUAL(plan_precision_of("flags\t\t: fpu avx512f xavx512_bf16\n"), "fp32");
+    CU_ASSERT_STRING_EQUAL(plan_precision_of(""), "fp32");
+}
+
+static void plan_load__ten_thousand_cells_in_a_second(void)
+{
+    struct str yaml = {0};
+    str_add(&yaml, "name: many\naxes:\n  model.arch: [unet, fpn]\n  model.backbone: [resnet18, resnet34]\n  seed: [");
+    for (int i = 0; i < 250; i++) str_addf(&yaml, "%s%d", i ? ", " : "", i);
+    str_add(&yaml, "]\n  train.lr: [");
+    for (int i = 1; i <= 10; i++) str_addf(&yaml, "%s%g", i > 1 ? ", " : "", i * 1e-4);
+    str_add(&yaml, "]\ndata: {size: 64, pairs: 8}\n");
+    const char *file = write_yaml("many", yaml.s);
+    str_free(&yaml);
+    clock_t start = clock(); /* of this process: other programs may share the machine */
+    struct plan *p = planned(file, NULL);
+    double s = (double)(clock() - start) / CLOCKS_PER_SEC;
+    CU_ASSERT_EQUAL(p->n_trials, 10000);
+    CU_ASSERT_EQUAL(p->n_stages, 60000);
+#if defined(__SANITIZE_ADDRESS__)
+    CU_ASSERT_TRUE(s < 20); /* the sanitizer's price */
+#else
+    CU_ASSERT_TRUE(s < 1.5); /* 0.7 s on an idle machine */
+#endif
+    plan_free(p);
+}
+
+static const struct test tests[] = {
+    TEST(plan_load__takes_the_product_in_written_order),
+    TEST(plan_keys__change_exactly_when_they_should),
+    TEST(plan_load__joins_equal_cells_of_several_files),
+    TEST(plan_load__a_moved_set_is_the_same_set),
+    TEST(plan_load__keeps_the_impossible_with_its_reason),
+    TEST(plan_load__rules_exclude_and_patterns_expand),
+    TEST(plan_load__names_what_is_wrong),
+    TEST(plan_load__warns_where_the_rank_does_not_compare),
+    TEST(plan_load__cells_that_differ_only_in_training_share_the_gate),
+    TEST(plan_of_config__finds_the_same_keys_again),
+    TEST(plan_precision__reads_whole_flags),
+    TEST(plan_load__ten_thousand_cells_in_a_second),
+};
+
+TEST_MAIN("plan", tests)
