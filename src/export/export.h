@@ -28,8 +28,9 @@ struct export_options {
     int64_t external_above; /* bytes of weights above which they go to PATH.data; 0: what the format can hold */
 };
 
+/** A format's writer. Names, extensions and words for people are in the spec's table; a test holds the two together. */
 struct export_format {
-    const char *name, *extension, *doc;
+    const char *name;
     /* NULL: not built yet. */
     struct status (*write)(const char *path, const struct net *n, const float *const *values,
                            const struct export_options *o);

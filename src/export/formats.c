@@ -1,16 +1,14 @@
-/* The formats a user can name. */
+/* The formats that can be written, by the names that the spec gives them. */
 #include "export.h"
 
-/* clang-format off */
 const struct export_format export_formats[] = {
-    {"onnx", ".onnx", "ONNX, opset 17, float32", export_onnx},
-    {"onnx-fp16", ".fp16.onnx", "ONNX with float16 weights and arithmetic", NULL},
-    {"onnx-int8", ".int8.onnx", "ONNX, 8-bit, calibrated on training images", NULL},
-    {"coreml", ".mlpackage", "Core ML program", NULL},
-    {"torchscript", ".pt", "TorchScript", NULL},
-    {0},
+    {.name = "onnx", .write = export_onnx},
+    {.name = "onnx-fp16"},
+    {.name = "onnx-int8"},
+    {.name = "coreml"},
+    {.name = "torchscript"},
+    {.name = NULL},
 };
-/* clang-format on */
 
 struct status export_write(const char *format, const char *path, const struct net *n, const float *const *values,
                            const struct export_options *o)

@@ -1,6 +1,7 @@
 /* Whole files: real cells of the zoo, image input and output, metadata, external data, and everything that goes wrong.
  */
 #include "ort_check.h"
+#include "spec.h"
 #include "zoo.h"
 #include <signal.h>
 #include <sys/resource.h>
@@ -244,6 +245,16 @@ static void export_write__formats_by_name(void)
     arena_free(&a);
 }
 
+static void export_formats__are_those_of_the_spec(void)
+{
+    int i = 0;
+    for (; spec_formats[i].name && export_formats[i].name; i++) {
+        CU_ASSERT_STRING_EQUAL(spec_formats[i].name, export_formats[i].name);
+        CU_ASSERT_EQUAL(spec_formats[i].built, export_formats[i].write != NULL);
+    }
+    CU_ASSERT(!spec_formats[i].name && !export_formats[i].name);
+}
+
 /* Every cut and a flip of every byte of a real file: an answer or a message, never a crash (the sanitizers watch). */
 static void export_onnx_parse__survives_every_cut_and_flip(void)
 {
@@ -300,6 +311,7 @@ static const struct test tests[] = {
     TEST(export_onnx__weights_that_are_no_numbers_are_named),
     TEST(export_onnx__an_unwritable_place_leaves_nothing),
     TEST(export_write__formats_by_name),
+    TEST(export_formats__are_those_of_the_spec),
     TEST(export_onnx_parse__survives_every_cut_and_flip),
     TEST(export_onnx_read__a_file_that_is_none),
 };
