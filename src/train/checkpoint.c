@@ -68,12 +68,25 @@ static bool is_state(const struct weights_array *a)
     return strncmp(a->name, STATE, strlen(STATE)) == 0;
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/** Of names and contents; the order in the file is the writer's affair. */
 static struct hash hash_arrays(const struct weights_array *a, size_t n)
 {
+    struct arena arena = {0};
     struct str all = {0};
-    for (size_t i = 0; i < n; i++) str_addf(&all, "%s %s\n", a[i].name, hash_bytes(a[i].data, a[i].bytes).hex);
-    struct hash h = hash_bytes(all.s ? all.s : "", all.n);
+    char **lines = arena_alloc(&arena, (n + 1) * sizeof *lines);
+    for (size_t i = 0; i < n; i++)
+        lines[i] = arena_printf(&arena, "%s %s\n", a[i].name, hash_bytes(a[i].data, a[i].bytes).hex);
+    qsort(lines, n, sizeof *lines, by_text);
+    str_add(&all, "");
+    for (size_t i = 0; i < n; i++) str_add(&all, lines[i]);
+    struct hash h = hash_bytes(all.s, all.n);
     str_free(&all);
+    arena_free(&arena);
     return h;
 }
 

@@ -8,6 +8,8 @@ static const struct renaming {
 } renamings[] = {
     {.strip = "", .add = ""},
     {.strip = "", .add = "encoder."}, /* a backbone's file into a model */
+    {.strip = "", .add = "encoder.model."},
+    {.strip = "", .add = "model."},   /* the same into a loss network, where the reference wraps the backbone */
     {.strip = "encoder.", .add = ""}, /* a model's file into a loss network */
     {.strip = "model.", .add = ""},   /* Lightning */
     {.strip = "module.", .add = ""},  /* DataParallel */
@@ -84,7 +86,7 @@ struct status load_model_file(struct exec *e, const struct train_job *job, const
     const struct renaming *used = NULL;
     struct weights v = view_of(&w, exec_net(e), &a, &used);
     struct exec_match m = {0};
-    bool whole = strcmp(used->add, "encoder.") != 0;
+    bool whole = strncmp(used->add, "encoder.", strlen("encoder.")) != 0;
     struct status s = exec_load(e, &v, whole && job->trial->model.strict, &m);
     const char *miss = whole ? NULL : lacking(exec_net(e), &v, "encoder.");
     if (s.code == STATUS_OK && job->trial->model.strict && (miss || m.reshaped || m.unexpected))

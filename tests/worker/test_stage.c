@@ -1,0 +1,293 @@
+/* The worker as the coordinator sees it: a process with a job on stdin, events on fd 3, an exit code. */
+#include "export.h"
+#include "spec.h"
+#include "test.h"
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { EVENTS_FD = 3 };
+
+/** A started worker. */
+struct process {
+    pid_t pid;
+    FILE *events;
+};
+
+static char dir[320];
+
+static char *job_text(const char *stage, const char *changes)
+{
+    json_error_t e;
+    json_t *j =
+        json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:{s:s, s:i, s:i, s:s, s:s, s:i, s:[i,i,i], s:s, s:[i], s:[i],"
+                  " s:i, s:i, s:s, s:i, s:i}}",
+                  "stage", stage, "trial", "0123456789ab", "key", "k", "dir", dir, "cache", dir, "threads", 1, "config",
+                  "data.root", "synthetic", "data.pairs", 10, "data.size", 64, "model.arch", "unet", "model.backbone",
+                  "mobilenetv3_small_100", "model.depth", 3, "model.channels", 16, 8, 8, "loss.network",
+                  "mobilenetv3_small_100", "loss.feature_weights", 1, "loss.gram_weights", 0, "train.epochs", 2,
+                  "train.batch", 4, "train.precision", "fp32", "samples", 1, "seed", 3);
+    json_t *over = json_loads(changes, 0, &e), *config = json_object_get(over, "config");
+    CHECK(j && over, "%s", e.text);
+    json_object_update(json_object_get(j, "config"), config ? config : over);
+    if (config) {
+        json_object_del(over, "config");
+        json_object_update(j, over);
+    }
+    char *text = json_dumps(j, JSON_COMPACT);
+    json_decref(j);
+    json_decref(over);
+    return text;
+}
+
+static struct process start(const char *job)
+{
+    char program[1100], in_path[400];
+    int out[2];
+    snprintf(program, sizeof program, "%s/sweep-worker", test_build_dir());
+    snprintf(in_path, sizeof in_path, "%s/job.json", dir);
+    TEST_OK(fs_write(in_path, job, strlen(job)));
+    CHECK(pipe(out) == 0, "pipe");
+    struct process p = {.pid = fork()};
+    if (p.pid == 0) {
+        int in = open(in_path, O_RDONLY);
+        dup2(in, STDIN_FILENO);
+        int events = fcntl(out[1], F_DUPFD, 10);
+        close(out[0]);
+        close(out[1]);
+        dup2(events, EVENTS_FD);
+        execl(program, program, "stage", (char *)NULL);
+        _exit(127);
+    }
+    close(out[1]);
+    p.events = fdopen(out[0], "r");
+    return p;
+}
+
+static int finish(struct process *p)
+{
+    int how = 0;
+    if (p->events) fclose(p->events);
+    waitpid(p->pid, &how, 0);
+    return WIFEXITED(how) ? WEXITSTATUS(how) : -WTERMSIG(how);
+}
+
+/** Runs a stage to its end; all its events into *events (an array, the caller's). Returns the exit code. */
+static int run(json_t **events, const char *stage, const char *changes)
+{
+    char *job = job_text(stage, changes), *line = NULL;
+    size_t cap = 0;
+    struct process p = start(job);
+    *events = json_array();
+    while (getline(&line, &cap, p.events) > 0) {
+        json_t *e = NULL;
+        TEST_OK(json_parse(&e, "event", line, strlen(line)));
+        json_array_append_new(*events, e);
+    }
+    free(line);
+    free(job);
+    return finish(&p);
+}
+
+/** The last event of this name, NULL when there is none. */
+static const json_t *find(const json_t *events, const char *ev)
+{
+    for (size_t i = json_array_size(events); i-- > 0;)
+        if (strcmp(json_str(json_array_get(events, i), "ev", ""), ev) == 0) return json_array_get(events, i);
+    return NULL;
+}
+
+static double final_value(const json_t *events, const char *name)
+{
+    const json_t *m = find(events, "metrics");
+    return json_int(m, "epoch", 0) == -1 ? json_num(json_object_get(m, "values"), name, -9) : -9;
+}
+
+static void check_end(const json_t *events, const char *state)
+{
+    const json_t *last = json_array_get(events, json_array_size(events) - 1);
+    CU_ASSERT_STRING_EQUAL(json_str(last, "ev", ""), "end");
+    CU_ASSERT_STRING_EQUAL(json_str(last, "state", ""), state);
+    if (strcmp(json_str(last, "state", ""), state) != 0) fprintf(stderr, "%s\n", json_str(last, "reason", ""));
+}
+
+static void make_dir(void)
+{
+    snprintf(dir, sizeof dir, "%s", test_dir());
+}
+
+static void stages__from_training_to_samples(void)
+{
+    json_t *e;
+    char model[400], over[900];
+    make_dir();
+    CU_ASSERT_EQUAL(run(&e, "train", "{}"), 0);
+    check_end(e, "done");
+    CU_ASSERT_TRUE(json_int(json_object_get(find(e, "info"), "values"), "loss_random", -1) != 0);
+    CU_ASSERT_STRING_EQUAL(json_str(find(e, "artifact"), "kind", ""), "last");
+    CU_ASSERT_TRUE(final_value(e, "train_loss") > 0);
+    json_decref(e);
+
+    CU_ASSERT_EQUAL(run(&e, "evaluate", "{}"), 0);
+    check_end(e, "done");
+    CU_ASSERT_PTR_NOT_NULL(find(e, "image"));
+    CU_ASSERT_TRUE(final_value(e, "ssim") > 0);
+    json_decref(e);
+
+    static const char *const ios[] = {"tensor", "image"};
+    for (size_t i = 0; i < LEN(ios); i++) {
+        snprintf(over, sizeof over, "{\"format\": \"onnx\", \"config\": {\"export.io\": \"%s\"}}", ios[i]);
+        CU_ASSERT_EQUAL(run(&e, "export", over), 0);
+        check_end(e, "done");
+        const json_t *a = find(e, "artifact");
+        CU_ASSERT_STRING_EQUAL(json_str(a, "kind", ""), "model");
+        snprintf(model, sizeof model, "%s", json_str(a, "path", ""));
+        CU_ASSERT_EQUAL(json_int(a, "bytes", -1), fs_size(model));
+        json_decref(e);
+        snprintf(over, sizeof over, "{\"model\": \"%s\", \"format\": \"onnx\", \"config\": {\"export.io\": \"%s\"}}",
+                 model, ios[i]);
+        CU_ASSERT_EQUAL(run(&e, "verify", over), 0);
+        check_end(e, "done");
+        CU_ASSERT_TRUE(final_value(e, "verify_max_abs") >= final_value(e, "verify_mean_abs"));
+        CU_ASSERT_TRUE(final_value(e, "verify_mean_abs") >= 0);
+        json_decref(e);
+    }
+
+    CU_ASSERT_EQUAL(run(&e, "samples", "{}"), 0);
+    check_end(e, "done");
+    const json_t *s = find(e, "artifact");
+    CU_ASSERT_STRING_EQUAL(json_str(s, "kind", ""), "sample");
+    CU_ASSERT_TRUE(fs_exists(json_str(s, "path", "")));
+    json_decref(e);
+
+    CU_ASSERT_EQUAL(run(&e, "bench", "{\"device\": \"torch\", \"threads\": [1], \"mode\": \"quick\", \"config\": {}}"),
+                    0);
+    check_end(e, "done");
+    CU_ASSERT_TRUE(json_num(find(e, "latency"), "p50_ms", 0) > 0);
+    CU_ASSERT_EQUAL(json_int(find(e, "latency"), "n", -1),
+                    (int64_t)json_array_size(json_object_get(find(e, "latency"), "samples_us")));
+    json_decref(e);
+}
+
+static void stage_screen__exports_what_is_not_trained(void)
+{
+    json_t *e;
+    make_dir();
+    CU_ASSERT_EQUAL(run(&e, "screen", "{}"), 0);
+    check_end(e, "done");
+    struct export_summary s;
+    TEST_OK(export_onnx_read(&s, json_str(find(e, "artifact"), "path", "")));
+    CU_ASSERT_STRING_EQUAL(export_summary_meta(&s, "backbone"), "mobilenetv3_small_100");
+    export_summary_free(&s);
+    json_decref(e);
+}
+
+static void stage_verify__catches_a_wrong_file(void)
+{
+    json_t *e;
+    make_dir();
+    char over[900];
+    CU_ASSERT_EQUAL(run(&e, "screen", "{}"), 0);
+    snprintf(over, sizeof over, "{\"model\": \"%s\", \"format\": \"onnx\", \"config\": {}}",
+             json_str(find(e, "artifact"), "path", ""));
+    json_decref(e);
+    CU_ASSERT_EQUAL(run(&e, "train", "{\"train.epochs\": 1, \"train.lr\": 0.01}"), 0);
+    json_decref(e);
+    CU_ASSERT_EQUAL(run(&e, "verify", over), 1); /* the untrained file is not the trained net */
+    check_end(e, "failed");
+    CU_ASSERT_PTR_NOT_NULL(strstr(json_str(find(e, "end"), "reason", ""), "differs from the trained net"));
+    json_decref(e);
+}
+
+static void stage__what_is_not_understood_exits_2(void)
+{
+    static const struct {
+        const char *job, *says;
+    } rows[] = {
+        {"", "stdin is empty"},
+        {"{\"stage\":", "job:"},
+        {"[1]", "expected a JSON object"},
+        {"{}", "member \"stage\""},
+        {"{\"stage\": \"train\", \"dir\": \"/nowhere/at/all\"}", "is no folder"},
+    };
+    make_dir();
+    for (size_t i = 0; i < LEN(rows); i++) {
+        char line[2000] = "";
+        struct process p = start(rows[i].job);
+        CU_ASSERT_PTR_NOT_NULL(fgets(line, sizeof line, p.events));
+        CU_ASSERT_EQUAL(finish(&p), 2);
+        if (!strstr(line, rows[i].says)) {
+            fprintf(stderr, "%s", line);
+            CU_FAIL(rows[i].says);
+        }
+    }
+    json_t *e;
+    CU_ASSERT_EQUAL(run(&e, "trian", "{}"), 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(json_str(find(e, "end"), "reason", ""), "did you mean train"));
+    json_decref(e);
+    CU_ASSERT_EQUAL(run(&e, "train", "{\"train.epochs\": -1}"), 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(json_str(find(e, "end"), "reason", ""), "train.epochs"));
+    json_decref(e);
+}
+
+static void stage__impossible_is_refused_not_failed(void)
+{
+    json_t *e;
+    make_dir();
+    CU_ASSERT_EQUAL(run(&e, "train",
+                        "{\"model.arch\": \"deeplabv3\", \"model.backbone\": \"vgg11\", \"model.depth\": 5,"
+                        " \"model.channels\": [16]}"),
+                    0);
+    check_end(e, "refused");
+    CU_ASSERT_TRUE(strlen(json_str(find(e, "end"), "reason", "")) > 10);
+    json_decref(e);
+    CU_ASSERT_EQUAL(run(&e, "evaluate", "{}"), 1); /* nothing was trained */
+    check_end(e, "failed");
+    json_decref(e);
+}
+
+/** Waits for the first progress of a long training. */
+static struct process start_long(void)
+{
+    char *job = job_text("train", "{\"train.epochs\": 5000}"), *line = NULL;
+    size_t cap = 0;
+    struct process p = start(job);
+    while (getline(&line, &cap, p.events) > 0 && !strstr(line, "\"progress\"")) continue;
+    free(line);
+    free(job);
+    return p;
+}
+
+static void stage__asked_to_stop_writes_a_checkpoint(void)
+{
+    make_dir();
+    struct process p = start_long();
+    kill(p.pid, SIGTERM);
+    char *line = NULL, last[2000] = "";
+    size_t cap = 0;
+    while (getline(&line, &cap, p.events) > 0) snprintf(last, sizeof last, "%s", line);
+    free(line);
+    CU_ASSERT_PTR_NOT_NULL(strstr(last, "\"interrupted\""));
+    CU_ASSERT_EQUAL(finish(&p), 75);
+    char path[400];
+    snprintf(path, sizeof path, "%s/last.safetensors", dir);
+    CU_ASSERT_TRUE(fs_exists(path));
+}
+
+static void stage__nobody_listening_is_a_stop(void)
+{
+    make_dir();
+    struct process p = start_long();
+    fclose(p.events);
+    p.events = NULL;
+    CU_ASSERT_EQUAL(finish(&p), 75);
+}
+
+static const struct test tests[] = {
+    TEST(stages__from_training_to_samples),        TEST(stage_screen__exports_what_is_not_trained),
+    TEST(stage_verify__catches_a_wrong_file),      TEST(stage__what_is_not_understood_exits_2),
+    TEST(stage__impossible_is_refused_not_failed), TEST(stage__asked_to_stop_writes_a_checkpoint),
+    TEST(stage__nobody_listening_is_a_stop),
+};
+TEST_MAIN("worker.stage", tests)
