@@ -5,8 +5,7 @@
 #include "inside.h"
 #include <math.h>
 
-/* ---- drawing --------------------------------------------------------------------------------------------------------
- */
+/* ---- drawing --------------------------------------------------------------------------------------------------- */
 
 /* m := m after step (both output -> source). */
 static void then(double m[6], const double step[6])
@@ -147,8 +146,7 @@ struct data_change data_draw_change(const struct data *d, int64_t seed, int64_t 
     return c;
 }
 
-/* ---- applying: a row at a time through planar floats of 0..255 ------------------------------------------------------
- */
+/* ---- applying: a row at a time through planar floats of 0..255 ------------------------------------------------- */
 
 /* Mirrors without repeating the edge: -1 -> 1, n -> n-2. */
 static int reflect(int i, int n)

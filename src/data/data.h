@@ -21,7 +21,7 @@
 
 #include "base.h"
 
-/* ---- the set ---------------------------------------------------------------------------------------------------- */
+/* ---- the set --------------------------------------------------------------------------------------------------- */
 
 #define DATA_SYNTHETIC "synthetic" /* as root: the drawn set, no files needed */
 
@@ -87,7 +87,7 @@ struct status data_pixels(const uint8_t **input, const uint8_t **target, struct 
 /** Starts a background thread that decodes @p order [n] in that order; a second call does nothing. */
 void data_prefetch(struct data *d, const int *order, int n);
 
-/* ---- batches ---------------------------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------------------------- */
 
 /** ImageNet's, in 0..1 units. */
 extern const float data_mean[3], data_std[3];
@@ -135,7 +135,7 @@ int data_loader_steps(const struct data_loader *l);
 struct status data_loader_next(struct data_loader *l, struct data_batch *out);
 void data_loader_close(struct data_loader *l);
 
-/* ---- images ----------------------------------------------------------------------------------------------------- */
+/* ---- images ---------------------------------------------------------------------------------------------------- */
 
 struct data_image {
     uint8_t *rgb; /* [height,width,3] */
@@ -143,7 +143,8 @@ struct data_image {
 };
 
 /**
- * JPEG, PNG, BMP, PNM. Gray is expanded, alpha is composited on white, 16 bit is cut to 8.
+ * JPEG, PNG, BMP, PNM. Gray is expanded, alpha is composited on white, 16 bit is cut to 8, a JPEG is
+ * turned as its camera was held.
  * Errors: STATUS_IO; STATUS_ARG naming the file and the reason (empty, no image, truncated, larger than 2^26 pixels).
  * Owner: the caller, data_image_free.
  */
@@ -166,7 +167,7 @@ void data_denormalise(uint8_t *rgb, const float *in, int height, int width, bool
 /** One sheet from equal images in rows of @p columns with @p gap white pixels between. Owner: the caller. */
 struct data_image data_contact(const uint8_t *const *images, int n, int columns, int height, int width, int gap);
 
-/* ---- the synthetic set ------------------------------------------------------------------------------------------ */
+/* ---- the synthetic set ----------------------------------------------------------------------------------------- */
 
 /** Draws pair @p index of the synthetic set, [H,W,3] each: a shaded face, and the same scene as a flat cartoon. */
 void data_synthetic_pair(uint8_t *input, uint8_t *target, int height, int width, int index);

@@ -7,12 +7,12 @@ static float clamp01(float v)
     return v < 0 ? 0 : v > 1 ? 1 : v;
 }
 
-struct rgb draw_mix(struct rgb a, struct rgb b, float t)
+struct rgb data_draw_mix(struct rgb a, struct rgb b, float t)
 {
     return (struct rgb){a.r + (b.r - a.r) * t, a.g + (b.g - a.g) * t, a.b + (b.b - a.b) * t};
 }
 
-struct rgb draw_hsv(float h, float s, float v)
+struct rgb data_draw_hsv(float h, float s, float v)
 {
     float c[3];
     for (int i = 0; i < 3; i++) {
@@ -28,7 +28,7 @@ static float lattice(uint64_t seed, int x, int y)
     return (float)(rng_splitmix(seed ^ rng_splitmix(cell)) >> 40) * 0x1p-24f;
 }
 
-float draw_noise(uint64_t seed, float x, float y)
+float data_draw_noise(uint64_t seed, float x, float y)
 {
     float fx = floorf(x), fy = floorf(y), u = x - fx, v = y - fy;
     int ix = (int)fx, iy = (int)fy;
@@ -39,8 +39,7 @@ float draw_noise(uint64_t seed, float x, float y)
     return (a + (b - a) * u) * (1 - v) + (c + (e - c) * u) * v;
 }
 
-/* ---- distances: negative inside; good near the edge, which is where they are used ---------------------------------
- */
+/* ---- distances: negative inside; good near the edge, which is where they are used ------------------------------ */
 
 static struct point turned(struct point p, struct point at, float angle)
 {
@@ -131,14 +130,14 @@ static float texture_at(const struct draw *d, const struct draw_layer *l, struct
         return 0;
     case DRAW_HAIR: {
         float angle = atan2f(p.x, -(p.y + 1.5f)), far = sqrtf(p.x * p.x + (p.y + 1.5f) * (p.y + 1.5f));
-        return 0.55f * (draw_noise(d->seed, angle * 46, far * 2.5f) - 0.5f) +
-               0.3f * (draw_noise(d->seed + 1, angle * 120, far * 4) - 0.5f);
+        return 0.55f * (data_draw_noise(d->seed, angle * 46, far * 2.5f) - 0.5f) +
+               0.3f * (data_draw_noise(d->seed + 1, angle * 120, far * 4) - 0.5f);
     }
     case DRAW_CLOTH:
-        return 0.16f * (draw_noise(d->seed + 2, p.x * 5, p.y * 5) - 0.5f);
+        return 0.16f * (data_draw_noise(d->seed + 2, p.x * 5, p.y * 5) - 0.5f);
     case DRAW_SKIN:
-        return 0.06f * (draw_noise(d->seed + 3, p.x * 9, p.y * 9) - 0.5f) +
-               0.05f * (draw_noise(d->seed + 4, p.x * 40, p.y * 40) - 0.5f);
+        return 0.06f * (data_draw_noise(d->seed + 3, p.x * 9, p.y * 9) - 0.5f) +
+               0.05f * (data_draw_noise(d->seed + 4, p.x * 40, p.y * 40) - 0.5f);
     case DRAW_STRIPES:
         return sinf(p.y * 40) > 0 ? 0.25f : -0.15f;
     }
@@ -172,15 +171,15 @@ static struct rgb toon_color(const struct draw *d, const struct draw_layer *l, s
     float bright = l->texture == DRAW_HAIR && !l->flat ? hair_band(d, l, p, soft) : 0;
     float v = 1.06f - 0.30f * (l->flat ? 0 : dark) + (l->texture == DRAW_STRIPES ? 0.6f * texture_at(d, l, p) : 0);
     float gray = 0.299f * l->color.r + 0.587f * l->color.g + 0.114f * l->color.b;
-    struct rgb c = draw_mix((struct rgb){gray, gray, gray}, l->color, 1.25f);
+    struct rgb c = data_draw_mix((struct rgb){gray, gray, gray}, l->color, 1.25f);
     c = (struct rgb){clamp01(c.r * v), clamp01(c.g * v * (1 - 0.05f * dark)), clamp01(c.b * v)};
-    return draw_mix(c, (struct rgb){1, 1, 1}, bright);
+    return data_draw_mix(c, (struct rgb){1, 1, 1}, bright);
 }
 
 /* ---- painting
  * -------------------------------------------------------------------------------------------------------- */
 
-struct point draw_canvas(const struct draw *d, int x, int y)
+struct point data_draw_canvas(const struct draw *d, int x, int y)
 {
     float side = (float)(d->height < d->width ? d->height : d->width);
     return (struct point){((float)x + 0.5f - (float)d->width / 2) * 2 / side,
@@ -233,7 +232,7 @@ static void bounds(const struct draw_layer *l, struct point *c, float *radius)
     *radius = hypotf(x1 - x0, y1 - y0) / 2 + l->line + l->soft + 3 * l->shadow_size;
 }
 
-void draw_paint(struct draw *d, const struct draw_layer *l)
+void data_draw_paint(struct draw *d, const struct draw_layer *l)
 {
     struct point c;
     float radius, cr = cosf(d->roll), sr = sinf(d->roll);
@@ -246,7 +245,7 @@ void draw_paint(struct draw *d, const struct draw_layer *l)
     int y0 = (int)fmaxf(0, y - r), y1 = (int)fminf((float)d->height, y + r + 1);
     for (int j = y0; j < y1; j++) {
         for (int i = x0; i < x1; i++) {
-            struct point q = draw_canvas(d, i, j);
+            struct point q = data_draw_canvas(d, i, j);
             q = (struct point){(q.x - d->centre.x) / d->scale, (q.y - d->centre.y) / d->scale};
             struct point p = {cr * q.x + sr * q.y, cr * q.y - sr * q.x};
             paint_pixel(d, l, p, px, ((size_t)j * (size_t)d->width + (size_t)i) * 3);

@@ -55,11 +55,11 @@ struct draw {
     uint64_t seed; /* of textures */
 };
 
-struct rgb draw_hsv(float h, float s, float v);
-struct rgb draw_mix(struct rgb a, struct rgb b, float t);
-float draw_noise(uint64_t seed, float x, float y); /* smooth, 0..1, one feature a unit */
+struct rgb data_draw_hsv(float h, float s, float v);
+struct rgb data_draw_mix(struct rgb a, struct rgb b, float t);
+float data_draw_noise(uint64_t seed, float x, float y); /* smooth, 0..1, one feature a unit */
 /** Canvas position of a pixel's centre, in -1..1 on the shorter side. */
-struct point draw_canvas(const struct draw *d, int x, int y);
-void draw_paint(struct draw *d, const struct draw_layer *l);
+struct point data_draw_canvas(const struct draw *d, int x, int y);
+void data_draw_paint(struct draw *d, const struct draw_layer *l);
 
 #endif

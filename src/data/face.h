@@ -22,17 +22,17 @@ struct face {
 };
 
 /** All choices of face @p index. */
-struct face face_draw(uint64_t seed, int index, struct draw *d);
+struct face data_face_draw(uint64_t seed, int index, struct draw *d);
 /** Paints it over the background. */
-void face_paint(struct draw *d, const struct face *f);
+void data_face_paint(struct draw *d, const struct face *f);
 
 /* Parts, back to front; face_features.c and face_hair.c. */
-struct point face_at(const struct face *f, float x, float y); /* on the head's front, -1..1 -> face coordinates */
-float face_narrow(const struct face *f, float x);             /* how much narrower a feature at x looks when turned */
-void face_hair_behind(struct draw *d, const struct face *f);
-void face_hair_front(struct draw *d, const struct face *f);
-void face_features(struct draw *d, const struct face *f);
-void face_glasses(struct draw *d, const struct face *f);
+struct point data_face_at(const struct face *f, float x, float y); /* on the head's front, -1..1 -> face coordinates */
+float data_face_narrow(const struct face *f, float x); /* how much narrower a feature at x looks when turned */
+void data_face_hair_behind(struct draw *d, const struct face *f);
+void data_face_hair_front(struct draw *d, const struct face *f);
+void data_face_features(struct draw *d, const struct face *f);
+void data_face_glasses(struct draw *d, const struct face *f);
 
 #define FACE_LINE 0.028f /* width of the cartoon's outlines */
 

@@ -32,11 +32,11 @@ static void add_curls(struct draw_layer *l, const struct face *f, float a, float
     }
 }
 
-void face_hair_behind(struct draw *d, const struct face *f)
+void data_face_hair_behind(struct draw *d, const struct face *f)
 {
     struct draw_layer l = hair_layer(f);
     float x = f->head.x, y = f->head.y, sway = -0.08f * f->yaw;
-    l.color = draw_mix(f->hair, (struct rgb){0, 0, 0}, 0.25f);
+    l.color = data_draw_mix(f->hair, (struct rgb){0, 0, 0}, 0.25f);
     switch (f->style) {
     case FACE_LONG:
         add(&l, ellipse(sway, -0.1f, x * 1.28f, y * 1.12f), DRAW_ADD);
@@ -62,13 +62,13 @@ void face_hair_behind(struct draw *d, const struct face *f)
     case FACE_N_HAIR:
         return;
     }
-    draw_paint(d, &l);
+    data_draw_paint(d, &l);
 }
 
 /* The cap: an ellipse over the skull, less the face's window. */
 static void add_cap(struct draw_layer *l, const struct face *f, float grow, float hairline, float shift, float window)
 {
-    struct point c = face_at(f, 0, 0);
+    struct point c = data_face_at(f, 0, 0);
     add(l, ellipse(-0.04f * f->yaw, -0.06f, f->head.x * grow, f->head.y * grow), DRAW_ADD);
     add(l, ellipse(c.x * 0.4f + shift, hairline + f->head.y * 0.95f, f->head.x * window, f->head.y * 0.95f), DRAW_CUT);
 }
@@ -78,7 +78,7 @@ static void add_above(struct draw_layer *l, float y)
     add(l, (struct draw_shape){.kind = DRAW_ABOVE, .at = {0, y}}, DRAW_CLIP);
 }
 
-void face_hair_front(struct draw *d, const struct face *f)
+void data_face_hair_front(struct draw *d, const struct face *f)
 {
     struct draw_layer l = hair_layer(f);
     float s = (float)f->side, x = f->head.x, y = f->head.y;
@@ -152,5 +152,5 @@ void face_hair_front(struct draw *d, const struct face *f)
         add_above(&l, 0.12f);
         break;
     }
-    draw_paint(d, &l);
+    data_draw_paint(d, &l);
 }

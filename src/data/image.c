@@ -78,7 +78,8 @@ struct status data_image_parse(struct data_image *out, const char *where, const 
     const char *other = other_format(p, n);
     if (other) return fail(STATUS_ARG, "%s: is %s; convert it to JPEG or PNG", where, other);
     if (n > INT32_MAX) return fail(STATUS_ARG, "%s: is larger than 2 GiB", where);
-    int w, h, channels, want = starts(p, n, "\xff\xd8") ? 3 : 4; /* JPEG has no alpha */
+    int w, h, channels, orientation = 1, want = p[0] == 0xff ? 3 : 4; /* JPEG has no alpha */
+    if (want == 3) TRY(data_jpeg_check(&orientation, where, p, n));
     if (!stbi_info_from_memory(p, (int)n, &w, &h, &channels)) {
         bool known = want == 3 || starts(p, n, "\x89PNG") || starts(p, n, "BM");
         return fail(STATUS_ARG,
@@ -103,6 +104,7 @@ struct status data_image_parse(struct data_image *out, const char *where, const 
         }
     }
     *out = (struct data_image){rgb, h, w};
+    data_turn_upright(out, orientation);
     return ok();
 }
 

@@ -57,6 +57,10 @@ uint8_t *data_cache_map(const struct data *d, const char *path);
 void data_cache_unmap(const struct data *d, uint8_t *pixels);
 struct status data_cache_write(const struct data *d, const char *path, const uint8_t *pixels);
 
+/** Refuses a JPEG that would break the decoder; tells how the camera was held (1..8, 1: upright). */
+struct status data_jpeg_check(int *orientation, const char *where, const void *p, size_t n);
+void data_turn_upright(struct data_image *im, int orientation);
+
 /** Normalised value of a byte: v * gain + offset. One formula, so that both ways to fill a batch agree to the bit. */
 float data_gain(int channel);
 float data_offset(int channel);

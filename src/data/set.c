@@ -79,8 +79,7 @@ const int *data_part(const struct data *d, enum data_part part, int *n)
     return d->part[part];
 }
 
-/* ---- fingerprint ----------------------------------------------------------------------------------------------------
- */
+/* ---- fingerprint ----------------------------------------------------------------------------------------------- */
 
 enum { HASH_WHOLE = 4 << 20, HASH_END = 1 << 20 };
 
@@ -127,8 +126,7 @@ struct status data_fingerprint(struct hash *out, const struct data *d)
     return s;
 }
 
-/* ---- pixels ---------------------------------------------------------------------------------------------------------
- */
+/* ---- pixels ---------------------------------------------------------------------------------------------------- */
 
 static struct status decode_file(uint8_t *out, const struct data *d, const char *path)
 {

@@ -7,6 +7,11 @@
 #define STBI_NO_LINEAR
 #define STBI_NO_STDIO
 #define STBI_MAX_DIMENSIONS (1 << 20)
+/* The decoder trusts tables that a file may not define: zeros there are harmless, leftovers of the heap are not. */
+#include <stdlib.h>
+#define STBI_MALLOC(n)     calloc(1, n)
+#define STBI_REALLOC(p, n) realloc(p, n)
+#define STBI_FREE(p)       free(p)
 #define STB_IMAGE_IMPLEMENTATION
 #include <stb/stb_image.h>
 

@@ -79,7 +79,7 @@ static void draw_features(struct rng *r, struct face *f)
     f->earrings = chance(r, 0.2);
 }
 
-struct face face_draw(uint64_t seed, int index, struct draw *d)
+struct face data_face_draw(uint64_t seed, int index, struct draw *d)
 {
     struct rng rng = rng_key(seed, (uint64_t)index, 0, 0), *r = &rng;
     struct face f = {.side = chance(r, 0.5) ? 1 : -1};
@@ -92,11 +92,12 @@ struct face face_draw(uint64_t seed, int index, struct draw *d)
     f.iris = pick(r, irises, LEN(irises));
     f.glasses = pick(r, frames, LEN(frames));
     f.style = (enum face_hair)rng_below(r, FACE_N_HAIR);
-    f.lips = draw_mix(f.skin, (struct rgb){0.75f, 0.18f, 0.24f}, between(r, 0.3, 0.75));
-    f.shirt = draw_hsv(between(r, 0, 1), between(r, 0.25, 0.8), between(r, 0.35, 0.9));
+    f.lips = data_draw_mix(f.skin, (struct rgb){0.75f, 0.18f, 0.24f}, between(r, 0.3, 0.75));
+    f.shirt = data_draw_hsv(between(r, 0, 1), between(r, 0.25, 0.8), between(r, 0.35, 0.9));
     float hue = between(r, 0, 1), pale = between(r, 0.15, 0.6);
-    f.back[0] = draw_hsv(hue, pale, between(r, 0.55, 0.95));
-    f.back[1] = draw_hsv(fmodf(hue + between(r, 0.9, 1.15), 1), pale * between(r, 0.8, 1.3), between(r, 0.35, 0.85));
+    f.back[0] = data_draw_hsv(hue, pale, between(r, 0.55, 0.95));
+    f.back[1] =
+        data_draw_hsv(fmodf(hue + between(r, 0.9, 1.15), 1), pale * between(r, 0.8, 1.3), between(r, 0.35, 0.85));
     f.has_glasses = chance(r, 0.32);
     f.round_glasses = chance(r, 0.5);
     f.tinted = chance(r, 0.2);
@@ -105,8 +106,7 @@ struct face face_draw(uint64_t seed, int index, struct draw *d)
     return f;
 }
 
-/* ---- background and body --------------------------------------------------------------------------------------------
- */
+/* ---- background and body --------------------------------------------------------------------------------------- */
 
 /* Photo: a gradient with out-of-focus lights. Cartoon: the same gradient in four flat bands and flat discs. */
 static void paint_background(struct draw *d, const struct face *f)
@@ -123,15 +123,15 @@ static void paint_background(struct draw *d, const struct face *f)
     }
     for (int y = 0; y < d->height; y++) {
         for (int x = 0; x < d->width; x++) {
-            struct point p = draw_canvas(d, x, y);
+            struct point p = data_draw_canvas(d, x, y);
             float t = 0.5f + 0.38f * (c * p.x + s * p.y), step = floorf(fminf(fmaxf(t, 0), 0.999f) * 4) / 3;
-            float photo = 0.93f + 0.14f * draw_noise(d->seed + 9, p.x * 2.5f, p.y * 2.5f), toon = 1;
+            float photo = 0.93f + 0.14f * data_draw_noise(d->seed + 9, p.x * 2.5f, p.y * 2.5f), toon = 1;
             for (int i = 0; i < LIGHTS; i++) {
                 float e = hypotf(p.x - at[i].x, p.y - at[i].y) - size[i];
                 photo += bright[i] * fminf(1, fmaxf(0, 0.5f - e / 0.10f));
                 toon += bright[i] * fminf(1, fmaxf(0, 0.5f - e / px));
             }
-            struct rgb a = draw_mix(f->back[0], f->back[1], t), b = draw_mix(f->back[0], f->back[1], step);
+            struct rgb a = data_draw_mix(f->back[0], f->back[1], t), b = data_draw_mix(f->back[0], f->back[1], step);
             float *to[2] = {d->photo, d->toon}, v[2] = {photo, toon};
             for (int k = 0; k < 2; k++) {
                 struct rgb from = k ? b : a;
@@ -145,36 +145,37 @@ static void paint_background(struct draw *d, const struct face *f)
 static void paint_body(struct draw *d, const struct face *f)
 {
     float low = f->head.y;
-    draw_paint(d, &(struct draw_layer){
-                      .shape = {{.kind = DRAW_BOX, .at = {0, low + 0.05f}, .r = {f->neck, 0.42f}, .round = 0.1f}},
-                      .n = 1,
-                      .color = draw_mix(f->skin, (struct rgb){0.3f, 0.1f, 0.1f}, 0.12f),
-                      .texture = DRAW_SKIN,
-                      .line = FACE_LINE});
-    draw_paint(d, &(struct draw_layer){.shape = {{.kind = DRAW_ELLIPSE, .at = {0, low + 1.12f}, .r = {1.25f, 0.85f}},
-                                                 {.op = DRAW_CUT,
-                                                  .kind = DRAW_ELLIPSE,
-                                                  .at = {0, low + 0.2f},
-                                                  .r = {f->neck * 1.05f, f->collar ? 0.42f : 0.25f}}},
-                                       .n = 2,
-                                       .color = f->shirt,
-                                       .texture = f->stripes ? DRAW_STRIPES : DRAW_CLOTH,
-                                       .line = FACE_LINE * 1.2f});
+    data_draw_paint(d, &(struct draw_layer){
+                           .shape = {{.kind = DRAW_BOX, .at = {0, low + 0.05f}, .r = {f->neck, 0.42f}, .round = 0.1f}},
+                           .n = 1,
+                           .color = data_draw_mix(f->skin, (struct rgb){0.3f, 0.1f, 0.1f}, 0.12f),
+                           .texture = DRAW_SKIN,
+                           .line = FACE_LINE});
+    data_draw_paint(d,
+                    &(struct draw_layer){.shape = {{.kind = DRAW_ELLIPSE, .at = {0, low + 1.12f}, .r = {1.25f, 0.85f}},
+                                                   {.op = DRAW_CUT,
+                                                    .kind = DRAW_ELLIPSE,
+                                                    .at = {0, low + 0.2f},
+                                                    .r = {f->neck * 1.05f, f->collar ? 0.42f : 0.25f}}},
+                                         .n = 2,
+                                         .color = f->shirt,
+                                         .texture = f->stripes ? DRAW_STRIPES : DRAW_CLOTH,
+                                         .line = FACE_LINE * 1.2f});
     if (!f->collar) return;
     for (int side = -1; side <= 1; side += 2) {
         float x = (float)side;
-        draw_paint(d, &(struct draw_layer){.shape = {{.kind = DRAW_STROKE,
-                                                      .at = {x * f->neck * 1.05f, low + 0.2f},
-                                                      .by = {x * f->neck * 0.9f, low + 0.5f},
-                                                      .to = {x * 0.03f, low + 0.66f},
-                                                      .r = {0.10f, 0.045f}}},
-                                           .n = 1,
-                                           .color = draw_mix(f->shirt, (struct rgb){1, 1, 1}, 0.55f),
-                                           .line = FACE_LINE,
-                                           .shadow = 0.25f,
-                                           .shadow_size = 0.06f,
-                                           .ball = {0, low + 1.0f},
-                                           .ball_r = {1.2f, 1.2f}});
+        data_draw_paint(d, &(struct draw_layer){.shape = {{.kind = DRAW_STROKE,
+                                                           .at = {x * f->neck * 1.05f, low + 0.2f},
+                                                           .by = {x * f->neck * 0.9f, low + 0.5f},
+                                                           .to = {x * 0.03f, low + 0.66f},
+                                                           .r = {0.10f, 0.045f}}},
+                                                .n = 1,
+                                                .color = data_draw_mix(f->shirt, (struct rgb){1, 1, 1}, 0.55f),
+                                                .line = FACE_LINE,
+                                                .shadow = 0.25f,
+                                                .shadow_size = 0.06f,
+                                                .ball = {0, low + 1.0f},
+                                                .ball_r = {1.2f, 1.2f}});
     }
 }
 
@@ -183,52 +184,51 @@ static void paint_head(struct draw *d, const struct face *f)
     for (int side = -1; side <= 1; side += 2) {
         float x = (float)side, hide = x * f->yaw;
         struct point at = {x * f->head.x * (0.99f - 0.25f * fmaxf(0, hide)) - 0.08f * f->yaw, 0.06f - 0.3f * f->pitch};
-        draw_paint(d, &(struct draw_layer){
-                          .shape = {{.kind = DRAW_ELLIPSE, .at = at, .r = {0.12f, 0.2f}, .angle = -0.15f * x}},
-                          .n = 1,
-                          .color = f->skin,
-                          .line = FACE_LINE,
-                          .ball = {0, 0},
-                          .ball_r = {f->head.x * 1.2f, f->head.y}});
-        draw_paint(d, &(struct draw_layer){
-                          .shape = {{.kind = DRAW_ELLIPSE, .at = at, .r = {0.06f, 0.12f}, .angle = -0.15f * x}},
-                          .n = 1,
-                          .color = draw_mix(f->skin, (struct rgb){0.5f, 0.15f, 0.12f}, 0.35f),
-                          .soft = 0.05f,
-                          .flat = true});
+        data_draw_paint(d, &(struct draw_layer){
+                               .shape = {{.kind = DRAW_ELLIPSE, .at = at, .r = {0.12f, 0.2f}, .angle = -0.15f * x}},
+                               .n = 1,
+                               .color = f->skin,
+                               .line = FACE_LINE,
+                               .ball = {0, 0},
+                               .ball_r = {f->head.x * 1.2f, f->head.y}});
+        data_draw_paint(d, &(struct draw_layer){
+                               .shape = {{.kind = DRAW_ELLIPSE, .at = at, .r = {0.06f, 0.12f}, .angle = -0.15f * x}},
+                               .n = 1,
+                               .color = data_draw_mix(f->skin, (struct rgb){0.5f, 0.15f, 0.12f}, 0.35f),
+                               .soft = 0.05f,
+                               .flat = true});
         if (f->earrings)
-            draw_paint(d, &(struct draw_layer){
-                              .shape = {{.kind = DRAW_ELLIPSE, .at = {at.x, at.y + 0.23f}, .r = {0.045f, 0.045f}}},
-                              .n = 1,
-                              .color = {0.95f, 0.82f, 0.35f},
-                              .line = FACE_LINE * 0.7f,
-                              .shine = 0.7f});
+            data_draw_paint(d, &(struct draw_layer){
+                                   .shape = {{.kind = DRAW_ELLIPSE, .at = {at.x, at.y + 0.23f}, .r = {0.045f, 0.045f}}},
+                                   .n = 1,
+                                   .color = {0.95f, 0.82f, 0.35f},
+                                   .line = FACE_LINE * 0.7f,
+                                   .shine = 0.7f});
     }
-    draw_paint(d, &(struct draw_layer){.shape = {{.kind = DRAW_ELLIPSE, .r = f->head, .taper = f->jaw}},
-                                       .n = 1,
-                                       .color = f->skin,
-                                       .texture = DRAW_SKIN,
-                                       .line = FACE_LINE * 1.2f,
-                                       .shine = 0.16f,
-                                       .shadow = 0.5f,
-                                       .shadow_size = 0.14f,
-                                       .ball = {0.15f * f->yaw, 0},
-                                       .ball_r = {f->head.x * 1.06f, f->head.y * 1.1f}});
+    data_draw_paint(d, &(struct draw_layer){.shape = {{.kind = DRAW_ELLIPSE, .r = f->head, .taper = f->jaw}},
+                                            .n = 1,
+                                            .color = f->skin,
+                                            .texture = DRAW_SKIN,
+                                            .line = FACE_LINE * 1.2f,
+                                            .shine = 0.16f,
+                                            .shadow = 0.5f,
+                                            .shadow_size = 0.14f,
+                                            .ball = {0.15f * f->yaw, 0},
+                                            .ball_r = {f->head.x * 1.06f, f->head.y * 1.1f}});
 }
 
-void face_paint(struct draw *d, const struct face *f)
+void data_face_paint(struct draw *d, const struct face *f)
 {
     paint_background(d, f);
-    face_hair_behind(d, f);
+    data_face_hair_behind(d, f);
     paint_body(d, f);
     paint_head(d, f);
-    face_features(d, f);
-    face_hair_front(d, f);
-    if (f->has_glasses) face_glasses(d, f);
+    data_face_features(d, f);
+    data_face_hair_front(d, f);
+    if (f->has_glasses) data_face_glasses(d, f);
 }
 
-/* ---- the pair -------------------------------------------------------------------------------------------------------
- */
+/* ---- the pair -------------------------------------------------------------------------------------------------- */
 
 static uint8_t to_byte(float v)
 {
@@ -242,7 +242,7 @@ static void develop(uint8_t *out, const struct draw *d)
     float warm = between(&r, -0.05, 0.06), grain = between(&r, 0.01, 0.035), gain = between(&r, 0.9, 1.08);
     for (int y = 0; y < d->height; y++) {
         for (int x = 0; x < d->width; x++) {
-            struct point p = draw_canvas(d, x, y);
+            struct point p = data_draw_canvas(d, x, y);
             size_t at = ((size_t)y * (size_t)d->width + (size_t)x) * 3;
             float v = gain * (1 - 0.13f * (p.x * p.x + p.y * p.y)), tint[3] = {1 + warm, 1, 1 - warm};
             for (size_t c = 0; c < 3; c++) {
@@ -258,8 +258,8 @@ void data_synthetic_pair(uint8_t *input, uint8_t *target, int height, int width,
     size_t n = (size_t)height * (size_t)width * 3;
     struct draw d = {
         .height = height, .width = width, .photo = mem_alloc(n * sizeof(float)), .toon = mem_alloc(n * sizeof(float))};
-    struct face f = face_draw(0x66616365, index, &d);
-    face_paint(&d, &f);
+    struct face f = data_face_draw(0x66616365, index, &d);
+    data_face_paint(&d, &f);
     develop(input, &d);
     for (size_t i = 0; i < n; i++) target[i] = to_byte(d.toon[i]);
     free(d.photo);

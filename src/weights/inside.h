@@ -28,7 +28,7 @@ struct status weights_parse_safetensors(struct weights *out, struct weights_byte
 struct status weights_parse_zip(struct weights *out, struct weights_bytes b);
 struct status weights_parse_legacy(struct weights *out, struct weights_bytes b);
 
-/* ---- the restricted unpickler: knows what a state dict is made of, calls nothing --------------------------------- */
+/* ---- the restricted unpickler: knows what a state dict is made of, calls nothing ------------------------------- */
 
 enum pickle_kind {
     PICKLE_NONE,
@@ -95,8 +95,8 @@ struct pickle {
 };
 
 /** Reads one pickle at p->at and leaves p->at after it. Errors: STATUS_ARG naming the opcode or the global. */
-struct status pickle_load(struct pickle_value **out, struct pickle *p);
-void pickle_free(struct pickle *p);
+struct status weights_pickle_load(struct pickle_value **out, struct pickle *p);
+void weights_pickle_free(struct pickle *p);
 
 /* What the interpreter (pickle.c) and the calls it allows (torch.c) need of each other. */
 struct pickle_global {
@@ -106,12 +106,24 @@ struct pickle_global {
     bool storage;
 };
 /** NULL when it is not among the known ones. */
-const struct pickle_global *pickle_find_global(const char *module, const char *name);
-struct status pickle_persistent(struct pickle_value **out, struct pickle *p, const struct pickle_value *id);
-struct pickle_value *pickle_new(struct pickle *p, enum pickle_kind kind);
-struct status pickle_fail(const struct pickle *p, const char *fmt, ...) PRINTF(2, 3);
+const struct pickle_global *weights_pickle_find_global(const char *module, const char *name);
+struct status weights_pickle_persistent(struct pickle_value **out, struct pickle *p, const struct pickle_value *id);
+
+/* The machine (machine.c) that the opcodes (pickle.c) work on. */
+struct status weights_pickle_take(const unsigned char **out, struct pickle *p, size_t n);
+struct status weights_pickle_take_le(uint64_t *out, struct pickle *p, int bytes);
+struct status weights_pickle_take_line(const char **out, struct pickle *p); /* without its newline */
+struct status weights_pickle_push(struct pickle *p, struct pickle_value *v);
+struct status weights_pickle_pop(struct pickle_value **out, struct pickle *p);
+struct status weights_pickle_top(struct pickle_value **out, struct pickle *p);
+struct status weights_pickle_pop_mark(struct pickle_value ***items, size_t *n, struct pickle *p);
+struct status weights_pickle_pop_many(struct pickle_value ***items, struct pickle *p, size_t n);
+void weights_pickle_extend(struct pickle *p, struct pickle_value *seq, struct pickle_value *const *items, size_t n);
+struct status weights_pickle_memo_put(struct pickle *p, uint64_t i);
+struct pickle_value *weights_pickle_new(struct pickle *p, enum pickle_kind kind);
+struct status weights_pickle_fail(const struct pickle *p, const char *fmt, ...) PRINTF(2, 3);
 
 /** Makes @p out from the mapping inside @p root that holds most tensors; storages have their data. */
-struct status pickle_to_weights(struct weights *out, struct pickle *p, struct pickle_value *root);
+struct status weights_pickle_to_weights(struct weights *out, struct pickle *p, struct pickle_value *root);
 
 #endif

@@ -7,137 +7,18 @@
 
 enum { DEPTH_MAX = 100000 };
 
-struct status pickle_fail(const struct pickle *p, const char *fmt, ...)
-{
-    struct status s = {.code = STATUS_ARG};
-    int n = snprintf(s.msg, sizeof s.msg, "%s: pickle, byte %zu: ", p->b.where, p->at);
-    if (n < 0 || (size_t)n >= sizeof s.msg) return s;
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(s.msg + n, sizeof s.msg - (size_t)n, fmt, ap);
-    va_end(ap);
-    return s;
-}
-
-struct pickle_value *pickle_new(struct pickle *p, enum pickle_kind kind)
-{
-    struct pickle_value *v = arena_alloc(p->arena, sizeof *v);
-    v->kind = kind;
-    return v;
-}
-
-void pickle_free(struct pickle *p)
-{
-    free(p->stack);
-    free(p->memo);
-    free(p->marks);
-    p->stack = p->memo = NULL;
-    p->marks = NULL;
-}
-
-/* ---- bytes in, stack ------------------------------------------------------------------------------------------------
- */
-
-static struct status take(const unsigned char **out, struct pickle *p, size_t n)
-{
-    *out = NULL;
-    if (n > p->b.n - p->at) return pickle_fail(p, "ends in the middle; is the file cut off?");
-    *out = p->b.p + p->at;
-    p->at += n;
-    return ok();
-}
-
-static struct status take_le(uint64_t *out, struct pickle *p, int bytes)
-{
-    const unsigned char *b;
-    TRY(take(&b, p, (size_t)bytes));
-    *out = weights_le(b, bytes);
-    return ok();
-}
-
-/* Up to a newline, which is taken too. */
-static struct status take_line(const char **out, struct pickle *p)
-{
-    const unsigned char *b = p->b.p + p->at, *end = memchr(b, '\n', p->b.n - p->at);
-    if (!end) return pickle_fail(p, "ends in the middle of a name; is the file cut off?");
-    size_t n = (size_t)(end - b);
-    char *s = arena_alloc(p->arena, n + 1);
-    memcpy(s, b, n);
-    p->at += n + 1;
-    *out = s;
-    return ok();
-}
-
-static struct status push(struct pickle *p, struct pickle_value *v)
-{
-    if (p->n_stack == p->cap_stack) {
-        p->cap_stack = p->cap_stack ? 2 * p->cap_stack : 256;
-        p->stack = mem_realloc(p->stack, p->cap_stack * sizeof *p->stack);
-    }
-    p->stack[p->n_stack++] = v;
-    return ok();
-}
-
-/* The part of the stack above the last mark is what may be popped. */
-static size_t floor_of(const struct pickle *p)
-{
-    return p->n_marks ? p->marks[p->n_marks - 1] : 0;
-}
-
-static struct status pop(struct pickle_value **out, struct pickle *p)
-{
-    *out = NULL;
-    if (p->n_stack <= floor_of(p)) return pickle_fail(p, "takes a value that is not there");
-    *out = p->stack[--p->n_stack];
-    return ok();
-}
-
-static struct status top(struct pickle_value **out, struct pickle *p)
-{
-    TRY(pop(out, p));
-    p->n_stack++;
-    return ok();
-}
-
-static struct status pop_mark(struct pickle_value ***items, size_t *n, struct pickle *p)
-{
-    *items = NULL;
-    *n = 0;
-    if (!p->n_marks) return pickle_fail(p, "takes a mark that is not there");
-    size_t floor = p->marks[--p->n_marks];
-    *items = p->stack + floor;
-    *n = p->n_stack - floor;
-    p->n_stack = floor;
-    return ok();
-}
-
-static void extend(struct pickle *p, struct pickle_value *seq, struct pickle_value *const *items, size_t n)
-{
-    if (seq->seq.n + n > seq->seq.cap) {
-        size_t cap = 2 * seq->seq.cap;
-        if (cap < seq->seq.n + n) cap = seq->seq.n + n;
-        struct pickle_value **v = arena_alloc(p->arena, cap * sizeof *v);
-        if (seq->seq.n) memcpy(v, seq->seq.v, seq->seq.n * sizeof *v);
-        seq->seq.v = v;
-        seq->seq.cap = cap;
-    }
-    if (n) memcpy(seq->seq.v + seq->seq.n, items, n * sizeof *items);
-    seq->seq.n += n;
-}
-
-/* ---- opcodes: each handler gets its table row's argument ----------------------------------------------------------
- */
+/* ---- opcodes: each handler gets its table row's argument ------------------------------------------------------- */
 
 static struct status op_skip(struct pickle *p, int bytes)
 {
     const unsigned char *b;
-    return take(&b, p, (size_t)bytes);
+    return weights_pickle_take(&b, p, (size_t)bytes);
 }
 
 static struct status op_mark(struct pickle *p, int arg)
 {
     (void)arg;
-    if (p->n_marks == DEPTH_MAX) return pickle_fail(p, "is nested deeper than %d", DEPTH_MAX);
+    if (p->n_marks == DEPTH_MAX) return weights_pickle_fail(p, "is nested deeper than %d", DEPTH_MAX);
     if (p->n_marks == p->cap_marks) {
         p->cap_marks = p->cap_marks ? 2 * p->cap_marks : 64;
         p->marks = mem_realloc(p->marks, p->cap_marks * sizeof *p->marks);
@@ -150,7 +31,7 @@ static struct status op_pop(struct pickle *p, int arg)
 {
     (void)arg;
     struct pickle_value *v;
-    return pop(&v, p);
+    return weights_pickle_pop(&v, p);
 }
 
 static struct status op_pop_mark(struct pickle *p, int arg)
@@ -158,80 +39,80 @@ static struct status op_pop_mark(struct pickle *p, int arg)
     (void)arg;
     struct pickle_value **items;
     size_t n;
-    return pop_mark(&items, &n, p);
+    return weights_pickle_pop_mark(&items, &n, p);
 }
 
 static struct status op_dup(struct pickle *p, int arg)
 {
     (void)arg;
     struct pickle_value *v;
-    TRY(top(&v, p));
-    return push(p, v);
+    TRY(weights_pickle_top(&v, p));
+    return weights_pickle_push(p, v);
 }
 
 static struct status op_empty(struct pickle *p, int kind)
 {
-    return push(p, pickle_new(p, (enum pickle_kind)kind));
+    return weights_pickle_push(p, weights_pickle_new(p, (enum pickle_kind)kind));
 }
 
 static struct status op_bool(struct pickle *p, int value)
 {
-    struct pickle_value *v = pickle_new(p, PICKLE_BOOL);
+    struct pickle_value *v = weights_pickle_new(p, PICKLE_BOOL);
     v->boolean = value;
-    return push(p, v);
+    return weights_pickle_push(p, v);
 }
 
 static struct status op_int(struct pickle *p, int bytes)
 {
     uint64_t u;
-    TRY(take_le(&u, p, bytes));
-    struct pickle_value *v = pickle_new(p, PICKLE_INT);
+    TRY(weights_pickle_take_le(&u, p, bytes));
+    struct pickle_value *v = weights_pickle_new(p, PICKLE_INT);
     v->integer = bytes == 4 ? (int32_t)(uint32_t)u : (int64_t)u; /* only the four-byte form is signed */
-    return push(p, v);
+    return weights_pickle_push(p, v);
 }
 
 static struct status op_long(struct pickle *p, int length_bytes)
 {
     uint64_t n, u = 0;
     const unsigned char *b;
-    TRY(take_le(&n, p, length_bytes));
-    TRY(take(&b, p, n));
-    struct pickle_value *v = pickle_new(p, n > 8 ? PICKLE_BIG : PICKLE_INT);
+    TRY(weights_pickle_take_le(&n, p, length_bytes));
+    TRY(weights_pickle_take(&b, p, n));
+    struct pickle_value *v = weights_pickle_new(p, n > 8 ? PICKLE_BIG : PICKLE_INT);
     if (n > 8) {
         v->text.s = (const char *)b;
         v->text.n = n;
-        return push(p, v);
+        return weights_pickle_push(p, v);
     }
     if (n) u = weights_le(b, (int)n);
     if (n && n < 8 && b[n - 1] & 0x80) u |= ~UINT64_C(0) << 8 * n;
     v->integer = (int64_t)u;
-    return push(p, v);
+    return weights_pickle_push(p, v);
 }
 
 static struct status op_real(struct pickle *p, int arg)
 {
     (void)arg;
     const unsigned char *b;
-    TRY(take(&b, p, 8));
+    TRY(weights_pickle_take(&b, p, 8));
     uint64_t bits = 0;
     for (int i = 0; i < 8; i++) bits = bits << 8 | b[i]; /* big-endian */
-    struct pickle_value *v = pickle_new(p, PICKLE_REAL);
+    struct pickle_value *v = weights_pickle_new(p, PICKLE_REAL);
     memcpy(&v->real, &bits, sizeof bits);
-    return push(p, v);
+    return weights_pickle_push(p, v);
 }
 
 static struct status push_text(struct pickle *p, enum pickle_kind kind, int length_bytes)
 {
     uint64_t n;
     const unsigned char *b;
-    TRY(take_le(&n, p, length_bytes));
-    TRY(take(&b, p, n));
-    struct pickle_value *v = pickle_new(p, kind);
+    TRY(weights_pickle_take_le(&n, p, length_bytes));
+    TRY(weights_pickle_take(&b, p, n));
+    struct pickle_value *v = weights_pickle_new(p, kind);
     char *s = arena_alloc(p->arena, n + 1);
     memcpy(s, b, n);
     v->text.s = s;
     v->text.n = n;
-    return push(p, v);
+    return weights_pickle_push(p, v);
 }
 
 static struct status op_string(struct pickle *p, int length_bytes)
@@ -247,17 +128,11 @@ static struct status op_bytes(struct pickle *p, int length_bytes)
 /* A tuple of the count topmost values; -1: down to the mark. */
 static struct status op_tuple(struct pickle *p, int count)
 {
-    struct pickle_value **items, *v = pickle_new(p, PICKLE_TUPLE);
+    struct pickle_value **items, *v = weights_pickle_new(p, PICKLE_TUPLE);
     size_t n = (size_t)count;
-    if (count < 0)
-        TRY(pop_mark(&items, &n, p));
-    else {
-        if (p->n_stack - floor_of(p) < n) return pickle_fail(p, "takes a value that is not there");
-        p->n_stack -= n;
-        items = p->stack + p->n_stack;
-    }
-    extend(p, v, items, n);
-    return push(p, v);
+    TRY(count < 0 ? weights_pickle_pop_mark(&items, &n, p) : weights_pickle_pop_many(&items, p, n));
+    weights_pickle_extend(p, v, items, n);
+    return weights_pickle_push(p, v);
 }
 
 /* Appends to the list or dict below: one item (two for a dict), or all down to the mark. */
@@ -265,17 +140,11 @@ static struct status add_items(struct pickle *p, enum pickle_kind kind, bool man
 {
     struct pickle_value **items, *seq;
     size_t n = kind == PICKLE_DICT ? 2 : 1, each = n;
-    if (many)
-        TRY(pop_mark(&items, &n, p));
-    else {
-        if (p->n_stack - floor_of(p) < n) return pickle_fail(p, "takes a value that is not there");
-        p->n_stack -= n;
-        items = p->stack + p->n_stack;
-    }
-    TRY(top(&seq, p));
+    TRY(many ? weights_pickle_pop_mark(&items, &n, p) : weights_pickle_pop_many(&items, p, n));
+    TRY(weights_pickle_top(&seq, p));
     if (seq->kind == PICKLE_OPAQUE) return ok();
-    if (seq->kind != kind || n % each) return pickle_fail(p, "adds items to what cannot take them");
-    extend(p, seq, items, n);
+    if (seq->kind != kind || n % each) return weights_pickle_fail(p, "adds items to what cannot take them");
+    weights_pickle_extend(p, seq, items, n);
     return ok();
 }
 
@@ -291,32 +160,33 @@ static struct status op_set(struct pickle *p, int many)
 
 static struct status op_from_mark(struct pickle *p, int kind)
 {
-    struct pickle_value **items, *v = pickle_new(p, (enum pickle_kind)kind);
+    struct pickle_value **items, *v = weights_pickle_new(p, (enum pickle_kind)kind);
     size_t n;
-    TRY(pop_mark(&items, &n, p));
-    if (kind == PICKLE_DICT && n % 2) return pickle_fail(p, "makes a dict of an odd number of items");
-    extend(p, v, items, n);
-    return push(p, v);
+    TRY(weights_pickle_pop_mark(&items, &n, p));
+    if (kind == PICKLE_DICT && n % 2) return weights_pickle_fail(p, "makes a dict of an odd number of items");
+    weights_pickle_extend(p, v, items, n);
+    return weights_pickle_push(p, v);
 }
 
 static struct status push_global(struct pickle *p, const char *module, const char *name)
 {
-    struct pickle_value *v = pickle_new(p, PICKLE_GLOBAL);
-    v->global = pickle_find_global(module, name);
+    struct pickle_value *v = weights_pickle_new(p, PICKLE_GLOBAL);
+    v->global = weights_pickle_find_global(module, name);
     if (!v->global)
-        return pickle_fail(p,
-                           "wants %.100s.%.100s, which is refused: only tensors, dicts, lists, numbers and strings are "
-                           "read, no code is run; save its state_dict() alone",
-                           module, name);
-    return push(p, v);
+        return weights_pickle_fail(
+            p,
+            "wants %.100s.%.100s, which is refused: only tensors, dicts, lists, numbers and strings are "
+            "read, no code is run; save its state_dict() alone",
+            module, name);
+    return weights_pickle_push(p, v);
 }
 
 static struct status op_global(struct pickle *p, int arg)
 {
     (void)arg;
     const char *module, *name;
-    TRY(take_line(&module, p));
-    TRY(take_line(&name, p));
+    TRY(weights_pickle_take_line(&module, p));
+    TRY(weights_pickle_take_line(&name, p));
     return push_global(p, module, name);
 }
 
@@ -324,10 +194,10 @@ static struct status op_stack_global(struct pickle *p, int arg)
 {
     (void)arg;
     struct pickle_value *name, *module;
-    TRY(pop(&name, p));
-    TRY(pop(&module, p));
+    TRY(weights_pickle_pop(&name, p));
+    TRY(weights_pickle_pop(&module, p));
     if (name->kind != PICKLE_STRING || module->kind != PICKLE_STRING)
-        return pickle_fail(p, "names a global by no string");
+        return weights_pickle_fail(p, "names a global by no string");
     return push_global(p, module->text.s, name->text.s);
 }
 
@@ -335,12 +205,14 @@ static struct status op_reduce(struct pickle *p, int arg)
 {
     (void)arg;
     struct pickle_value *args, *f, *made;
-    TRY(pop(&args, p));
-    TRY(pop(&f, p));
-    if (args->kind != PICKLE_TUPLE || f->kind != PICKLE_GLOBAL) return pickle_fail(p, "calls what is no function");
-    if (!f->global->call) return pickle_fail(p, "calls %s.%s, which is refused", f->global->module, f->global->name);
+    TRY(weights_pickle_pop(&args, p));
+    TRY(weights_pickle_pop(&f, p));
+    if (args->kind != PICKLE_TUPLE || f->kind != PICKLE_GLOBAL)
+        return weights_pickle_fail(p, "calls what is no function");
+    if (!f->global->call)
+        return weights_pickle_fail(p, "calls %s.%s, which is refused", f->global->module, f->global->name);
     TRY(f->global->call(&made, p, args));
-    return push(p, made);
+    return weights_pickle_push(p, made);
 }
 
 /* An object's attributes (a state dict's _metadata): dropped. */
@@ -348,57 +220,41 @@ static struct status op_build(struct pickle *p, int arg)
 {
     (void)arg;
     struct pickle_value *state, *object;
-    TRY(pop(&state, p));
-    TRY(top(&object, p));
+    TRY(weights_pickle_pop(&state, p));
+    TRY(weights_pickle_top(&object, p));
     bool fine = object->kind == PICKLE_DICT || object->kind == PICKLE_TENSOR || object->kind == PICKLE_OPAQUE;
-    return fine ? ok() : pickle_fail(p, "sets attributes of what has none");
+    return fine ? ok() : weights_pickle_fail(p, "sets attributes of what has none");
 }
 
 static struct status op_persistent(struct pickle *p, int arg)
 {
     (void)arg;
     struct pickle_value *id, *v;
-    TRY(pop(&id, p));
-    TRY(pickle_persistent(&v, p, id));
-    return push(p, v);
-}
-
-static struct status memo_put(struct pickle *p, uint64_t i)
-{
-    struct pickle_value *v;
-    TRY(top(&v, p));
-    if (i >= p->b.n) return pickle_fail(p, "remembers value number %llu", (unsigned long long)i);
-    if (i >= p->cap_memo) {
-        size_t cap = 2 * p->cap_memo > i + 1 ? 2 * p->cap_memo : i + 256;
-        p->memo = mem_realloc(p->memo, cap * sizeof *p->memo);
-        memset(p->memo + p->cap_memo, 0, (cap - p->cap_memo) * sizeof *p->memo);
-        p->cap_memo = cap;
-    }
-    p->n_memo += !p->memo[i];
-    p->memo[i] = v;
-    return ok();
+    TRY(weights_pickle_pop(&id, p));
+    TRY(weights_pickle_persistent(&v, p, id));
+    return weights_pickle_push(p, v);
 }
 
 static struct status op_put(struct pickle *p, int bytes)
 {
     uint64_t i;
-    TRY(take_le(&i, p, bytes));
-    return memo_put(p, i);
+    TRY(weights_pickle_take_le(&i, p, bytes));
+    return weights_pickle_memo_put(p, i);
 }
 
 static struct status op_memoize(struct pickle *p, int arg)
 {
     (void)arg;
-    return memo_put(p, p->n_memo);
+    return weights_pickle_memo_put(p, p->n_memo);
 }
 
 static struct status op_get(struct pickle *p, int bytes)
 {
     uint64_t i;
-    TRY(take_le(&i, p, bytes));
+    TRY(weights_pickle_take_le(&i, p, bytes));
     if (i >= p->cap_memo || !p->memo[i])
-        return pickle_fail(p, "recalls value %llu, never remembered", (unsigned long long)i);
-    return push(p, p->memo[i]);
+        return weights_pickle_fail(p, "recalls value %llu, never remembered", (unsigned long long)i);
+    return weights_pickle_push(p, p->memo[i]);
 }
 
 /* clang-format off */
@@ -441,18 +297,19 @@ static struct status refuse_op(const struct pickle *p, unsigned char op)
         ['i'] = "INST, which makes an object of a class",    ['o'] = "OBJ, which makes an object of a class",
         ['P'] = "PERSID, a persistent id as text",           [0x82] = "EXT1, a registered extension",
     };
-    if (names[op]) return pickle_fail(p, "opcode %s, is refused; save the state_dict() alone", names[op]);
-    return pickle_fail(p, "opcode 0x%02x is not one of protocols 2 to 4", op);
+    if (names[op]) return weights_pickle_fail(p, "opcode %s, is refused; save the state_dict() alone", names[op]);
+    return weights_pickle_fail(p, "opcode 0x%02x is not one of protocols 2 to 4", op);
 }
 
-struct status pickle_load(struct pickle_value **out, struct pickle *p)
+struct status weights_pickle_load(struct pickle_value **out, struct pickle *p)
 {
+    if (!p->stack) p->stack = mem_alloc((p->cap_stack = 256) * sizeof *p->stack);
     p->n_stack = p->n_marks = p->n_memo = 0;
     if (p->cap_memo) memset(p->memo, 0, p->cap_memo * sizeof *p->memo);
     for (;;) {
         const unsigned char *op;
-        TRY(take(&op, p, 1));
-        if (*op == '.') return pop(out, p);
+        TRY(weights_pickle_take(&op, p, 1));
+        if (*op == '.') return weights_pickle_pop(out, p);
         if (!ops[*op].run) return refuse_op(p, *op);
         TRY(ops[*op].run(p, ops[*op].arg));
     }

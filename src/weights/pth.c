@@ -5,8 +5,7 @@
  */
 #include "inside.h"
 
-/* ---- zip ------------------------------------------------------------------------------------------------------------
- */
+/* ---- zip ------------------------------------------------------------------------------------------------------- */
 
 enum { ZIP_END = 22, ZIP_CENTRAL = 46, ZIP_LOCAL = 30 };
 
@@ -146,11 +145,11 @@ struct status weights_parse_zip(struct weights *out, struct weights_bytes b)
                     (int)(order->n < 16 ? order->n : 16), (const char *)order->data);
     struct pickle p = {.b = {b.where, root->data, root->n}, .arena = a};
     struct pickle_value *value;
-    struct status s = pickle_load(&value, &p);
+    struct status s = weights_pickle_load(&value, &p);
     if (s.code == STATUS_OK) s = attach_entries(&p, &z, root);
     p.b = b;
-    if (s.code == STATUS_OK) s = pickle_to_weights(out, &p, value);
-    pickle_free(&p);
+    if (s.code == STATUS_OK) s = weights_pickle_to_weights(out, &p, value);
+    weights_pickle_free(&p);
     return s;
 }
 
@@ -175,12 +174,12 @@ static struct status check_machine(const struct pickle *p, const struct pickle_v
 /* For each key in turn: element count, data. */
 static struct status attach_tail(struct pickle *p, const struct pickle_value *keys)
 {
-    if (keys->kind != PICKLE_LIST) return pickle_fail(p, "expected the list of storages");
+    if (keys->kind != PICKLE_LIST) return weights_pickle_fail(p, "expected the list of storages");
     for (size_t i = 0; i < keys->seq.n; i++) {
         const struct pickle_value *k = keys->seq.v[i];
         struct pickle_storage *s = p->storages;
         while (s && k->kind == PICKLE_STRING && strcmp(s->key, k->text.s)) s = s->next;
-        if (!s || k->kind != PICKLE_STRING) return pickle_fail(p, "a storage that no tensor uses");
+        if (!s || k->kind != PICKLE_STRING) return weights_pickle_fail(p, "a storage that no tensor uses");
         size_t size = weights_dtype_size(s->dtype);
         if (p->b.n - p->at < 8 || (p->b.n - p->at - 8) / size < (uint64_t)s->numel)
             return fail(STATUS_ARG, "%s: storage %.40s: is cut off", p->b.where, s->key);
@@ -197,24 +196,24 @@ static struct status attach_tail(struct pickle *p, const struct pickle_value *ke
 static struct status read_legacy(struct weights *out, struct pickle *p)
 {
     struct pickle_value *head, *version, *machine, *root, *keys;
-    TRY(pickle_load(&head, p));
+    TRY(weights_pickle_load(&head, p));
     if (head->kind != PICKLE_BIG || head->text.n != sizeof magic || memcmp(head->text.s, magic, sizeof magic) != 0)
         return fail(STATUS_ARG, "%s: is a pickle, but not one that torch.save writes", p->b.where);
-    TRY(pickle_load(&version, p));
+    TRY(weights_pickle_load(&version, p));
     if (version->kind != PICKLE_INT || version->integer != 1001)
         return fail(STATUS_ARG, "%s: is of another version of PyTorch's legacy format than 1001", p->b.where);
-    TRY(pickle_load(&machine, p));
+    TRY(weights_pickle_load(&machine, p));
     TRY(check_machine(p, machine));
-    TRY(pickle_load(&root, p));
-    TRY(pickle_load(&keys, p));
+    TRY(weights_pickle_load(&root, p));
+    TRY(weights_pickle_load(&keys, p));
     TRY(attach_tail(p, keys));
-    return pickle_to_weights(out, p, root);
+    return weights_pickle_to_weights(out, p, root);
 }
 
 struct status weights_parse_legacy(struct weights *out, struct weights_bytes b)
 {
     struct pickle p = {.b = b, .arena = &out->arena};
     struct status s = read_legacy(out, &p);
-    pickle_free(&p);
+    weights_pickle_free(&p);
     return s;
 }

@@ -137,8 +137,7 @@ struct status weights_parse_safetensors(struct weights *out, struct weights_byte
     return s;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing --------------------------------------------------------------------------------------------------- */
 
 /* Widest elements first, so that every array is aligned without holes; the caller's order within a width. */
 static size_t *write_order(const struct weights_array *a, size_t n)

@@ -8,7 +8,7 @@ enum { STORAGES_MAX = 65535 }; /* as many as a zip has entries; they are looked 
 
 static struct status want_int(int64_t *out, struct pickle *p, const struct pickle_value *v, const char *what)
 {
-    if (v->kind != PICKLE_INT || v->integer < 0) return pickle_fail(p, "%s: expected an integer >= 0", what);
+    if (v->kind != PICKLE_INT || v->integer < 0) return weights_pickle_fail(p, "%s: expected an integer >= 0", what);
     *out = v->integer;
     return ok();
 }
@@ -16,37 +16,37 @@ static struct status want_int(int64_t *out, struct pickle *p, const struct pickl
 static struct status want_ints(int64_t *out, int *rank, struct pickle *p, const struct pickle_value *v,
                                const char *what)
 {
-    if (v->kind != PICKLE_TUPLE && v->kind != PICKLE_LIST) return pickle_fail(p, "%s: expected a tuple", what);
+    if (v->kind != PICKLE_TUPLE && v->kind != PICKLE_LIST) return weights_pickle_fail(p, "%s: expected a tuple", what);
     if (v->seq.n > WEIGHTS_MAX_RANK)
-        return pickle_fail(p, "%s: got %zu dimensions, expected at most 8", what, v->seq.n);
+        return weights_pickle_fail(p, "%s: got %zu dimensions, expected at most 8", what, v->seq.n);
     *rank = (int)v->seq.n;
     for (size_t i = 0; i < v->seq.n; i++) TRY(want_int(&out[i], p, v->seq.v[i], what));
     return ok();
 }
 
 /* ("storage", class, key, device, elements[, view]) */
-struct status pickle_persistent(struct pickle_value **out, struct pickle *p, const struct pickle_value *id)
+struct status weights_pickle_persistent(struct pickle_value **out, struct pickle *p, const struct pickle_value *id)
 {
     struct pickle_value *const *v = id->seq.v;
     bool good = id->kind == PICKLE_TUPLE && id->seq.n >= 5 && v[0]->kind == PICKLE_STRING &&
                 !strcmp(v[0]->text.s, "storage") && v[1]->kind == PICKLE_GLOBAL && v[1]->global->storage &&
                 v[2]->kind == PICKLE_STRING;
-    if (!good) return pickle_fail(p, "a persistent id is no storage of a known element type");
+    if (!good) return weights_pickle_fail(p, "a persistent id is no storage of a known element type");
     if (id->seq.n > 5 && v[5]->kind != PICKLE_NONE)
-        return pickle_fail(p, "a storage is a view of another: not supported");
+        return weights_pickle_fail(p, "a storage is a view of another: not supported");
     int64_t numel = 0;
     TRY(want_int(&numel, p, v[4], "storage size"));
     struct pickle_storage *s = p->storages;
     while (s && strcmp(s->key, v[2]->text.s)) s = s->next;
     if (s && (s->dtype != v[1]->global->dtype || s->numel != numel))
-        return pickle_fail(p, "storage %.40s is described twice, differently", s->key);
+        return weights_pickle_fail(p, "storage %.40s is described twice, differently", s->key);
     if (!s) {
-        if (p->n_storages++ == STORAGES_MAX) return pickle_fail(p, "has more than %d storages", STORAGES_MAX);
+        if (p->n_storages++ == STORAGES_MAX) return weights_pickle_fail(p, "has more than %d storages", STORAGES_MAX);
         s = arena_alloc(p->arena, sizeof *s);
         *s = (struct pickle_storage){v[2]->text.s, v[1]->global->dtype, numel, NULL, p->storages};
         p->storages = s;
     }
-    *out = pickle_new(p, PICKLE_STORAGE);
+    *out = weights_pickle_new(p, PICKLE_STORAGE);
     (*out)->storage = s;
     return ok();
 }
@@ -54,49 +54,52 @@ struct status pickle_persistent(struct pickle_value **out, struct pickle *p, con
 /* (storage, offset, size, stride, ...): all elements must lie in the storage, and be no more than it has. */
 static struct status rebuild_tensor(struct pickle_value **out, struct pickle *p, const struct pickle_value *args)
 {
-    if (args->seq.n < 4 || args->seq.v[0]->kind != PICKLE_STORAGE) return pickle_fail(p, "a tensor without storage");
+    if (args->seq.n < 4 || args->seq.v[0]->kind != PICKLE_STORAGE)
+        return weights_pickle_fail(p, "a tensor without storage");
     struct pickle_tensor *t = arena_alloc(p->arena, sizeof *t);
     int rank;
     t->storage = args->seq.v[0]->storage;
     TRY(want_int(&t->offset, p, args->seq.v[1], "tensor offset"));
     TRY(want_ints(t->shape, &t->rank, p, args->seq.v[2], "tensor size"));
     TRY(want_ints(t->stride, &rank, p, args->seq.v[3], "tensor stride"));
-    if (rank != t->rank) return pickle_fail(p, "a tensor has %d sizes and %d strides", t->rank, rank);
+    if (rank != t->rank) return weights_pickle_fail(p, "a tensor has %d sizes and %d strides", t->rank, rank);
     size_t numel, bytes;
     if (!weights_extent(&numel, &bytes, t->shape, t->rank, t->storage->dtype) || numel > (uint64_t)t->storage->numel)
-        return pickle_fail(p, "a tensor has more elements than its storage %.40s (an expanded view?)", t->storage->key);
+        return weights_pickle_fail(p, "a tensor has more elements than its storage %.40s (an expanded view?)",
+                                   t->storage->key);
     int64_t last = t->offset;
     for (int i = 0; i < t->rank && numel; i++) {
         int64_t step;
         if (t->shape[i] == 1) t->stride[i] = 0; /* it may be anything */
         if (__builtin_mul_overflow(t->shape[i] - 1, t->stride[i], &step) || __builtin_add_overflow(last, step, &last))
-            return pickle_fail(p, "a tensor's strides overflow");
+            return weights_pickle_fail(p, "a tensor's strides overflow");
     }
     if (numel ? last >= t->storage->numel : last > t->storage->numel)
-        return pickle_fail(p, "a tensor reaches element %lld of storage %.40s, which has %lld", (long long)last,
-                           t->storage->key, (long long)t->storage->numel);
-    *out = pickle_new(p, PICKLE_TENSOR);
+        return weights_pickle_fail(p, "a tensor reaches element %lld of storage %.40s, which has %lld", (long long)last,
+                                   t->storage->key, (long long)t->storage->numel);
+    *out = weights_pickle_new(p, PICKLE_TENSOR);
     (*out)->tensor = t;
     return ok();
 }
 
 static struct status rebuild_parameter(struct pickle_value **out, struct pickle *p, const struct pickle_value *args)
 {
-    if (!args->seq.n || args->seq.v[0]->kind != PICKLE_TENSOR) return pickle_fail(p, "a parameter without tensor");
+    if (!args->seq.n || args->seq.v[0]->kind != PICKLE_TENSOR)
+        return weights_pickle_fail(p, "a parameter without tensor");
     *out = args->seq.v[0];
     return ok();
 }
 
 static struct status ordered_dict(struct pickle_value **out, struct pickle *p, const struct pickle_value *args)
 {
-    if (args->seq.n) return pickle_fail(p, "OrderedDict: expected no arguments");
-    *out = pickle_new(p, PICKLE_DICT);
+    if (args->seq.n) return weights_pickle_fail(p, "OrderedDict: expected no arguments");
+    *out = weights_pickle_new(p, PICKLE_DICT);
     return ok();
 }
 
 static struct status first_argument(struct pickle_value **out, struct pickle *p, const struct pickle_value *args)
 {
-    if (args->seq.n != 1) return pickle_fail(p, "torch.Size: expected one argument");
+    if (args->seq.n != 1) return weights_pickle_fail(p, "torch.Size: expected one argument");
     *out = args->seq.v[0];
     return ok();
 }
@@ -104,7 +107,7 @@ static struct status first_argument(struct pickle_value **out, struct pickle *p,
 static struct status opaque(struct pickle_value **out, struct pickle *p, const struct pickle_value *args)
 {
     (void)args;
-    *out = pickle_new(p, PICKLE_OPAQUE);
+    *out = weights_pickle_new(p, PICKLE_OPAQUE);
     return ok();
 }
 
@@ -131,7 +134,7 @@ static const struct pickle_global globals[] = {
     STORAGE("BoolStorage", WEIGHTS_BOOL),
 };
 
-const struct pickle_global *pickle_find_global(const char *module, const char *name)
+const struct pickle_global *weights_pickle_find_global(const char *module, const char *name)
 {
     for (size_t i = 0; i < LEN(globals); i++) {
         if (!strcmp(globals[i].module, module) && !strcmp(globals[i].name, name)) return &globals[i];
@@ -139,8 +142,7 @@ const struct pickle_global *pickle_find_global(const char *module, const char *n
     return NULL;
 }
 
-/* ---- from the object to arrays ------------------------------------------------------------------------------------
- */
+/* ---- from the object to arrays --------------------------------------------------------------------------------- */
 
 static size_t count_tensors(const struct pickle_value *dict)
 {
@@ -213,7 +215,7 @@ static struct status make_array(struct weights_array *a, struct arena *arena, co
     return ok();
 }
 
-struct status pickle_to_weights(struct weights *out, struct pickle *p, struct pickle_value *root)
+struct status weights_pickle_to_weights(struct weights *out, struct pickle *p, struct pickle_value *root)
 {
     struct pickle_value *dict = NULL;
     size_t n = 0, copied = 0;

@@ -72,6 +72,36 @@ static void data_image_load__puts_alpha_on_white(void)
     data_image_free(&gray);
 }
 
+/* Eight files of one picture (red, green over blue, white), each stored as another camera position. */
+static void data_image_load__turns_upright(void)
+{
+    static const int corner[4][2] = {{2, 2}, {20, 2}, {2, 13}, {20, 13}},
+                     want[4] = {0xff0000, 0x00ff00, 0x0000ff, 0xffffff};
+    for (int o = 1; o <= 8; o++) {
+        struct data_image im;
+        char name[32];
+        snprintf(name, sizeof name, "turned%d.jpg", o);
+        TEST_OK(data_image_load(&im, corpus(name)));
+        CU_ASSERT(im.width == 24 && im.height == 16);
+        for (int i = 0; im.width == 24 && i < 12; i++) {
+            int got = im.rgb[3 * (corner[i / 3][1] * 24 + corner[i / 3][0]) + i % 3],
+                is = want[i / 3] >> (16 - 8 * (i % 3)) & 255;
+            CU_ASSERT(abs(got - is) < 24);
+        }
+        data_image_free(&im);
+    }
+}
+
+/* A table of 16 x 17 codes; the decoder has room for 256. */
+static void data_image_parse__refuses_huffman_tables_that_overflow(void)
+{
+    uint8_t jpeg[400] = {0xff, 0xd8, 0xff, 0xc4, 1, 0x23, 0};
+    memset(jpeg + 7, 17, 16);
+    struct data_image im;
+    TEST_FAILS(data_image_parse(&im, "a.jpg", jpeg, sizeof jpeg), STATUS_ARG, "a Huffman table of more than 256 codes");
+    TEST_FAILS(data_image_parse(&im, "a.jpg", jpeg, 24), STATUS_ARG, "a Huffman table of more than 256 codes");
+}
+
 static void data_image_load__names_the_file_and_the_reason(void)
 {
     struct data_image im;
@@ -210,6 +240,8 @@ static void data_contact__lays_out_rows(void)
 static const struct test tests[] = {
     TEST(data_image_load__reads_every_kind),
     TEST(data_image_load__puts_alpha_on_white),
+    TEST(data_image_load__turns_upright),
+    TEST(data_image_parse__refuses_huffman_tables_that_overflow),
     TEST(data_image_load__names_the_file_and_the_reason),
     TEST(data_image_parse__sees_each_cut),
     TEST(data_image_save__comes_back_equal),
