@@ -205,7 +205,7 @@ struct status exec_arrays(struct weights_array **out, size_t *n, struct arena *a
 struct status exec_values(struct net_values *out, const struct exec *e)
 {
     *out = (struct net_values){0};
-    out->v = arena_alloc(&out->arena, (size_t)e->net->n_params * sizeof *out->v);
+    out->v = mem_zalloc(((size_t)e->net->n_params + 1) * sizeof *out->v); /* freed by net_values_free */
     for (int i = 0; i < e->net->n_params; i++) {
         if (!e->param[i]) continue;
         float *v = arena_alloc(&out->arena, (size_t)net_numel(e->net->params[i].shape) * sizeof *v);
