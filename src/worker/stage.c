@@ -95,7 +95,8 @@ static int run(const struct stage *stage, const struct job *j)
     struct status s = stage->run(&o, j, &t);
     const char *state = o.state;
     int code = end_of(&state, s.code);
-    if (s.code != STATUS_OK) log_error("%s: %s", stage->name, s.msg);
+    if (s.code != STATUS_OK)
+        log_at(code == EXIT_OK || code == EXIT_INTERRUPTED ? LOG_INFO : LOG_ERROR, "%s: %s", stage->name, s.msg);
     train_emit(&t, "end", "{s:s, s:s}", "state", state, "reason", s.code == STATUS_OK ? o.reason : s.msg);
     return code;
 }

@@ -208,7 +208,7 @@ static void stage__what_is_not_understood_exits_2(void)
         {"", "stdin is empty"},
         {"{\"stage\":", "job:"},
         {"[1]", "expected a JSON object"},
-        {"{}", "member \"stage\""},
+        {"{}", "is missing or no text"},
         {"{\"stage\": \"train\", \"dir\": \"/nowhere/at/all\"}", "is no folder"},
     };
     make_dir();
