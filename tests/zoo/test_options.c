@@ -105,7 +105,7 @@ static void zoo_option__belongs_to_a_decoder(void)
     TEST_FAILS(zoo_fits(MODEL(.arch = "unet", .backbone = "vgg11", .interpolation = "cubic")), STATUS_ARG,
                "nearest or bilinear");
     TEST_FAILS(zoo_fits(MODEL(.arch = "fpn", .backbone = "vgg11", .dropout = 1)), STATUS_ARG, "less than 1");
-    TEST_FAILS(zoo_fits(MODEL(.arch = "fpn", .backbone = "vgg11", .dropout = NAN)), STATUS_ARG, "less than 1");
+    TEST_FAILS(zoo_fits(MODEL(.arch = "fpn", .backbone = "vgg11", .dropout = (double)NAN)), STATUS_ARG, "less than 1");
     TEST_FAILS(zoo_fits(MODEL(.arch = "unet", .backbone = "vgg11", .depth = 2)), STATUS_ARG, "3 to 5");
     TEST_FAILS(zoo_fits(MODEL(.arch = "unet", .backbone = "vgg11", .in_channels = -1)), STATUS_ARG, "in_channels");
     TEST_FAILS(zoo_fits(MODEL(.arch = "unet", .backbone = "vgg11", .activation = "relu7")), STATUS_ARG,
