@@ -10,13 +10,13 @@ static double glide(double a, double b, double t)
     return b + (a - b) * (1 + cos(pi * fmin(fmax(t, 0), 1))) / 2;
 }
 
-/** Linear warm-up over the first warmup * n steps, then 1. */
 static double constant(double warmup, double i, double n)
 {
-    double rise = warmup * n;
-    return i + 1 < rise ? (i + 1) / rise : 1;
+    (void)warmup, (void)i, (void)n;
+    return 1;
 }
 
+/** Linear warm-up over the first warmup * n steps, then half a cosine down to 0. */
 static double cosine(double warmup, double i, double n)
 {
     double rise = warmup * n;

@@ -19,9 +19,7 @@ static void schedule__known_points(void)
     } rows[] = {
         {"constant", 0, 0, 10, 1},
         {"constant", 0, 9, 10, 1},
-        {"constant", 0.5, 0, 10, 0.2}, /* a fifth of the way up after one of five steps */
-        {"constant", 0.5, 3, 10, 0.8},
-        {"constant", 0.5, 4, 10, 1},
+        {"constant", 0.5, 0, 10, 1}, /* has no warm-up */
         {"cosine", 0, 0, 100, 1},
         {"cosine", 0, 50, 100, 0.5},
         {"cosine", 0, 25, 100, 0.8535533905932737}, /* (1 + cos(pi/4)) / 2 */

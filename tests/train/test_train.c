@@ -90,7 +90,7 @@ static void drop_event(void *user, json_t *event)
 }
 
 static const char *const hard = "{\"train.ema\": 0.9, \"train.clip_grad\": 1, \"model.arch\": \"fpn\","
-                                " \"model.dropout\": 0.3, \"model.channels\": [16, 16],"
+                                " \"model.dropout\": 0.3, \"model.channels\": [32, 32],"
                                 " \"augment\": [{\"flip\": {\"p\": 0.5}}, {\"affine\": {\"rotate\": 10, \"p\": 0.7}}]}";
 
 /** Runs in @p dir, asking to stop after step @p at; true when it did stop. */
