@@ -65,17 +65,49 @@ void data_face_hair_behind(struct draw *d, const struct face *f)
     data_draw_paint(d, &l);
 }
 
-/* The cap: an ellipse over the skull, less the face's window. */
-static void add_cap(struct draw_layer *l, const struct face *f, float grow, float hairline, float shift, float window)
+/* The cap over the skull: how far it stands off, and the window it leaves for the face. Units of the head's half axes.
+ */
+struct cap {
+    float grow;             /* of the head */
+    float hairline;         /* top of the window, up from the middle */
+    float shift;            /* of the window, to the person's side */
+    float window;           /* its half width */
+    float end;              /* where the cap ends below, in face coordinates */
+    float lock_by, lock_to; /* locks at both sides: how far their curves reach down; 0: none */
+    float alpha;
+};
+
+static const struct cap caps[FACE_N_HAIR] = {
+    [FACE_BUZZ] = {.grow = 1.02f, .hairline = 0.68f, .window = 0.98f, .end = 0, .alpha = 0.85f},
+    [FACE_SHORT] = {.grow = 1.1f, .hairline = 0.62f, .shift = 0.05f, .window = 1, .end = 0.06f},
+    [FACE_PARTED] = {.grow = 1.12f, .hairline = 0.58f, .shift = -0.12f, .window = 0.99f, .end = 0.16f},
+    [FACE_LONG] = {.grow = 1.16f, .hairline = 0.64f, .window = 0.92f, .end = 0.35f, .lock_by = 0.5f, .lock_to = 1.25f},
+    [FACE_BOB] = {.grow = 1.16f, .hairline = 0.46f, .window = 0.93f, .end = 0.3f, .lock_by = 0.3f, .lock_to = 0.72f},
+    [FACE_CURLY] = {.grow = 1.08f, .hairline = 0.58f, .window = 0.96f, .end = 0.1f},
+    [FACE_BUN] = {.grow = 1.07f, .hairline = 0.68f, .shift = 0.04f, .window = 0.98f, .end = 0.12f},
+};
+
+static void add_cap(struct draw_layer *l, const struct face *f, const struct cap *c)
 {
-    struct point c = data_face_at(f, 0, 0);
-    add(l, ellipse(-0.04f * f->yaw, -0.06f, f->head.x * grow, f->head.y * grow), DRAW_ADD);
-    add(l, ellipse(c.x * 0.4f + shift, hairline + f->head.y * 0.95f, f->head.x * window, f->head.y * 0.95f), DRAW_CUT);
+    float x = f->head.x, y = f->head.y, middle = data_face_at(f, 0, 0).x * 0.4f + c->shift * (float)f->side;
+    add(l, ellipse(-0.04f * f->yaw, -0.06f, x * c->grow, y * c->grow), DRAW_ADD);
+    add(l, ellipse(middle, y * (0.95f - c->hairline), x * c->window, y * 0.95f), DRAW_CUT);
+    add(l, (struct draw_shape){.kind = DRAW_ABOVE, .at = {0, c->end}}, DRAW_CLIP);
+    for (int side = -1; c->lock_to > 0 && side <= 1; side += 2) {
+        float k = (float)side * x;
+        add(l,
+            (struct draw_shape){.kind = DRAW_STROKE,
+                                .at = {k, -0.1f},
+                                .by = {k * 1.3f, c->lock_by},
+                                .to = {k, c->lock_to},
+                                .r = {0.16f, 0.1f}},
+            DRAW_ADD);
+    }
 }
 
-static void add_above(struct draw_layer *l, float y)
+static void add_tuft(struct draw_layer *l, float x, float y, float rx, float ry, float angle)
 {
-    add(l, (struct draw_shape){.kind = DRAW_ABOVE, .at = {0, y}}, DRAW_CLIP);
+    add(l, (struct draw_shape){.kind = DRAW_ELLIPSE, .at = {x, y}, .r = {rx, ry}, .angle = angle}, DRAW_ADD);
 }
 
 void data_face_hair_front(struct draw *d, const struct face *f)
@@ -84,73 +116,13 @@ void data_face_hair_front(struct draw *d, const struct face *f)
     float s = (float)f->side, x = f->head.x, y = f->head.y;
     l.shadow = 0.3f;
     l.shadow_size = 0.07f;
-    switch (f->style) {
-    case FACE_BUZZ:
-        l.alpha = 0.85f;
-        add_cap(&l, f, 1.02f, -y * 0.68f, 0, 0.98f);
-        add_above(&l, 0.0f);
-        break;
-    case FACE_SHORT:
-        add_cap(&l, f, 1.1f, -y * 0.62f, 0.05f * s, 1.0f);
-        add_above(&l, 0.06f);
-        for (int i = 0; i < 5; i++) {
-            float t = -0.55f + 0.27f * (float)i;
-            add(&l,
-                (struct draw_shape){.kind = DRAW_ELLIPSE,
-                                    .at = {x * t + 0.3f * f->yaw, -y * (0.76f - 0.16f * t * t)},
-                                    .r = {0.15f, 0.24f},
-                                    .angle = s * 0.5f},
-                DRAW_ADD);
-        }
-        break;
-    case FACE_PARTED:
-        add_cap(&l, f, 1.12f, -y * 0.58f, -0.12f * s, 0.99f);
-        add_above(&l, 0.16f);
-        add(&l,
-            (struct draw_shape){.kind = DRAW_ELLIPSE,
-                                .at = {x * 0.4f * s + 0.3f * f->yaw, -y * 0.68f},
-                                .r = {0.5f, 0.2f},
-                                .angle = s * 0.42f},
-            DRAW_ADD);
-        break;
-    case FACE_LONG:
-        add_cap(&l, f, 1.16f, -y * 0.64f, 0, 0.92f);
-        add_above(&l, 0.35f);
-        for (int side = -1; side <= 1; side += 2) {
-            float k = (float)side;
-            add(&l,
-                (struct draw_shape){.kind = DRAW_STROKE,
-                                    .at = {k * x * 0.96f, -0.1f},
-                                    .by = {k * x * 1.3f, 0.5f},
-                                    .to = {k * x * 1.02f, 1.25f},
-                                    .r = {0.16f, 0.12f}},
-                DRAW_ADD);
-        }
-        break;
-    case FACE_BOB:
-        add_cap(&l, f, 1.16f, -y * 0.46f, 0, 0.93f);
-        add_above(&l, 0.3f);
-        for (int side = -1; side <= 1; side += 2) {
-            float k = (float)side;
-            add(&l,
-                (struct draw_shape){.kind = DRAW_STROKE,
-                                    .at = {k * x * 1.0f, -0.1f},
-                                    .by = {k * x * 1.25f, 0.3f},
-                                    .to = {k * x * 1.0f, 0.72f},
-                                    .r = {0.16f, 0.08f}},
-                DRAW_ADD);
-        }
-        break;
-    case FACE_CURLY:
-        add_cap(&l, f, 1.08f, -y * 0.58f, 0, 0.96f);
-        add_above(&l, 0.1f);
-        add_curls(&l, f, -1.15f, 1.15f, 7, 0.21f);
-        break;
-    case FACE_BUN:
-    case FACE_N_HAIR:
-        add_cap(&l, f, 1.07f, -y * 0.68f, 0.04f * s, 0.98f);
-        add_above(&l, 0.12f);
-        break;
+    l.alpha = caps[f->style].alpha;
+    add_cap(&l, f, &caps[f->style]);
+    for (int i = 0; f->style == FACE_SHORT && i < 5; i++) {
+        float t = -0.55f + 0.27f * (float)i;
+        add_tuft(&l, x * t + 0.3f * f->yaw, -y * (0.76f - 0.16f * t * t), 0.15f, 0.24f, s * 0.5f);
     }
+    if (f->style == FACE_PARTED) add_tuft(&l, x * 0.4f * s + 0.3f * f->yaw, -y * 0.68f, 0.5f, 0.2f, s * 0.42f);
+    if (f->style == FACE_CURLY) add_curls(&l, f, -1.15f, 1.15f, 7, 0.21f);
     data_draw_paint(d, &l);
 }

@@ -53,7 +53,7 @@ static void draw_pose(struct rng *r, struct draw *d, struct face *f)
     d->centre = (struct point){between(r, -0.12, 0.12), between(r, -0.08, 0.10)};
     d->scale = between(r, 0.56, 0.72);
     d->roll = between(r, -0.2, 0.2);
-    f->yaw = between(r, -0.5, 0.5);
+    f->yaw = between(r, -0.42, 0.42);
     f->pitch = between(r, -0.16, 0.16);
     f->look = (struct point){between(r, -0.3, 0.3), between(r, -0.15, 0.15)};
     f->head = (struct point){between(r, 0.66, 0.76), between(r, 0.88, 0.98)};

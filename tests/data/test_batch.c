@@ -2,6 +2,8 @@
 #include "data.h"
 #include "test.h"
 #include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -120,6 +122,24 @@ static void data_pixels__does_without_a_cache_that_cannot_be_written(void)
     data_synthetic_pair(x, y, SIDE, SIDE, 1);
     TEST_OK(data_pixels(&in, &to, d, 1));
     CU_ASSERT(!memcmp(in, x, IMAGE) && !memcmp(to, y, IMAGE));
+    data_close(d);
+}
+
+/* A limit on file sizes stands for a full disk. */
+static void data_pixels__survives_a_full_disk(void)
+{
+    const char *cache = arena_strdup(&arena, test_dir());
+    const struct rlimit small = {1000, RLIM_INFINITY}, any = {RLIM_INFINITY, RLIM_INFINITY};
+    struct data *d = open_synthetic(1, cache, NULL, 0);
+    const uint8_t *in, *to;
+    uint8_t x[IMAGE], y[IMAGE];
+    data_synthetic_pair(x, y, SIDE, SIDE, 0);
+    signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &small), 0);
+    TEST_OK(data_pixels(&in, &to, d, 0));
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &any), 0);
+    CU_ASSERT(!memcmp(in, x, IMAGE) && !memcmp(to, y, IMAGE));
+    CU_ASSERT_EQUAL(count_files(cache, NULL), 0);
     data_close(d);
 }
 
@@ -456,6 +476,7 @@ static const struct test tests[] = {
     TEST(data_pixels__are_lazy_and_kept),
     TEST(data_pixels__makes_a_damaged_file_again),
     TEST(data_pixels__does_without_a_cache_that_cannot_be_written),
+    TEST(data_pixels__survives_a_full_disk),
     TEST(data_pixels__is_shared_by_processes_that_fill_it_at_once),
     TEST(data_pixels__sees_a_changed_file_and_names_a_broken_one),
     TEST(data_fill__without_augmentation_is_normalised_pixels),

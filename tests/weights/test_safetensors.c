@@ -2,6 +2,8 @@
 #include "test.h"
 #include "weights.h"
 #include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char *path_in(const char *name)
@@ -60,13 +62,37 @@ static void weights_save__is_a_valid_header_of_multiple_8(void)
     free(text);
 }
 
-static void weights_save__refuses_twins_and_full_disks(void)
+static void weights_save__refuses_twins_and_missing_folders(void)
 {
     struct weights_array twins[2] = {sample[1], sample[1]};
     const char *path = path_in("w.safetensors");
     TEST_FAILS(weights_save(path, twins, 2, NULL), STATUS_ARG, "a.weight: is there twice");
     CU_ASSERT(!fs_exists(path));
     TEST_FAILS(weights_save("/nowhere/at/all/w.safetensors", sample, 1, NULL), STATUS_IO, "/nowhere/at/all");
+}
+
+/* A limit on file sizes stands for a full disk: writing fails in the middle. */
+static void weights_save__leaves_nothing_on_a_full_disk(void)
+{
+    const char *path = path_in("w.safetensors");
+    TEST_OK(weights_save(path, sample, 1, NULL));
+    int64_t before = fs_size(path);
+    struct weights_array large = {
+        .name = "large", .dtype = WEIGHTS_U8, .rank = 1, .shape = {1 << 20}, .bytes = 1 << 20};
+    large.data = mem_zalloc(large.bytes);
+    const struct rlimit small = {100000, RLIM_INFINITY}, any = {RLIM_INFINITY, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &small), 0);
+    TEST_FAILS(weights_save(path, &large, 1, NULL), STATUS_IO, "w.safetensors: cannot write");
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_FSIZE, &any), 0);
+    CU_ASSERT_EQUAL(fs_size(path), before); /* the old file is whole */
+    struct arena a = {0};
+    char **names;
+    size_t n;
+    TEST_OK(fs_list(&names, &n, &a, fs_dirname(&a, path)));
+    CU_ASSERT_EQUAL(n, 1);
+    arena_free(&a);
+    free((void *)(uintptr_t)large.data);
 }
 
 /* Header text + data_n zero bytes. */
@@ -230,7 +256,8 @@ static void weights_to_f32__converts_every_dtype(void)
 static const struct test tests[] = {
     TEST(weights_save__comes_back_equal),
     TEST(weights_save__is_a_valid_header_of_multiple_8),
-    TEST(weights_save__refuses_twins_and_full_disks),
+    TEST(weights_save__refuses_twins_and_missing_folders),
+    TEST(weights_save__leaves_nothing_on_a_full_disk),
     TEST(weights_parse__judges_headers),
     TEST(weights_parse__judges_lengths),
     TEST(weights_load__says_what_the_system_said),
