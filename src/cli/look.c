@@ -189,7 +189,10 @@ static struct status show(const struct cli_args *a, struct store *s)
         json_object_set_new(all, "trial", json_string(id));
         json_object_set_new(all, "config", config);
     }
-    if (!a->value[OPT_JSON] && st.code == STATUS_OK) printf("trial %s, files in %s/trials/%s\n", id, store_dir(s), id);
+    if (!a->value[OPT_JSON] && st.code == STATUS_OK)
+        printf("trial %s: %s x %s at %lldx%lld, seed %lld, %s\nfiles in %s/trials/%s\n", id, json_str(t, "arch", ""),
+               json_str(t, "backbone", ""), (long long)json_int(t, "height", 0), (long long)json_int(t, "width", 0),
+               (long long)json_int(t, "seed", 0), json_str(t, "state", ""), store_dir(s), id);
     for (size_t i = 0; i < LEN(parts) && st.code == STATUS_OK; i++) {
         json_t *rows;
         st = store_rows(&rows, s, parts[i].sql, params);

@@ -1,0 +1,256 @@
+/* The program as a user meets it: exit codes, words, times, output that other programs can read. */
+#include "store.h"
+#include "test.h"
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+struct answer {
+    int code;
+    char *out, *err;
+    double ms;
+};
+
+/* Runs `sweep ARGS` in a folder of its own by the shell; stdout and stderr apart. */
+static struct answer sweep_in(const char *dir, const char *args)
+{
+    struct answer a = {.code = -1};
+    struct str command = {0};
+    str_addf(&command, "cd '%s' && '%s/sweep' %s >out.txt 2>err.txt </dev/null", dir, test_build_dir(), args);
+    double start = time_mono();
+    int status = system(command.s);
+    a.ms = 1e3 * (time_mono() - start);
+    a.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    char path[500];
+    snprintf(path, sizeof path, "%s/out.txt", dir);
+    TEST_OK(fs_read(&a.out, NULL, path));
+    snprintf(path, sizeof path, "%s/err.txt", dir);
+    TEST_OK(fs_read(&a.err, NULL, path));
+    str_free(&command);
+    return a;
+}
+
+static void answer_free(struct answer *a)
+{
+    free(a->out);
+    free(a->err);
+}
+
+static char *keep(const char *s)
+{
+    static char ring[4][400];
+    static int at;
+    char *out = ring[at++ % 4];
+    snprintf(out, sizeof ring[0], "%s", s);
+    return out;
+}
+
+/* A database with two finished trials of a sweep and one that failed. */
+static void fill(const char *dir)
+{
+    static const struct {
+        const char *id, *arch, *state;
+        double ssim, p50;
+    } rows[] = {{"aaaa00000001", "unet", "done", 0.5, 20},
+                {"aaab00000002", "fpn", "done", 0.7, 40},
+                {"cccc00000003", "linknet", "failed", 0, 0}};
+    char path[500];
+    struct store *s;
+    snprintf(path, sizeof path, "%s/results/sweep.db", dir);
+    TEST_OK(store_open(&s, (struct store_options){.path = path, .command = "test"}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    TEST_OK(store_begin(s));
+    int64_t sweep = 0;
+    json_t *spec = json_object();
+    TEST_OK(store_put_sweep(s, &(struct store_sweep){.name = "tiny", .path = "t.yaml", .rank = "ssim", .spec = spec},
+                            &sweep));
+    for (size_t i = 0; i < LEN(rows); i++) {
+        TEST_OK(store_put_trial(s, &(struct store_trial){.id = rows[i].id,
+                                                         .arch = rows[i].arch,
+                                                         .backbone = "resnet18",
+                                                         .loss_key = "l",
+                                                         .height = 64,
+                                                         .width = 64,
+                                                         .config = spec}));
+        TEST_OK(store_put_sweep_trial(s, sweep, rows[i].id, (int)i, spec));
+        struct store_stage g = {
+            .key = rows[i].id, .trial = rows[i].id, .stage = "train", .format = "onnx", .device = "cpu"};
+        TEST_OK(store_stage_start(s, &g));
+        json_t *m = json_pack("{s:s, s:{s:f}}", "ev", "metrics", "values", "ssim", rows[i].ssim);
+        json_t *l = json_pack("{s:s, s:i, s:i, s:i, s:i, s:f, s:[f]}", "ev", "latency", "threads", 1, "height", 64,
+                              "width", 64, "n", 1, "p50_ms", rows[i].p50, "samples_us", rows[i].p50 * 1000);
+        if (strcmp(rows[i].state, "done") == 0) {
+            TEST_OK(store_event(s, &g, m));
+            TEST_OK(store_event(s, &g, l));
+        }
+        json_decref(m);
+        json_decref(l);
+        TEST_OK(store_stage_end(s, g.key, rows[i].state, NULL, 1, 0));
+        TEST_OK(store_set_trial(s, rows[i].id, rows[i].state, NULL));
+    }
+    json_decref(spec);
+    TEST_OK(store_commit(s));
+    store_close(s);
+}
+
+static void cli__exit_codes_and_words(void)
+{
+    static const struct {
+        const char *args;
+        int code;
+        const char *out, *err; /* parts, NULL: nothing is asked of it */
+    } cases[] = {
+        {"--version", 0, "sweep 0.", NULL},
+        {"--help", 0, "usage: sweep COMMAND", NULL},
+        {"", 2, "usage: sweep COMMAND", NULL},
+        {"run --help", 0, "sweep run configs/*.yaml", NULL},
+        {"help top", 0, "--by COLUMN", NULL},
+        {"runn x.yaml", 2, NULL, "did you mean run?"},
+        {"top --lmit 3", 2, NULL, "did you mean --limit?"},
+        {"top --limit many", 2, NULL, "--limit: got \"many\", expected a whole number"},
+        {"top --limit", 2, NULL, "--limit: expected N after it"},
+        {"top --json=1", 2, NULL, "--json: takes no value"},
+        {"top --limit 1 --limit 2", 2, NULL, "given twice"},
+        {"run", 2, NULL, "expected FILE..."},
+        {"query a b", 2, NULL, "\"b\" is one argument too many"},
+        {"run none.yaml", 2, NULL, "none.yaml"},
+        {"plan bad.yaml", 2, NULL, "bad.yaml:2:"},
+        {"zoo shwo", 2, NULL, "expected ls, show or dump"},
+        {"zoo show unet resnet19", 2, NULL, "resnet18"},
+        {"zoo show unet resnet18", 0, "14.3 M", NULL},
+        {"show zzzz", 2, NULL, "not in the database"},
+        {"show aaa", 2, NULL, "several begin so (aaaa00000001, aaab00000002"},
+        {"show aaaa", 0, "unet", NULL},
+        {"ls tinny", 2, NULL, "did you mean tiny?"},
+        {"ls", 0, "tiny", NULL},
+        {"ls tiny --where \"state = 'failed'\"", 0, "cccc00000003", NULL},
+        {"top --where 'nonsense <'", 2, NULL, "syntax error"},
+        {"top --by 'ssim; DROP TABLE trials'", 2, NULL, "expected a column"},
+        {"query 'DELETE FROM trials'", 2, NULL, "only statements that read"},
+        {"query 'SELECT 1' --db none.db", 2, NULL, "there is no such database yet"},
+        {"bench none.onnx", 2, NULL, "there is no such file"},
+        {"db check", 0, "sound", NULL},
+        {"db fix", 2, NULL, "expected check"},
+        {"keys", 0, "train.lr", NULL},
+        {"weights ls", 0, "weights/resnet18.imagenet.safetensors", NULL},
+        {"report nosuch", 2, NULL, "nosuch"},
+    };
+    const char *dir = keep(test_dir());
+    char path[500];
+    fill(dir);
+    snprintf(path, sizeof path, "%s/bad.yaml", dir);
+    TEST_OK(fs_write(path, "name: bad\ntrain: {epochs: -1}\n", 30));
+    for (size_t i = 0; i < LEN(cases); i++) {
+        struct answer a = sweep_in(dir, cases[i].args);
+        bool right = a.code == cases[i].code && (!cases[i].out || strstr(a.out, cases[i].out)) &&
+                     (!cases[i].err || strstr(a.err, cases[i].err));
+        if (!right) fprintf(stderr, "sweep %s: %d\n%s\n%s\n", cases[i].args, a.code, a.out, a.err);
+        CU_ASSERT_TRUE(right);
+        if (a.code == 2 && cases[i].args[0]) CU_ASSERT_STRING_EQUAL(a.out, ""); /* stdout is data */
+        answer_free(&a);
+    }
+}
+
+static void cli__data_is_json_and_csv(void)
+{
+    static const char *const json[] = {"ls",
+                                       "ls tiny",
+                                       "top",
+                                       "query 'SELECT * FROM results'",
+                                       "show aaaa",
+                                       "zoo ls",
+                                       "keys",
+                                       "doctor",
+                                       "weights ls",
+                                       "zoo show fpn resnet18",
+                                       "query \"SELECT 1 AS a WHERE 0\""};
+    const char *dir = keep(test_dir());
+    fill(dir);
+    for (size_t i = 0; i < LEN(json); i++) {
+        char args[200];
+        snprintf(args, sizeof args, "%s --json", json[i]);
+        struct answer a = sweep_in(dir, args);
+        json_t *j = NULL;
+        TEST_OK(json_parse(&j, args, a.out, strlen(a.out)));
+        CU_ASSERT_TRUE(json_is_array(j) || json_is_object(j));
+        json_decref(j);
+        answer_free(&a);
+    }
+    struct answer a = sweep_in(dir, "top --csv");
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "trial,arch,backbone,"));
+    const char *best = strstr(a.out, "aaab0000"), *second = strstr(a.out, "aaaa0000");
+    CU_ASSERT_TRUE(best && second && best < second); /* a higher ssim first */
+    CU_ASSERT_PTR_NULL(strstr(a.out, "cccc0000"));
+    answer_free(&a);
+    a = sweep_in(dir, "top --by p50_ms --csv");
+    best = strstr(a.out, "aaab0000"), second = strstr(a.out, "aaaa0000");
+    CU_ASSERT_TRUE(best && second && best > second); /* the faster first */
+    answer_free(&a);
+    a = sweep_in(dir, "query \"SELECT 'a,b' AS \\\"x y\\\", NULL AS n, 1.5 AS r, 'q\\\"q' AS q\" --csv");
+    CU_ASSERT_STRING_EQUAL(a.out, "x y,n,r,q\n\"a,b\",,1.5,\"q\"\"q\"\n");
+    answer_free(&a);
+}
+
+/* The fastest of some tries: other programs may share the machine. */
+static double fastest_ms(const char *dir, const char *args)
+{
+    double best = 1e9;
+    for (int i = 0; i < 8; i++) {
+        struct answer a = sweep_in(dir, args);
+        CU_ASSERT_EQUAL(a.code, 0);
+        if (a.ms < best) best = a.ms;
+        answer_free(&a);
+    }
+    return best;
+}
+
+static void cli__starts_fast(void)
+{
+    const char *dir = keep(test_dir());
+    fill(dir);
+#if defined(__SANITIZE_ADDRESS__)
+    const double factor = 20;
+#else
+    const double factor = 1;
+#endif
+    CU_ASSERT_TRUE(fastest_ms(dir, "--version") < 10 * factor);
+    CU_ASSERT_TRUE(fastest_ms(dir, "query 'SELECT arch, backbone, ssim, p50_ms FROM results'") < 20 * factor);
+}
+
+static void cli__links_no_libtorch(void)
+{
+    char command[600];
+    snprintf(command, sizeof command, "ldd '%s/sweep' | grep -q -i -e torch -e libc10 -e onnxruntime",
+             test_build_dir());
+    CU_ASSERT_TRUE(WEXITSTATUS(system(command)) == 1);
+}
+
+static void cli_run__refuses_a_folder_that_cannot_be_written(void)
+{
+    const char *dir = keep(test_dir());
+    char path[500];
+    snprintf(path, sizeof path, "%s/a.yaml", dir);
+    static const char yaml[] = "name: a\ndata: {size: 64, pairs: 8}\n";
+    TEST_OK(fs_write(path, yaml, sizeof yaml - 1));
+    struct answer a = sweep_in(dir, "run a.yaml --db a.yaml/results/sweep.db");
+    CU_ASSERT_EQUAL(a.code, 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, "a.yaml/results"));
+    answer_free(&a);
+    a = sweep_in(dir, "plan a.yaml --json");
+    json_t *j = NULL;
+    TEST_OK(json_parse(&j, "plan", a.out, strlen(a.out)));
+    CU_ASSERT_EQUAL(json_array_size(json_object_get(j, "trials")), 1);
+    CU_ASSERT_EQUAL(json_int(json_object_get(j, "summary"), "run", -1), 1);
+    json_decref(j);
+    answer_free(&a);
+}
+
+static const struct test tests[] = {
+    TEST(cli__exit_codes_and_words),
+    TEST(cli__data_is_json_and_csv),
+    TEST(cli__starts_fast),
+    TEST(cli__links_no_libtorch),
+    TEST(cli_run__refuses_a_folder_that_cannot_be_written),
+};
+
+TEST_MAIN("cli", tests)
