@@ -1,6 +1,9 @@
-/* Axes to cells: patterns become the zoo's names, the product is taken, rules drop what they exclude. */
+/* Axes to cells: patterns become the zoo's names, then the product is taken or a sample drawn; rules drop what they
+   exclude. */
 #include "inside.h"
 #include "zoo.h"
+
+enum { MAX_CELLS = 1000000 };
 
 /* Keys whose value names something of the zoo. */
 static const struct {
@@ -12,77 +15,31 @@ static const struct {
     {"loss.network", "backbone", zoo_backbone_names},
 };
 
+/* A name, or a pattern that fits some. */
 static struct status check_name(size_t which, const char *got, const char *where)
 {
     const char *const *names = named[which].names();
+    bool pattern = spec_is_pattern(got);
     for (int i = 0; names[i]; i++)
-        if (strcmp(names[i], got) == 0) return ok();
+        if (pattern ? str_glob(got, names[i]) : strcmp(names[i], got) == 0) return ok();
+    if (pattern)
+        return fail(STATUS_ARG, "%s: %s: the pattern \"%s\" matches no %s of the zoo; `sweep zoo ls` lists them", where,
+                    named[which].key, got, named[which].what);
     const char *near = str_nearest(got, names);
     return fail(STATUS_ARG, "%s: %s: got \"%s\", which is no %s of the zoo%s%s%s; `sweep zoo ls` lists them", where,
                 named[which].key, got, named[which].what, near ? "; did you mean \"" : "", near ? near : "",
                 near ? "\"?" : "");
 }
 
-static int find_named(const char *key)
-{
-    for (size_t i = 0; i < LEN(named); i++)
-        if (strcmp(named[i].key, key) == 0) return (int)i;
-    return -1;
-}
+/* ---- names ------------------------------------------------------------------------------------------------------ */
 
-/* Appends the names that one alternative means for one of its keys. */
-static struct status expand_name(json_t *list, json_t *map, const char *key, size_t which, const char *where)
+static struct status check_match(const json_t *match, const char *where)
 {
-    const char *text = json_string_value(json_object_get(map, key));
-    if (!text || !spec_is_pattern(text)) {
-        if (text) TRY(check_name(which, text, where));
-        json_array_append(list, map);
-        return ok();
-    }
-    const char *const *names = named[which].names();
-    size_t before = json_array_size(list);
-    for (int i = 0; names[i]; i++) {
-        if (!str_glob(text, names[i])) continue;
-        json_t *one = json_copy(map);
-        json_object_set_new(one, key, json_string(names[i]));
-        json_array_append_new(list, one);
-    }
-    return json_array_size(list) > before
-               ? ok()
-               : fail(STATUS_ARG, "%s: %s: the pattern \"%s\" matches no %s of the zoo; `sweep zoo ls` lists them",
-                      where, key, text, named[which].what);
-}
-
-/* One axis as a list of maps, patterns expanded; a name met twice (by two patterns) stays once. */
-static struct status expand_axis(json_t **out, const struct spec_axis *x, struct arena *a)
-{
-    json_t *list = json_array();
-    *out = list;
-    for (int i = 0; i < x->n; i++) {
-        const char *where = spec_mark_str(a, x->values[i].mark);
-        json_t *v = x->values[i].value;
-        json_t *todo = json_array();
-        bool map = json_is_object(v) && find_named(x->key) < 0;
-        json_array_append_new(todo, map ? json_copy(v) : json_pack("{s:O}", x->key, v));
-        for (size_t k = 0; k < LEN(named); k++) {
-            json_t *next = json_array();
-            struct status st = ok();
-            for (size_t j = 0; j < json_array_size(todo) && st.code == STATUS_OK; j++)
-                st = expand_name(next, json_array_get(todo, j), named[k].key, k, where);
-            json_decref(todo);
-            todo = next;
-            if (st.code != STATUS_OK) {
-                json_decref(todo);
-                return st;
-            }
-        }
-        for (size_t j = 0; j < json_array_size(todo); j++) {
-            bool seen = false;
-            for (size_t k = 0; k < json_array_size(list) && !seen; k++)
-                seen = json_equal(json_array_get(list, k), json_array_get(todo, j));
-            if (!seen) json_array_append(list, json_array_get(todo, j));
-        }
-        json_decref(todo);
+    for (size_t i = 0; i < LEN(named); i++) {
+        const json_t *v = json_object_get(match, named[i].key);
+        for (size_t k = 0; k < json_array_size(v); k++)
+            TRY(check_name(i, json_string_value(json_array_get(v, k)), where));
+        if (json_is_string(v)) TRY(check_name(i, json_string_value(v), where));
     }
     return ok();
 }
@@ -93,41 +50,179 @@ struct status plan_check_names(const struct spec *s, struct arena *a)
         const char *got = json_str(s->base, named[i].key, NULL);
         if (got) TRY(check_name(i, got, spec_mark_str(a, spec_mark_of(s, named[i].key))));
     }
+    for (int i = 0; i < s->n_rules; i++) {
+        const char *where = spec_mark_str(a, s->rules[i].mark);
+        TRY(check_match(s->rules[i].match, where));
+        TRY(check_match(s->rules[i].when, where));
+    }
+    for (int i = 0; i < s->n_order; i++)
+        TRY(check_match(s->order[i]->when, spec_mark_str(a, s->order[i]->values[0].mark)));
     return ok();
 }
 
-struct status plan_expand(struct plan_point **out, int *n, const struct spec *s, struct arena *a)
+/* Appends the maps that one alternative means for one of its keys: itself, or one a name that its pattern fits. */
+static struct status expand_name(json_t *list, json_t *map, size_t which, const char *where)
 {
-    int n_axes = s->n_axes + s->n_zips;
-    json_t **axes = mem_zalloc(sizeof(json_t *) * (size_t)(n_axes + 1));
+    const char *text = json_str(map, named[which].key, NULL);
+    if (text) TRY(check_name(which, text, where));
+    if (!text || !spec_is_pattern(text)) {
+        json_array_append(list, map);
+        return ok();
+    }
+    const char *const *names = named[which].names();
+    for (int i = 0; names[i]; i++) {
+        if (!str_glob(text, names[i])) continue;
+        json_t *one = json_copy(map);
+        json_object_set_new(one, named[which].key, json_string(names[i]));
+        json_array_append_new(list, one);
+    }
+    return ok();
+}
+
+/* One alternative as maps of keys without patterns. Owner: the caller, also after a failure. */
+static struct status expand_value(json_t **out, const struct spec_axis *x, const struct spec_value *v,
+                                  const char *where)
+{
+    bool map = json_is_object(v->value); /* no key's own value is one */
+    json_t *todo = json_array();
+    json_array_append_new(todo, map ? json_copy(v->value) : json_pack("{s:O}", x->key, v->value));
     struct status st = ok();
-    size_t total = 1;
-    for (int i = 0; i < n_axes && st.code == STATUS_OK; i++) {
-        st = expand_axis(&axes[i], i < s->n_axes ? &s->axes[i] : &s->zips[i - s->n_axes], a);
-        if (st.code == STATUS_OK && total > 10000000 / (json_array_size(axes[i]) + 1))
-            st = fail(STATUS_ARG, "%s: axes: their product has more than 10 million cells; narrow them", s->path);
-        total *= json_array_size(axes[i]);
+    for (size_t k = 0; k < LEN(named) && st.code == STATUS_OK; k++) {
+        json_t *next = json_array();
+        for (size_t j = 0; j < json_array_size(todo) && st.code == STATUS_OK; j++)
+            st = expand_name(next, json_array_get(todo, j), k, where);
+        json_decref(todo);
+        todo = next;
     }
-    *out = NULL;
-    *n = 0;
-    if (st.code == STATUS_OK) {
-        *out = mem_zalloc(sizeof **out * (total + 1));
-        *n = (int)total;
-        for (size_t c = 0; c < total; c++) { /* the last axis turns fastest */
-            struct plan_point *p = &(*out)[c];
-            p->flat = json_copy(s->base);
-            p->axes = json_object();
-            size_t rest = c, span = total;
-            for (int i = 0; i < n_axes; i++) {
-                span /= json_array_size(axes[i]);
-                json_t *map = json_array_get(axes[i], rest / span);
-                rest %= span;
-                json_object_update(p->axes, map);
-            }
-            json_object_update(p->flat, p->axes);
-        }
-    }
-    for (int i = 0; i < n_axes; i++) json_decref(axes[i]);
-    free(axes);
+    *out = todo;
     return st;
+}
+
+/* One axis as a list of maps; a name met twice (by two patterns) stays once. Owner: the caller. */
+static struct status expand_axis(json_t **out, const struct spec_axis *x, struct arena *a)
+{
+    json_t *list = json_array(), *seen = json_object();
+    struct status st = ok();
+    *out = list;
+    for (int i = 0; i < x->n && st.code == STATUS_OK; i++) {
+        json_t *maps;
+        st = expand_value(&maps, x, &x->values[i], spec_mark_str(a, x->values[i].mark));
+        for (size_t j = 0; j < json_array_size(maps) && st.code == STATUS_OK; j++) {
+            json_t *map = json_array_get(maps, j);
+            char *text = json_canonical(map);
+            if (!json_object_get(seen, text)) json_array_append(list, map);
+            json_object_set_new(seen, text, json_true());
+            free(text);
+        }
+        json_decref(maps);
+    }
+    json_decref(seen);
+    return st;
+}
+
+/* ---- cells ------------------------------------------------------------------------------------------------------ */
+
+static struct spec_cell cell_of(const struct plan_expand *e, const json_t *axes)
+{
+    return (struct spec_cell){{axes, e->s->base, e->defaults}};
+}
+
+bool plan_applies(const struct plan_expand *e, int axis, const json_t *axes)
+{
+    struct spec_cell cell = cell_of(e, axes);
+    return spec_matches(e->s->order[axis]->when, &cell);
+}
+
+bool plan_keep_cell(struct plan_expand *e, const json_t *axes)
+{
+    struct spec_cell cell = cell_of(e, axes);
+    struct plan_cells *out = e->out;
+    int rule = e->s->n_rules ? spec_dropped_by(e->s, &cell) : -1;
+    if (rule >= 0) {
+        out->excluded[rule]++;
+        out->n_excluded++;
+        return false;
+    }
+    if (out->n == e->cap) {
+        e->cap = e->cap ? 2 * e->cap : 64;
+        out->v = mem_realloc(out->v, sizeof *out->v * (size_t)e->cap);
+    }
+    struct plan_point *p = &out->v[out->n++];
+    p->axes = json_copy((json_t *)(uintptr_t)axes);
+    p->flat = json_copy(e->s->base);
+    json_object_update(p->flat, p->axes);
+    return true;
+}
+
+/* All cells from axis i on, the last axis turning fastest. Axes that the cell does not have are passed over. */
+static struct status product(struct plan_expand *e, int i, json_t *axes)
+{
+    if (i == e->s->n_order) {
+        plan_keep_cell(e, axes);
+        return e->out->n + e->out->n_excluded <= MAX_CELLS
+                   ? ok()
+                   : fail(STATUS_ARG, "%s: axes: more than a million cells; narrow them, or draw some with sample: N",
+                          e->s->path);
+    }
+    if (!plan_applies(e, i, axes)) return product(e, i + 1, axes);
+    for (size_t v = 0; v < json_array_size(e->axes[i]); v++) {
+        json_t *with = json_copy(axes);
+        json_object_update(with, json_array_get(e->axes[i], v));
+        struct status st = product(e, i + 1, with);
+        json_decref(with);
+        TRY(st);
+    }
+    return ok();
+}
+
+/* Refused before it is counted out: what the axes that every cell has multiply to. */
+static struct status check_product(const struct plan_expand *e)
+{
+    double total = 1;
+    for (int i = 0; i < e->s->n_order; i++)
+        if (!e->s->order[i]->when) total *= (double)json_array_size(e->axes[i]);
+    return total <= MAX_CELLS ? ok()
+                              : fail(STATUS_ARG,
+                                     "%s: axes: their product has %.3g cells, expected at most a million; "
+                                     "narrow them, or draw some with sample: N",
+                                     e->s->path, total);
+}
+
+static json_t *defaults(struct arena *a)
+{
+    struct spec_trial t;
+    struct status st = spec_trial_from_json(&t, a, NULL, "defaults");
+    CHECK(st.code == STATUS_OK, "%s", st.msg);
+    return spec_trial_to_json(&t, SPEC_ALL);
+}
+
+struct status plan_expand(struct plan_cells *out, const struct spec *s, struct arena *a)
+{
+    *out = (struct plan_cells){.excluded = mem_zalloc(sizeof(int) * (size_t)(s->n_rules + 1))};
+    struct plan_expand e = {.s = s, .out = out, .defaults = defaults(a)};
+    struct status st = ok();
+    e.axes = mem_zalloc(sizeof(json_t *) * (size_t)(s->n_order + 1));
+    for (int i = 0; i < s->n_order && st.code == STATUS_OK; i++) st = expand_axis(&e.axes[i], s->order[i], a);
+    json_t *none = json_object();
+    if (st.code == STATUS_OK && s->sample.n) {
+        st = plan_sample(&e);
+    } else if (st.code == STATUS_OK) {
+        st = check_product(&e);
+        if (st.code == STATUS_OK) st = product(&e, 0, none);
+    }
+    json_decref(none);
+    for (int i = 0; i < s->n_order; i++) json_decref(e.axes[i]);
+    free(e.axes);
+    json_decref(e.defaults);
+    return st;
+}
+
+void plan_cells_free(struct plan_cells *c)
+{
+    for (int i = 0; i < c->n; i++) {
+        json_decref(c->v[i].flat);
+        json_decref(c->v[i].axes);
+    }
+    free(c->v);
+    free(c->excluded);
 }

@@ -31,9 +31,36 @@ struct plan_point {
     json_t *axes; /* this cell's alone */
 };
 
-/** Patterns and names of the axes against the zoo, then their product. Owner: the caller frees *out, decrefs within. */
-struct status plan_expand(struct plan_point **out, int *n, const struct spec *s, struct arena *a);
-/** STATUS_ARG with the nearest name when a fixed architecture, backbone or loss network is not in the zoo. */
+/* What the axes of a file come to. */
+struct plan_cells {
+    struct plan_point *v;
+    int n;
+    int *excluded; /* [rule] cells that it drops; the last: that no include has */
+    int n_excluded;
+    int n_drawn; /* of a sample, seeds not counted */
+};
+
+/* An expansion under way. */
+struct plan_expand {
+    const struct spec *s;
+    struct plan_cells *out;
+    json_t **axes;    /* [spec.order] its alternatives as maps, patterns expanded */
+    json_t *defaults; /* flat */
+    int cap;
+};
+
+/** Patterns and names of the axes against the zoo, then their product or a sample of it, less what rules exclude.
+ *  Owner: the caller, plan_cells_free, also after a failure. */
+struct status plan_expand(struct plan_cells *out, const struct spec *s, struct arena *a);
+void plan_cells_free(struct plan_cells *c);
+/** True when a cell that has @p axes so far also has this axis. */
+bool plan_applies(const struct plan_expand *e, int axis, const json_t *axes);
+/** Keeps the cell, or counts the rule that drops it: false. */
+bool plan_keep_cell(struct plan_expand *e, const json_t *axes);
+struct status plan_sample(struct plan_expand *e);
+
+/** STATUS_ARG with the nearest name when an architecture, backbone or loss network, fixed or of a rule, is not in
+ *  the zoo. */
 struct status plan_check_names(const struct spec *s, struct arena *a);
 
 /** The stage keys' tables, once. */

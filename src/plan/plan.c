@@ -136,18 +136,11 @@ static struct status resolve(struct spec_trial *t, json_t **config, struct plan_
 }
 
 /* @p w may be NULL: a cell that belongs to no sweep. */
-static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const struct plan_point *pt, bool *kept)
+static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const struct plan_point *pt)
 {
     struct plan *p = b->plan;
     struct spec_trial t;
-    *kept = false;
     TRY(spec_trial_from_json(&t, &p->arena, pt->flat, b->source));
-    if (b->spec && b->spec->n_rules) {
-        json_t *all = spec_trial_to_json(&t, SPEC_ALL);
-        bool keeps = spec_keeps(b->spec, all);
-        json_decref(all);
-        if (!keeps) return ok();
-    }
     struct plan_content content = {0};
     struct plan_images images = {0};
     TRY(plan_images_of(&images, b, &t));
@@ -174,7 +167,6 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     if (w)
         w->cells[w->n_cells++] =
             (struct plan_cell){.trial = c.trial, .duplicate = known != NULL, .axes = json_incref(pt->axes)};
-    *kept = true;
     /* The stages keep the configuration of the cell that asked for them: the plan holds one reference more. */
     json_array_append_new(b->configs, config);
     if (st.code == STATUS_OK && !p->trials[c.trial].refused) cell_stages(&c);
@@ -198,44 +190,66 @@ static void check_rank(struct plan_build *b, const struct plan_sweep *w)
     }
 }
 
-static struct status add_file(struct plan_build *b, const char *path, const struct plan_options *o)
+/* What each rule excludes, for people; a rule that is about no cell at all may be a mistake. */
+static void tell_rules(struct plan_build *b, struct plan_sweep *w, const struct plan_cells *cells)
+{
+    const struct spec *s = b->spec;
+    struct arena *a = &b->plan->arena;
+    w->n_excluded = cells->n_excluded;
+    w->excluded = arena_alloc(a, sizeof *w->excluded * (size_t)(s->n_rules + 1));
+    for (int i = 0; i <= s->n_rules; i++) {
+        bool last = i == s->n_rules;
+        if (last ? !cells->excluded[i] : s->rules[i].include) continue;
+        char *text = last ? NULL : json_dumps(s->rules[i].match, 0);
+        struct plan_excluded x = {.where = last ? w->path : spec_mark_str(a, s->rules[i].mark),
+                                  .rule = arena_strdup(a, last ? "no include has them" : text),
+                                  .n = cells->excluded[i]};
+        free(text);
+        w->excluded[w->n_rules++] = x;
+        if (!x.n) warn(b, arena_printf(a, "%s: exclude: %s matches no cell", x.where, x.rule));
+    }
+    if (s->sample.n > cells->n_drawn && s->sample.n)
+        warn(b, arena_printf(a, "%s: sample: %d cells are asked for, the axes have no more than %d",
+                             spec_mark_str(a, s->sample.mark), s->sample.n, cells->n_drawn));
+}
+
+static struct status add_sweep(struct plan_build *b, const char *path)
 {
     struct plan *p = b->plan;
-    struct spec *s;
-    struct plan_point *points = NULL;
-    int n = 0;
-    TRY(spec_load(&s, path, o->sets, o->n_sets));
-    b->spec = s;
-    b->source = path;
-    struct status st = plan_check_names(s, &p->arena);
-    for (int i = 0; i < p->n_sweeps && st.code == STATUS_OK; i++)
+    const struct spec *s = b->spec;
+    for (int i = 0; i < p->n_sweeps; i++)
         if (strcmp(p->sweeps[i].name, s->name) == 0)
-            st = fail(STATUS_ARG, "%s: name: \"%s\" is also the name of %s; give each file its own", path, s->name,
-                      p->sweeps[i].path);
-    if (st.code == STATUS_OK) st = plan_expand(&points, &n, s, &p->arena);
-    struct plan_sweep *w = &p->sweeps[p->n_sweeps];
+            return fail(STATUS_ARG, "%s: name: \"%s\" is also the name of %s; give each file its own", path, s->name,
+                        p->sweeps[i].path);
+    struct plan_cells cells;
+    struct status st = plan_expand(&cells, s, &p->arena);
+    if (st.code == STATUS_OK && cells.n == 0)
+        st = fail(STATUS_ARG, "%s: no cell is left: all %d are excluded by its rules", path, cells.n_excluded);
     if (st.code == STATUS_OK) {
-        p->n_sweeps++;
+        struct plan_sweep *w = &p->sweeps[p->n_sweeps++];
         *w = (struct plan_sweep){.name = arena_strdup(&p->arena, s->name),
                                  .path = arena_strdup(&p->arena, path),
                                  .rank = arena_strdup(&p->arena, json_str(s->base, "evaluate.rank", "ssim")),
                                  .spec = spec_to_json(s),
-                                 .cells = arena_alloc(&p->arena, sizeof(struct plan_cell) * (size_t)(n + 1))};
+                                 .cells = arena_alloc(&p->arena, sizeof(struct plan_cell) * (size_t)cells.n)};
+        tell_rules(b, w, &cells);
+        for (int i = 0; i < cells.n && st.code == STATUS_OK; i++) st = add_cell(b, w, &cells.v[i]);
+        if (st.code == STATUS_OK) check_rank(b, w);
     }
-    for (int i = 0; i < n && st.code == STATUS_OK; i++) {
-        bool kept;
-        st = add_cell(b, w, &points[i], &kept);
-        if (st.code == STATUS_OK && !kept) w->n_excluded++;
-    }
-    if (st.code == STATUS_OK && w->n_cells == 0)
-        st = fail(STATUS_ARG, "%s: no cell is left: all %d are excluded by its rules", path, n);
-    if (st.code == STATUS_OK) check_rank(b, w);
-    for (int i = 0; i < n; i++) {
-        json_decref(points[i].flat);
-        json_decref(points[i].axes);
-    }
-    free(points);
+    plan_cells_free(&cells);
+    return st;
+}
+
+static struct status add_file(struct plan_build *b, const char *path, const struct plan_options *o)
+{
+    struct spec *s;
+    TRY(spec_load(&s, path, o->sets, o->n_sets));
+    b->spec = s;
+    b->source = path;
+    struct status st = plan_check_names(s, &b->plan->arena);
+    if (st.code == STATUS_OK) st = add_sweep(b, path);
     spec_free(s);
+    b->spec = NULL;
     return st;
 }
 
@@ -292,9 +306,8 @@ struct status plan_of_config(struct plan **out, const json_t *config, const char
 {
     struct plan *p = plan_new(NULL);
     struct plan_point point = {.flat = json_incref((json_t *)(uintptr_t)config)};
-    bool kept;
     p->build->source = where;
-    struct status st = add_cell(p->build, NULL, &point, &kept);
+    struct status st = add_cell(p->build, NULL, &point);
     json_decref(point.flat);
     return deliver(out, p, st);
 }

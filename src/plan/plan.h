@@ -69,11 +69,20 @@ struct plan_cell {
     json_t *axes;   /* key -> value of the axes that vary */
 };
 
+/** Cells that one rule keeps from running. */
+struct plan_excluded {
+    const char *where; /* FILE:LINE:COLUMN of the rule */
+    const char *rule;  /* its text; "no include" */
+    int n;
+};
+
 struct plan_sweep {
     const char *name, *path, *rank;
     json_t *spec;
     struct plan_cell *cells;
     int n_cells, n_excluded;
+    struct plan_excluded *excluded; /* by rule; those that exclude nothing are there, too */
+    int n_rules;
 };
 
 struct plan {
@@ -111,6 +120,10 @@ int plan_find(const struct plan *p, int trial, enum plan_kind kind);
 
 /** Everything resolved, for people and programs. Owner: the caller. */
 json_t *plan_to_json(const struct plan *p);
+
+enum { PLAN_SOBOL_AXES = 32 };
+/** Point @p index of the Sobol sequence in Gray code order, one axis: a fraction of 2^32. */
+uint32_t plan_sobol(uint32_t index, int axis);
 
 /** What `train.precision: auto` means here: "bf16" on a GPU and on CPUs that compute in it, else "fp32". */
 const char *plan_precision(void);

@@ -1,8 +1,5 @@
 /* Axes and zip groups: what is varied. Each alternative is checked as a fixed value would be. */
 #include "load.h"
-#include <math.h>
-
-enum { MAX_VALUES = 10000 }; /* of one axis */
 
 static void *grow(struct load *l, void *p, int n, int *cap, size_t size)
 {
@@ -44,7 +41,8 @@ static struct status collect_value(struct load *l, void *ctx, const struct key *
 }
 
 /* A list of maps: {variant: [{model.arch: unet, train.lr: 0.1}, ...]}; under a section the keys are relative to it. */
-static struct status compound_axis(struct load *l, const char *label, const char *prefix, const struct node *n)
+static struct status compound_axis(struct load *l, const char *label, const char *prefix, const struct node *n,
+                                   const struct node *when)
 {
     struct load_axis axis = {.axis = {.key = label}, .node = n, .layer = l->layer};
     axis.axis.values = arena_alloc(l->a, (size_t)n->n * sizeof *axis.axis.values);
@@ -56,115 +54,101 @@ static struct status compound_axis(struct load *l, const char *label, const char
         TRY(load_walk_map(l, prefix, e, &v));
         axis.axis.values[axis.axis.n++] = (struct spec_value){.value = object, .mark = e->mark};
     }
+    if (when) TRY(load_match(&axis.axis.when, l, "when", when));
     return add_axis(l, &axis);
 }
 
 /* ---- one key --------------------------------------------------------------------------------------------------- */
 
-static double log_step(double lo, double hi, double n, int i)
+/* Texts met before in a list; a list may be long. */
+static bool seen_before(json_t *set, const json_t *value)
 {
-    return lo * pow(hi / lo, i / (n - 1));
-}
-
-static double linear_step(double lo, double hi, double n, int i)
-{
-    return lo + (hi - lo) * i / (n - 1);
-}
-
-static double range_step(double first, double last, double step, int i)
-{
-    (void)last;
-    return first + step * i;
-}
-
-static const struct generator {
-    const char *name, *expected;
-    double (*value)(double a, double b, double c, int i);
-    bool positive, counted; /* counted: the third number is how many */
-} generators[] = {
-    {"log", "[low, high, n]: 0 < low < high, n from 2 to 10000", log_step, true, true},
-    {"linspace", "[low, high, n]: low < high, n from 2 to 10000", linear_step, false, true},
-    {"range", "[first, last, step]: first <= last, step > 0, at most 10000 values", range_step, false, false},
-};
-
-/* Evenly spaced numbers stand as if they had been written; whole keys take the nearest, each once. */
-static struct status generate(struct load *l, struct load_axis *axis, const struct generator *g, const struct node *n)
-{
-    double v[3] = {0};
-    const struct node *e = n->child;
-    bool good = n->kind == NODE_LIST && n->n == 3;
-    for (int i = 0; good && i < 3; i++, e = e->next) {
-        json_t *j = node_json(e);
-        good = json_is_number(j);
-        v[i] = json_number_value(j);
-        json_decref(j);
-    }
-    double count = g->counted ? v[2] : floor((v[1] - v[0]) / v[2] * (1 + 1e-12)) + 1;
-    good = good && (v[0] < v[1] || (!g->counted && v[0] <= v[1])) && (!g->positive || v[0] > 0) && v[2] > 0 &&
-           count >= (g->counted ? 2 : 1) && count <= MAX_VALUES;
-    if (!good) return load_wrong(l, n, load_join(l, axis->axis.key, g->name), g->expected);
-    bool whole = axis->key->type == KEY_INT || axis->key->type == KEY_LONG;
-    axis->axis.values = arena_alloc(l->a, (size_t)count * sizeof *axis->axis.values);
-    for (int i = 0; i < (int)count; i++) {
-        double x = g->value(v[0], v[1], v[2], i);
-        struct node *written = arena_alloc(l->a, sizeof *written);
-        *written = (struct node){.kind = NODE_SCALAR, .mark = n->mark, .plain = true};
-        written->text = whole ? arena_printf(l->a, "%.0f", x) : arena_printf(l->a, "%.12g", x);
-        json_t *value;
-        TRY(load_value(&value, l, axis->key, written, false));
-        if (i && json_equal(value, axis->axis.values[axis->axis.n - 1].value)) continue;
-        axis->axis.values[axis->axis.n++] = (struct spec_value){.value = value, .mark = n->mark};
-    }
-    return ok();
+    char *text = json_canonical(value);
+    bool seen = json_object_get(set, text);
+    json_object_set_new(set, text, json_true());
+    free(text);
+    return seen;
 }
 
 static struct status list_values(struct load *l, struct load_axis *axis, const struct node *n)
 {
     axis->axis.values = arena_alloc(l->a, (size_t)n->n * sizeof *axis->axis.values);
-    for (const struct node *e = n->child; e; e = e->next) {
+    json_t *set = json_object();
+    struct status st = ok();
+    for (const struct node *e = n->child; e && st.code == STATUS_OK; e = e->next) {
         struct spec_value *v = &axis->axis.values[axis->axis.n++];
         v->mark = e->mark;
-        TRY(load_value(&v->value, l, axis->key, e, true));
-        for (int i = 0; i + 1 < axis->axis.n; i++) {
-            if (json_equal(axis->axis.values[i].value, v->value)) {
-                return node_fail(e, "%s: %s is given twice in this axis", axis->axis.key, node_describe(l->a, e));
-            }
+        st = load_value(&v->value, l, axis->key, e, true);
+        if (st.code == STATUS_OK && seen_before(set, v->value))
+            st = node_fail(e, "%s: %s is given twice in this axis", axis->axis.key, node_describe(l->a, e));
+    }
+    json_decref(set);
+    return st;
+}
+
+/* An axis as written: its alternatives, how they are spaced, and the cells that it applies to. */
+struct form {
+    const struct load_range *range;
+    const struct node *values, *when;
+};
+
+static bool is_form(const struct node *n)
+{
+    for (const struct node *e = n->kind == NODE_MAP ? n->child : NULL; e; e = e->next) {
+        const char *name = e->key->text;
+        if (strcmp(name, "values") == 0 || load_range_of(name)) return true;
+    }
+    return false;
+}
+
+static struct status read_form(struct form *out, const char *path, const struct node *n)
+{
+    *out = (struct form){.values = n};
+    if (!is_form(n)) return ok();
+    out->values = NULL;
+    for (const struct node *e = n->child; e; e = e->next) {
+        const char *name = e->key->text;
+        const struct load_range *g = load_range_of(name);
+        if (strcmp(name, "when") == 0) {
+            out->when = e;
+        } else if (!g && strcmp(name, "values") != 0) {
+            return node_fail(e->key, "axes: %s: got \"%s\", expected values, log, linspace or range, and when", path,
+                             name);
+        } else if (out->values) {
+            return node_fail(e->key, "axes: %s: got %s beside %s; keep one", path, name, out->values->key->text);
+        } else {
+            out->values = e;
+            out->range = g;
         }
     }
     return ok();
 }
 
-static const struct generator *generator_of(const struct node *n)
-{
-    if (n->kind != NODE_MAP || n->n != 1) return NULL;
-    for (size_t i = 0; i < LEN(generators); i++) {
-        if (strcmp(generators[i].name, n->child->key->text) == 0) return &generators[i];
-    }
-    return NULL;
-}
-
 static struct status one_axis(struct load *l, const char *path, const struct node *n)
 {
     const struct key *k = key_find_loose(path);
-    const struct generator *g = k ? generator_of(n) : NULL;
     bool section = key_is_section(path);
-    if (section && n->kind == NODE_MAP) return load_axes(l, path, n);
-    bool maps = n->kind == NODE_LIST && n->child && n->child->kind == NODE_MAP;
-    if (maps && (section || !k)) return compound_axis(l, path, section ? path : "", n);
+    if (section && n->kind == NODE_MAP && !is_form(n)) return load_axes(l, path, n);
+    struct form f;
+    TRY(read_form(&f, path, n));
+    bool maps = f.values->kind == NODE_LIST && f.values->child && f.values->child->kind == NODE_MAP;
+    if (maps && (section || !k)) return compound_axis(l, path, section ? path : "", f.values, f.when);
     if (!k) return node_fail(n->key ? n->key : n, "axes: %s: no such key%s", path, key_hint(l->a, path));
-    if (!g && n->kind != NODE_LIST)
-        return load_wrong(l, n, k->path, "a list of alternatives, {log: ...}, {linspace: ...} or {range: ...}");
-    if (!g && !n->n) return load_wrong(l, n, k->path, "at least one alternative");
-    if (n->n > MAX_VALUES)
-        return node_fail(n, "axes: %s: got %d alternatives, expected at most %d", path, n->n, MAX_VALUES);
+    if (!f.range && f.values->kind != NODE_LIST)
+        return load_wrong(l, f.values, k->path, "a list of alternatives, {log: ...}, {linspace: ...} or {range: ...}");
+    if (!f.range && !f.values->n) return load_wrong(l, f.values, k->path, "at least one alternative");
+    if (f.values->n > LOAD_MAX_VALUES)
+        return node_fail(f.values, "axes: %s: got %d alternatives, expected at most %d", path, f.values->n,
+                         LOAD_MAX_VALUES);
     struct load_axis axis = {.axis = {.key = k->path}, .key = k, .node = n, .layer = l->layer};
-    TRY(g ? generate(l, &axis, g, n->child) : list_values(l, &axis, n));
+    TRY(f.range ? load_range_values(l, &axis, f.range, f.values) : list_values(l, &axis, f.values));
+    if (f.when) TRY(load_match(&axis.axis.when, l, "when", f.when));
     return add_axis(l, &axis);
 }
 
 struct status load_axes(struct load *l, const char *rest, const struct node *n)
 {
-    if (*rest && !(key_is_section(rest) && n->kind == NODE_MAP)) return one_axis(l, rest, n);
+    if (*rest && (!key_is_section(rest) || n->kind != NODE_MAP || is_form(n))) return one_axis(l, rest, n);
     if (node_is_null(n)) return ok();
     if (n->kind != NODE_MAP) return load_wrong(l, n, "axes", "a map of key: list of alternatives");
     for (const struct node *e = n->child; e; e = e->next) TRY(one_axis(l, load_join(l, rest, e->key->text), e));
@@ -218,76 +202,32 @@ struct status load_zip(struct load *l, const char *rest, const struct node *n)
         struct load_axis axis = {.node = e, .layer = l->layer, .zip = true};
         const struct load_visit v = {.key = collect_list, .ctx = &axis, .loose = true};
         if (e->kind != NODE_MAP || !e->n) return load_wrong(l, e, "zip", "a map of key: list");
-        TRY(load_walk_map(l, "", e, &v));
+        for (const struct node *c = e->child; c; c = c->next) {
+            bool when = strcmp(c->key->text, "when") == 0;
+            TRY(when ? load_match(&axis.axis.when, l, "when", c) : load_walk(l, c->key->text, c, &v));
+        }
         if (axis.axis.n) TRY(add_axis(l, &axis));
     }
     return ok();
 }
 
-/* ---- against fixed keys and each other ------------------------------------------------------------------------- */
+/* ---- seeds ----------------------------------------------------------------------------------------------------- */
 
-static bool axis_sets(const struct load_axis *x, const struct key *k)
+struct status load_seeds(struct load *l, const char *rest, const struct node *n)
 {
-    if (x->key) return x->key == k;
-    for (int i = 0; i < x->axis.n; i++) {
-        if (json_object_get(x->axis.values[i].value, k->path)) return true;
+    if (*rest) return node_fail(n->key, "seeds.%s: no such key; seeds is a number", rest);
+    const struct key *k = key_find("seed");
+    struct load_axis axis = {.axis = {.key = k->path, .seeds = true}, .key = k, .node = n, .layer = l->layer};
+    json_t *j = node_json(n);
+    int64_t count = json_is_integer(j) ? json_integer_value(j) : 0;
+    json_decref(j);
+    if (count < 1 || count > LOAD_MAX_SEEDS)
+        return load_wrong(l, n, "seeds", "how many: a whole number from 1 to 1000; axes.seed lists them");
+    axis.axis.values = arena_alloc(l->a, (size_t)count * sizeof *axis.axis.values);
+    while (axis.axis.n < count) {
+        json_t *seed = json_integer(axis.axis.n);
+        json_array_append_new(l->s->owned, seed);
+        axis.axis.values[axis.axis.n++] = (struct spec_value){.value = seed, .mark = n->mark};
     }
-    return false;
-}
-
-bool load_swept(const struct load *l, const struct key *k)
-{
-    for (int i = 0; i < l->n_axes; i++) {
-        if (axis_sets(&l->axes[i], k)) return true;
-    }
-    return false;
-}
-
-/* A key fixed by a later layer (--set seed=1) is varied no more. */
-static void unsweep(struct load_axis *x, const struct key *k)
-{
-    for (int i = 0; !x->key && i < x->axis.n; i++) json_object_del(x->axis.values[i].value, k->path);
-    if (x->key) x->axis.n = 0;
-}
-
-static struct status settle(struct load *l, const struct key *k)
-{
-    const struct load_axis *first = NULL;
-    const struct node *fixed = l->fixed[k - key_table].node;
-    for (int i = 0; i < l->n_axes; i++) {
-        struct load_axis *x = &l->axes[i];
-        if (!axis_sets(x, k) || !x->axis.n) continue;
-        if (fixed && l->fixed[k - key_table].layer > x->layer) {
-            unsweep(x, k);
-            continue;
-        }
-        if (fixed && l->fixed[k - key_table].layer == x->layer) {
-            return node_fail(x->node, "%s: varied here and fixed at %s; keep one", k->path,
-                             spec_mark_str(l->a, fixed->mark));
-        }
-        if (first) {
-            return node_fail(x->node, "%s: varied here and at %s; keep one", k->path,
-                             spec_mark_str(l->a, first->node->mark));
-        }
-        first = x;
-    }
-    return ok();
-}
-
-struct status load_finish_axes(struct load *l)
-{
-    struct spec *s = l->s;
-    for (int i = 0; i < key_count; i++) TRY(settle(l, &key_table[i]));
-    s->axes = arena_alloc(l->a, (size_t)(l->n_axes + 1) * sizeof *s->axes);
-    s->zips = arena_alloc(l->a, (size_t)(l->n_axes + 1) * sizeof *s->zips);
-    for (int i = 0; i < l->n_axes; i++) {
-        const struct load_axis *x = &l->axes[i];
-        if (!x->axis.n) continue;
-        if (x->zip) {
-            s->zips[s->n_zips++] = x->axis;
-        } else {
-            s->axes[s->n_axes++] = x->axis;
-        }
-    }
-    return ok();
+    return add_axis(l, &axis);
 }

@@ -101,10 +101,20 @@ const struct document_key document_keys[] = {
     {"extends", "file, or list of files, whose keys this one starts from; relative to this file", take_extends},
     {"axes",
      "key: list of alternatives; every combination is a cell. Also {log: [low, high, n]}, {linspace: [low, high, n]}, "
-     "{range: [first, last, step]}, patterns over names (`\"regnet*\"`), and a name with a list of maps",
+     "{range: [first, last, step]}, patterns over names (`\"regnet*\"`), a name with a list of maps, and {values: "
+     "list, "
+     "when: {key: value}} for an axis that only the cells that match have",
      load_axes},
     {"zip", "map, or list of maps, of key: list; the lists of one map advance together", load_zip},
-    {"include", "list of maps of key: value, pattern or list of them; only cells that match one are run", load_include},
+    {"seeds", "how many times each cell runs: seed 0, 1, ...; tables show their mean and spread", load_seeds},
+    {"sample",
+     "draws so many cells instead of all: a number, or {n: 200, seed: 1, method: random or sobol}; more of a sample "
+     "begins with the same cells. Axes may then be intervals, {log: [low, high]} or {linspace: [low, high]}",
+     load_sample},
+    {"include",
+     "list of maps of key: value, pattern or list of them; only cells that match one are run. With when: "
+     "{key: value} beside them, a rule about the cells that match that",
+     load_include},
     {"exclude", "the same; cells that match one are not run", load_exclude},
     {NULL, NULL, NULL},
 };

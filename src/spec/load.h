@@ -6,7 +6,13 @@
 #include "keys.h"
 #include "node.h"
 
-enum { LOAD_MAX_KEYS = 96, LOAD_MAX_EXTENDS = 16, LOAD_MAX_FILES = 100 };
+enum {
+    LOAD_MAX_KEYS = 96,
+    LOAD_MAX_EXTENDS = 16,
+    LOAD_MAX_FILES = 100,
+    LOAD_MAX_VALUES = 10000,
+    LOAD_MAX_SEEDS = 1000
+};
 
 struct load_axis {
     struct spec_axis axis;
@@ -14,6 +20,7 @@ struct load_axis {
     const struct node *node;
     int layer;
     bool zip;
+    bool gone; /* its key was fixed by a later layer */
 };
 
 struct load {
@@ -54,10 +61,28 @@ struct status load_value(json_t **out, struct load *l, const struct key *k, cons
 struct status load_wrong(struct load *l, const struct node *n, const char *key, const char *expected);
 const char *load_join(struct load *l, const char *prefix, const char *name);
 
+/** A map of key: value, pattern or list of either, as rules and conditions have; @p name blames. Owned by the spec. */
+struct status load_match(json_t **out, struct load *l, const char *name, const struct node *n);
+
+/** A way to name numbers by their ends. */
+struct load_range {
+    const char *name, *expected;
+    double (*value)(double a, double b, double c, int i);
+    bool positive, counted; /* counted: the third number is how many */
+};
+const struct load_range *load_range_of(const char *name);
+/** Its numbers become the axis's values, as if they had been written; two numbers are an interval. */
+struct status load_range_values(struct load *l, struct load_axis *axis, const struct load_range *g,
+                                const struct node *n);
+
+extern const char *const load_methods[]; /* by enum spec_method; ends with NULL */
+
 struct status load_axes(struct load *l, const char *rest, const struct node *n);
 struct status load_zip(struct load *l, const char *rest, const struct node *n);
 struct status load_include(struct load *l, const char *rest, const struct node *n);
 struct status load_exclude(struct load *l, const char *rest, const struct node *n);
+struct status load_seeds(struct load *l, const char *rest, const struct node *n);
+struct status load_sample(struct load *l, const char *rest, const struct node *n);
 
 /** Axes against fixed keys and each other, then into the spec. */
 struct status load_finish_axes(struct load *l);

@@ -40,6 +40,29 @@ static struct status collect_match(struct load *l, void *ctx, const struct key *
     return ok();
 }
 
+struct status load_match(json_t **out, struct load *l, const char *name, const struct node *n)
+{
+    *out = json_object();
+    json_array_append_new(l->s->owned, *out);
+    const struct load_visit v = {.key = collect_match, .ctx = *out, .loose = true};
+    if (n->kind != NODE_MAP || !n->n) return load_wrong(l, n, name, "a map of key: value");
+    return load_walk_map(l, "", n, &v);
+}
+
+/* Its keys, and `when` beside them. */
+static struct status read_rule(struct spec_rule *out, struct load *l, const char *name, const struct node *n)
+{
+    out->match = json_object();
+    json_array_append_new(l->s->owned, out->match);
+    const struct load_visit v = {.key = collect_match, .ctx = out->match, .loose = true};
+    if (n->kind != NODE_MAP || !n->n) return load_wrong(l, n, name, "a map of key: value");
+    for (const struct node *e = n->child; e; e = e->next) {
+        bool when = strcmp(e->key->text, "when") == 0;
+        TRY(when ? load_match(&out->when, l, "when", e) : load_walk(l, e->key->text, e, &v));
+    }
+    return json_object_size(out->match) ? ok() : load_wrong(l, n, name, "a key: value beside when");
+}
+
 static void drop_rules(struct load *l, bool include)
 {
     int kept = 0;
@@ -57,18 +80,15 @@ static struct status take_rules(struct load *l, const char *rest, const struct n
     if (node_is_null(n)) return ok();
     if (n->kind == NODE_SCALAR) return load_wrong(l, n, name, "a list of maps of key: value");
     for (const struct node *e = n->kind == NODE_LIST ? n->child : n; e; e = n->kind == NODE_LIST ? e->next : NULL) {
-        if (e->kind != NODE_MAP || !e->n) return load_wrong(l, e, name, "a map of key: value");
-        json_t *match = json_object();
-        json_array_append_new(l->s->owned, match);
-        const struct load_visit v = {.key = collect_match, .ctx = match, .loose = true};
-        TRY(load_walk_map(l, "", e, &v));
+        struct spec_rule rule = {.mark = e->mark, .include = include};
+        TRY(read_rule(&rule, l, name, e));
         if (l->n_rules == l->cap_rules) {
             l->cap_rules = l->cap_rules ? l->cap_rules * 2 : 8;
             void *more = arena_alloc(l->a, (size_t)l->cap_rules * sizeof *l->rules);
             if (l->n_rules) memcpy(more, l->rules, (size_t)l->n_rules * sizeof *l->rules);
             l->rules = more;
         }
-        l->rules[l->n_rules].rule = (struct spec_rule){.match = match, .mark = e->mark, .include = include};
+        l->rules[l->n_rules].rule = rule;
         l->rules[l->n_rules++].layer = l->layer;
     }
     return ok();
@@ -104,27 +124,43 @@ static bool value_matches(const json_t *want, const json_t *got)
     return json_equal(want, got);
 }
 
-static bool rule_matches(const struct spec_rule *r, const json_t *flat)
+static const json_t *cell_value(const struct spec_cell *cell, const char *key)
+{
+    for (size_t i = 0; i < LEN(cell->layer); i++) {
+        const json_t *v = json_object_get(cell->layer[i], key);
+        if (v) return v;
+    }
+    return NULL;
+}
+
+bool spec_matches(const json_t *match, const struct spec_cell *cell)
 {
     const char *key;
     json_t *want;
-    json_object_foreach(r->match, key, want)
+    json_object_foreach((json_t *)(uintptr_t)match, key, want)
     {
-        if (!value_matches(want, json_object_get(flat, key))) return false;
+        if (!value_matches(want, cell_value(cell, key))) return false;
     }
     return true;
 }
 
-bool spec_keeps(const struct spec *s, const json_t *flat)
+int spec_dropped_by(const struct spec *s, const struct spec_cell *cell)
 {
-    bool included = true;
-    for (int i = 0; i < s->n_rules; i++) included &= !s->rules[i].include;
+    bool asked = false, included = false;
     for (int i = 0; i < s->n_rules; i++) {
-        if (!rule_matches(&s->rules[i], flat)) continue;
-        if (!s->rules[i].include) return false;
-        included = true;
+        const struct spec_rule *r = &s->rules[i];
+        if (!spec_matches(r->when, cell)) continue;
+        bool matches = spec_matches(r->match, cell);
+        if (matches && !r->include) return i;
+        asked = asked || r->include;
+        included = included || (matches && r->include);
     }
-    return included;
+    return asked && !included ? s->n_rules : -1;
+}
+
+bool spec_keeps(const struct spec *s, const struct spec_cell *cell)
+{
+    return spec_dropped_by(s, cell) < 0;
 }
 
 struct spec_mark spec_mark_of(const struct spec *s, const char *key)
@@ -139,18 +175,35 @@ static json_t *axes_json(const struct spec_axis *axes, int n)
 {
     json_t *out = json_array();
     for (int i = 0; i < n; i++) {
+        const struct spec_axis *x = &axes[i];
         json_t *values = json_array();
-        for (int j = 0; j < axes[i].n; j++) json_array_append(values, axes[i].values[j].value);
-        json_array_append_new(out, json_pack("{s:s,s:o}", "key", axes[i].key, "values", values));
+        for (int j = 0; j < x->n; j++) json_array_append(values, x->values[j].value);
+        const char *kind = !x->interval ? "values" : x->log ? "log" : "linspace";
+        json_array_append_new(out, json_pack("{s:s,s:o,s:O*}", "key", x->key, kind, values, "when", x->when));
+    }
+    return out;
+}
+
+static json_t *rules_json(const struct spec *s, bool include)
+{
+    json_t *out = json_array();
+    for (int i = 0; i < s->n_rules; i++) {
+        if (s->rules[i].include != include) continue;
+        json_t *rule = json_copy(s->rules[i].match);
+        if (s->rules[i].when) json_object_set(rule, "when", s->rules[i].when);
+        json_array_append_new(out, rule);
     }
     return out;
 }
 
 json_t *spec_to_json(const struct spec *s)
 {
-    json_t *include = json_array(), *exclude = json_array();
-    for (int i = 0; i < s->n_rules; i++) json_array_append(s->rules[i].include ? include : exclude, s->rules[i].match);
-    return json_pack("{s:s,s:O,s:o,s:o,s:o,s:o}", "name", s->name, "base", s->base, "axes",
-                     axes_json(s->axes, s->n_axes), "zip", axes_json(s->zips, s->n_zips), "include", include, "exclude",
-                     exclude);
+    json_t *out = json_pack("{s:s,s:O,s:o,s:o,s:o,s:o}", "name", s->name, "base", s->base, "axes",
+                            axes_json(s->axes, s->n_axes), "zip", axes_json(s->zips, s->n_zips), "include",
+                            rules_json(s, true), "exclude", rules_json(s, false));
+    if (s->sample.n)
+        json_object_set_new(out, "sample",
+                            json_pack("{s:i,s:I,s:s}", "n", s->sample.n, "seed", (json_int_t)s->sample.seed, "method",
+                                      load_methods[s->sample.method]));
+    return out;
 }

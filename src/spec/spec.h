@@ -131,12 +131,25 @@ struct spec_axis {
     const char *key;
     struct spec_value *values;
     int n;
+    json_t *when;  /* only cells that match it have this axis, the others keep the fixed value; NULL: all cells */
+    bool interval; /* every number between its two values, which `sample` draws from */
+    bool log;      /* of an interval: even in the logarithm */
+    bool seeds;    /* `seeds: N`: repetitions, which multiply a sample instead of being drawn */
 };
 /** One include or exclude entry: flat object, key -> value, pattern, or list of either. */
 struct spec_rule {
     json_t *match;
+    json_t *when; /* the rule is about the cells that match it, and silent about others; NULL: about all */
     struct spec_mark mark;
     bool include;
+};
+/** sample: how many cells are drawn from the axes instead of taking their product. */
+enum spec_method { SPEC_RANDOM, SPEC_SOBOL };
+struct spec_sample {
+    int n; /* 0: the product */
+    int64_t seed;
+    enum spec_method method;
+    struct spec_mark mark;
 };
 /** A fixed key and where it was written. */
 struct spec_fixed {
@@ -155,8 +168,11 @@ struct spec {
     int n_axes;
     struct spec_axis *zips; /* zip: groups that advance together; multiply the axes */
     int n_zips;
+    const struct spec_axis **order; /* axes and zips, each after those that its `when` names, else as written */
+    int n_order;
     struct spec_rule *rules;
     int n_rules;
+    struct spec_sample sample;
     json_t *owned; /* keeps the axes' and rules' values alive */
 };
 
@@ -172,9 +188,19 @@ void spec_free(struct spec *s);
 
 /** Where a key was fixed, the file itself (line 0) when it was not. */
 struct spec_mark spec_mark_of(const struct spec *s, const char *key);
-/** A cell runs when it matches some include (or there is none) and no exclude. @p flat: all keys, defaults filled in.
- */
-bool spec_keeps(const struct spec *s, const json_t *flat);
+/** A cell as layers of flat objects: a key's value is the first layer's that has it (this cell's axes, fixed keys,
+ *  defaults). */
+struct spec_cell {
+    const json_t *layer[3];
+};
+/** True when every key of @p match has the cell's value, a pattern that fits it, or a list with such; NULL matches. */
+bool spec_matches(const json_t *match, const struct spec_cell *cell);
+/** A cell runs when it matches some include (or none is about it) and no exclude. */
+bool spec_keeps(const struct spec *s, const struct spec_cell *cell);
+/** Index of the exclude rule that drops the cell, n_rules when no include has it, -1 when it runs. */
+int spec_dropped_by(const struct spec *s, const struct spec_cell *cell);
+/** Value of an interval axis at @p u in [0,1), rounded to six digits. Owner: the caller. */
+json_t *spec_axis_draw(const struct spec_axis *x, double u);
 /** True when a text is a pattern (*, ?, [) rather than a name. */
 bool spec_is_pattern(const char *text);
 /** Name, fixed keys, axes, zips and rules as JSON: what the store keeps of a sweep. Owner: the caller. */

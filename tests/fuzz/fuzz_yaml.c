@@ -11,7 +11,7 @@ static void ask(const struct spec *s)
     struct status st = spec_trial_from_json(&t, &a, s->base, "fuzz");
     if (st.code == STATUS_OK) {
         json_t *flat = spec_trial_to_json(&t, SPEC_ALL);
-        spec_keeps(s, flat);
+        spec_keeps(s, &(struct spec_cell){{flat}});
         struct spec_trial again;
         st = spec_trial_from_json(&again, &a, flat, "fuzz");
         CHECK(st.code == STATUS_OK, "what was written is not read: %s", st.msg);
@@ -19,6 +19,11 @@ static void ask(const struct spec *s)
         CHECK(json_equal(flat, twice), "a round trip changes the trial");
         json_decref(twice);
         json_decref(flat);
+    }
+    for (int i = 0; i < s->n_order; i++) {
+        const struct spec_axis *x = s->order[i];
+        CHECK(x->n > 0, "an axis without a value");
+        if (x->interval) json_decref(spec_axis_draw(x, 0.5));
     }
     json_decref(spec_to_json(s));
     arena_free(&a);
