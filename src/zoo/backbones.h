@@ -56,9 +56,12 @@ struct zoo_family {
     bool pooled_end;         /* the deepest tap comes straight from a pool */
     int min_depth;           /* 0: 1 */
     enum net_init_rule init;
-    double eps, momentum;            /* of its batch norms; 0: 1e-5, 0.1 */
-    zoo_act act;                     /* NULL: relu */
-    float mean[3], std[3];           /* of the published weights; std 0: ImageNet's */
+    double eps, momentum;  /* of its batch norms; 0: 1e-5, 0.1 */
+    zoo_act act;           /* NULL: relu */
+    float mean[3], std[3]; /* of the published weights; std 0: ImageNet's */
+    const char *heads[3];  /* starts of a published file's names that belong to its classifier */
+    /* A published file's name as the encoder has it, where the two differ; in the arena or borrowed. NULL: the same. */
+    const char *(*rename)(struct arena *a, const struct zoo_backbone *row, const char *name);
     const struct zoo_unused *unused; /* ends with a row of NULL */
 };
 

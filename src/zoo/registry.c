@@ -122,3 +122,16 @@ struct status zoo_decoder_get(const char *name, const struct zoo_decoder **out)
     }
     return unknown("model.arch", name, zoo_arch_names());
 }
+
+const char *zoo_published_name(struct arena *a, const char *backbone, const char *name)
+{
+    int i = find(backbone);
+    if (i < 0) return name;
+    const struct zoo_family *f = all.families[i];
+    size_t scope = f->scope ? strlen(f->scope) : 0;
+    if (scope && strncmp(name, f->scope, scope) == 0 && name[scope] == '.') return name; /* the encoder's own */
+    for (size_t h = 0; h < LEN(f->heads) && f->heads[h]; h++)
+        if (strncmp(name, f->heads[h], strlen(f->heads[h])) == 0) return NULL;
+    if (f->rename) name = f->rename(a, all.rows[i], name);
+    return scope ? arena_printf(a, "%s.%s", f->scope, name) : name;
+}

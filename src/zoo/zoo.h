@@ -89,6 +89,13 @@ struct zoo_features zoo_encode(struct net *n, const char *backbone, net_val x, i
 struct status zoo_build_taps(struct net **out, struct zoo_features *taps, const struct zoo_model *m);
 
 /**
+ * The encoder's name ("model.conv_stem.weight") of an entry of a published file of this backbone ("conv_stem.weight"):
+ * torchvision, timm, lukemelas and Cadene schemes, and the encoder's own. NULL when it belongs to the classifier, which
+ * the encoder does not have. Owner: @p a, or @p name itself. Unknown names pass unchanged.
+ */
+const char *zoo_published_name(struct arena *a, const char *backbone, const char *name);
+
+/**
  * Why a parameter that no output depends on (net_live) is in the model at all: the reference stores it. @p param is
  * its full name, "encoder._conv_head.weight". NULL when the zoo knows no reason: a mistake in the zoo.
  */

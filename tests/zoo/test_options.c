@@ -239,6 +239,44 @@ static void zoo_encode__is_the_encoder_alone(void)
     }
 }
 
+static void zoo_published__names(void)
+{
+    static const struct {
+        const char *backbone, *file, *encoder;
+    } rows[] = {
+        {"resnet18", "layer1.0.conv1.weight", "layer1.0.conv1.weight"},
+        {"resnet18", "fc.weight", NULL},
+        {"densenet121", "features.denseblock1.denselayer2.norm.1.weight",
+         "features.denseblock1.denselayer2.norm1.weight"},
+        {"densenet121", "features.denseblock1.denselayer2.norm1.weight",
+         "features.denseblock1.denselayer2.norm1.weight"},
+        {"densenet121", "features.norm5.bias", "features.norm5.bias"},
+        {"mobilenetv3_small_100", "blocks.0.0.bn1.bias", "model.blocks.0.0.bn1.bias"},
+        {"mobilenetv3_small_100", "model.blocks.0.0.bn1.bias", "model.blocks.0.0.bn1.bias"},
+        {"mobilenetv3_small_100", "conv_head.bias", NULL},
+        {"gernet_s", "stages.2.6.conv1_1x1.conv.weight", "model.stages_2.6.conv1_1x1.conv.weight"},
+        {"tf_efficientnet_lite0", "_conv_stem.weight", "conv_stem.weight"},
+        {"tf_efficientnet_lite0", "_bn0.running_var", "bn1.running_var"},
+        {"tf_efficientnet_lite0", "_blocks.0._project_conv.weight", "blocks.0.0.conv_pw.weight"},
+        {"tf_efficientnet_lite0", "_blocks.0._bn1.bias", "blocks.0.0.bn1.bias"},
+        {"tf_efficientnet_lite0", "_blocks.15._bn2.weight", "blocks.6.0.bn3.weight"},
+        {"tf_efficientnet_lite1", "_blocks.3._depthwise_conv.weight", "blocks.1.2.conv_dw.weight"},
+        {"efficientnet-b8", "_blocks.4._se_reduce.bias", "blocks.1.0.se.conv_reduce.bias"},
+        {"tf_efficientnet_lite0", "_bn1.weight", "bn2.weight"},
+        {"tf_efficientnet_lite0", "_fc.weight", NULL},
+        {"tf_efficientnet_lite0", "_blocks.99.x", "_blocks.99.x"},
+    };
+    struct arena a = {0};
+    for (size_t i = 0; i < LEN(rows); i++) {
+        const char *got = zoo_published_name(&a, rows[i].backbone, rows[i].file);
+        if (!got != !rows[i].encoder || (got && strcmp(got, rows[i].encoder) != 0)) {
+            fprintf(stderr, "%s: %s -> %s\n", rows[i].backbone, rows[i].file, got ? got : "(dropped)");
+            CU_FAIL("another name");
+        }
+    }
+    arena_free(&a);
+}
+
 static const struct test tests[] = {
     TEST(zoo_names__nearest_is_named),
     TEST(zoo_dilation__refusal_says_why),
@@ -254,5 +292,6 @@ static const struct test tests[] = {
     TEST(zoo_option__residual_starts_as_the_identity),
     TEST(zoo_init__rule_of_each_family),
     TEST(zoo_encode__is_the_encoder_alone),
+    TEST(zoo_published__names),
 };
 TEST_MAIN("zoo options", tests)

@@ -46,6 +46,16 @@ static void build(struct zoo_enc *e, net_val x)
     net_leave(e->n);
 }
 
+/* Old files number inside the layers: "denselayer1.norm.1.weight". */
+static const char *published_name(struct arena *a, const struct zoo_backbone *row, const char *name)
+{
+    (void)row;
+    const char *layer = strstr(name, "denselayer"), *dot = layer ? strchr(layer, '.') : NULL;
+    const char *number = dot ? strchr(dot + 1, '.') : NULL;
+    if (!number || (number[1] != '1' && number[1] != '2') || number[2] != '.') return name;
+    return arena_printf(a, "%.*s%s", (int)(number - name), name, number + 1);
+}
+
 /* clang-format off */
 #define ROW(...) .spec = &(const struct spec){__VA_ARGS__}
 static const struct zoo_backbone rows[] = {
@@ -62,6 +72,8 @@ const struct zoo_family zoo_densenet = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"classifier."},
+    .rename = published_name,
     .no_dilation = "average pools between its stages",
     .init = NET_INIT_KAIMING_FAN_IN,
 };

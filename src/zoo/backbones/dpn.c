@@ -95,6 +95,7 @@ const struct zoo_family zoo_dpn = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"last_linear."},
     .dilation = ZOO_DILATE_NATIVE,
     .eps = 1e-3,
     .mean = {124 / 255.0f, 117 / 255.0f, 104 / 255.0f},

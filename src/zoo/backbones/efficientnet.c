@@ -98,6 +98,7 @@ const struct zoo_family zoo_efficientnet = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"_fc."},
     .dilation = ZOO_DILATE_NATIVE,
     .runs_past = 1,
     .min_depth = 2,

@@ -68,6 +68,40 @@ static const struct zoo_unused unused[] = {
     {NULL, NULL},
 };
 
+/* lukemelas' scheme, in which blocks are numbered through and a block without expansion still starts at _bn1. */
+static const char *published_name(struct arena *a, const struct zoo_backbone *row, const char *name)
+{
+    static const struct {
+        const char *from, *to, *separable;
+    } parts[] = {
+        {"_expand_conv.", "conv_pw.", NULL},
+        {"_bn0.", "bn1.", NULL},
+        {"_depthwise_conv.", "conv_dw.", "conv_dw."},
+        {"_bn1.", "bn2.", "bn1."},
+        {"_se_reduce.", "se.conv_reduce.", "se.conv_reduce."},
+        {"_se_expand.", "se.conv_expand.", "se.conv_expand."},
+        {"_project_conv.", "conv_pwl.", "conv_pw."},
+        {"_bn2.", "bn3.", "bn2."},
+        {"_conv_stem.", "conv_stem.", NULL},
+        {"_conv_head.", "conv_head.", NULL},
+    };
+    int stage = -1, block = 0, end = 0;
+    const char *rest = name;
+    if (sscanf(name, "_blocks.%4d.%n", &block, &end) == 1 && end && block >= 0) {
+        rest = name + end;
+        for (stage = 0; stage < (int)LEN(stages) && block >= repeats(row->spec, stage); stage++)
+            block -= repeats(row->spec, stage);
+    }
+    for (size_t i = 0; i < LEN(parts); i++) {
+        size_t n = strlen(parts[i].from);
+        const char *to = stage == 0 ? parts[i].separable : parts[i].to;
+        if (!to || strncmp(rest, parts[i].from, n) != 0) continue;
+        return stage < 0 ? arena_printf(a, "%s%s", to, rest + n)
+                         : arena_printf(a, "blocks.%d.%d.%s%s", stage, block, to, rest + n);
+    }
+    return name;
+}
+
 /* clang-format off */
 #define ROW(...) .spec = &(const struct spec){__VA_ARGS__}
 static const struct zoo_backbone rows[] = {
@@ -89,6 +123,8 @@ const struct zoo_family zoo_efficientnet_timm = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"classifier.", "_fc."},
+    .rename = published_name,
     .prefix = "timm-",
     .dilation = ZOO_DILATE_NATIVE,
     .init = NET_INIT_GOOG,
@@ -101,6 +137,8 @@ const struct zoo_family zoo_efficientnet_lite = {
     .build = build,
     .rows = lite_rows,
     .n_rows = LEN(lite_rows),
+    .heads = {"classifier.", "_fc."},
+    .rename = published_name,
     .prefix = "timm-",
     .dilation = ZOO_DILATE_NATIVE,
     .init = NET_INIT_GOOG,

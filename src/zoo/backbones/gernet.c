@@ -49,6 +49,13 @@ static void build(struct zoo_enc *e, net_val x)
     zoo_tap(e, zoo_cba(e, "final_conv.conv", "final_conv.bn", x, s->last, (struct net_conv){.k = 1}));
 }
 
+/* timm's files have "stages.0.0", its encoders "stages_0.0". */
+static const char *published_name(struct arena *a, const struct zoo_backbone *row, const char *name)
+{
+    (void)row;
+    return strncmp(name, "stages.", 7) == 0 ? arena_printf(a, "stages_%s", name + 7) : name;
+}
+
 /* clang-format off */
 #define ROW(...) .spec = &(const struct spec){__VA_ARGS__}
 static const struct zoo_backbone rows[] = {
@@ -64,6 +71,8 @@ const struct zoo_family zoo_gernet = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"head."},
+    .rename = published_name,
     .prefix = "tu-",
     .scope = "model",
     .hub = "timm",

@@ -47,6 +47,7 @@ const struct zoo_family zoo_lcnet = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"conv_head.", "classifier."},
     .prefix = "tu-",
     .scope = "model",
     .hub = "timm",

@@ -63,6 +63,7 @@ const struct zoo_family zoo_mobilenetv2 = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"classifier."},
     .dilation = ZOO_DILATE_NATIVE,
     .runs_past = 1,
     .init = NET_INIT_KAIMING_FAN_OUT,

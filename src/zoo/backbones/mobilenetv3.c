@@ -109,6 +109,7 @@ const struct zoo_family zoo_mobilenetv3 = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"conv_head.", "classifier."},
     .prefix = "tu-tf_",
     .scope = "model",
     .hub = "timm",

@@ -113,6 +113,7 @@ const struct zoo_family zoo_mobilenetv4 = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"conv_head.", "norm_head.", "classifier."},
     .prefix = "tu-",
     .scope = "model",
     .hub = "timm",

@@ -81,5 +81,6 @@ const struct zoo_family zoo_mobileone = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"linear."},
     .dilation = ZOO_DILATE_NATIVE,
 };

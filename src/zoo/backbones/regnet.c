@@ -73,6 +73,7 @@ const struct zoo_family zoo_regnet = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"head."},
     .prefix = "tu-",
     .scope = "model",
     .hub = "timm",

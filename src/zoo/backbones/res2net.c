@@ -61,6 +61,7 @@ const struct zoo_family zoo_res2net = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"fc."},
     .prefix = "tu-",
     .scope = "model",
     .hub = "timm",

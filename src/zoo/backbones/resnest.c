@@ -93,6 +93,7 @@ const struct zoo_family zoo_resnest = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"fc."},
     .prefix = "tu-",
     .scope = "model",
     .hub = "timm",

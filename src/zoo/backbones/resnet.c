@@ -61,6 +61,7 @@ const struct zoo_family zoo_resnet = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"fc."},
     .dilation = ZOO_DILATE_NATIVE,
     .init = NET_INIT_KAIMING_FAN_OUT,
 };

@@ -74,5 +74,6 @@ const struct zoo_family zoo_senet = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"last_linear."},
     .dilation = ZOO_DILATE_NATIVE,
 };

@@ -84,6 +84,7 @@ const struct zoo_family zoo_sknet = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"fc."},
     .prefix = "timm-",
     .dilation = ZOO_DILATE_NATIVE,
     .init = NET_INIT_KAIMING_FAN_OUT,

@@ -46,6 +46,7 @@ const struct zoo_family zoo_vgg = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"classifier."},
     .no_dilation = "max pools between all stages",
     .feature0 = true,
     .pooled_end = true,

@@ -63,6 +63,7 @@ const struct zoo_family zoo_xception = {
     .build = build,
     .rows = rows,
     .n_rows = LEN(rows),
+    .heads = {"fc.", "last_linear."},
     .no_dilation = "max pools at the ends of its stages",
     .mean = {0.5f, 0.5f, 0.5f},
     .std = {0.5f, 0.5f, 0.5f},
