@@ -89,6 +89,12 @@ struct status data_image_parse(struct data_image *out, const char *where, const 
     }
     if (w < 1 || h < 1 || (int64_t)w * h > PIXELS_MAX)
         return fail(STATUS_ARG, "%s: is %d x %d pixels, expected at most %d in all", where, w, h, PIXELS_MAX);
+    /* The best that a JPEG can do is an 8 x 8 block a bit, a PNG some 8000 pixels a byte: what claims more is cut off,
+     * and need not be decoded for seconds to know it. */
+    if ((int64_t)w * h > 65536 + (int64_t)n * (want == 3 ? 1024 : 8300))
+        return fail(STATUS_ARG,
+                    "%s: the image cannot be decoded: %zu bytes are too few for %d x %d pixels; is it cut off?", where,
+                    n, w, h);
     struct source s = {.p = p, .n = n};
     const stbi_io_callbacks io = {source_read, source_skip, source_eof};
     uint8_t *rgb = stbi_load_from_callbacks(&io, &s, &w, &h, &channels, want);

@@ -11,6 +11,7 @@ struct bytes {
 };
 
 enum { SOI = 0xd8, EOI = 0xd9, SOS = 0xda, DHT = 0xc4, APP1 = 0xe1 };
+enum { SCANS_MAX = 100 }; /* each may cost a pass over all pixels and a few bytes; real files have up to about 12 */
 
 /* The decoder reads tables until the segment's length is used up, even past its end: so does this. */
 static bool tables_fit(struct bytes s, size_t length)
@@ -69,8 +70,8 @@ struct status data_jpeg_check(int *orientation, const char *where, const void *p
 {
     struct bytes b = {p, n};
     *orientation = 1;
-    bool in_scan = false;
-    for (int m; (m = next_marker(&b, in_scan)) != 0 && m != EOI;) {
+    int scans = 0;
+    for (int m; (m = next_marker(&b, scans > 0)) != 0 && m != EOI;) {
         if (m == SOI) continue;
         size_t length = number(b, 0, 2, true);
         if (length < 2) break; /* the decoder refuses it, too */
@@ -79,7 +80,8 @@ struct status data_jpeg_check(int *orientation, const char *where, const void *p
         if (m == DHT && !tables_fit(s, length - 2))
             return fail(STATUS_ARG, "%s: the image cannot be decoded: a Huffman table of more than 256 codes", where);
         if (m == APP1 && *orientation == 1) *orientation = exif_orientation((struct bytes){s.p, inside});
-        in_scan = m == SOS || in_scan;
+        if (m == SOS && ++scans > SCANS_MAX)
+            return fail(STATUS_ARG, "%s: the image cannot be decoded: more than %d scans", where, SCANS_MAX);
         b = (struct bytes){s.p + inside, s.n - inside};
     }
     return ok();

@@ -102,6 +102,14 @@ static void data_image_parse__refuses_huffman_tables_that_overflow(void)
     TEST_FAILS(data_image_parse(&im, "a.jpg", jpeg, 24), STATUS_ARG, "a Huffman table of more than 256 codes");
 }
 
+static void data_image_parse__refuses_endless_scans(void)
+{
+    uint8_t jpeg[2 + 200 * 12] = {0xff, 0xd8};
+    for (size_t i = 0; i < 200; i++) memcpy(jpeg + 2 + 12 * i, "\xff\xda\0\x08\1\0\0\0\0\0\0\0", 12);
+    struct data_image im;
+    TEST_FAILS(data_image_parse(&im, "a.jpg", jpeg, sizeof jpeg), STATUS_ARG, "more than 100 scans");
+}
+
 static void data_image_load__names_the_file_and_the_reason(void)
 {
     struct data_image im;
@@ -110,6 +118,7 @@ static void data_image_load__names_the_file_and_the_reason(void)
     TEST_FAILS(data_image_load(&im, corpus("cut.jpg")), STATUS_ARG,
                "cut.jpg: the image cannot be decoded: the file is cut off");
     TEST_FAILS(data_image_load(&im, corpus("bomb.png")), STATUS_ARG, "far too large");
+    TEST_FAILS(data_image_load(&im, corpus("large_claim.jpg")), STATUS_ARG, "too few for");
     TEST_FAILS(data_image_load(&im, "/nowhere/a.jpg"), STATUS_IO, "/nowhere/a.jpg");
     TEST_FAILS(data_image_parse(&im, "a.webp", "RIFF1234WEBPVP8 ", 16), STATUS_ARG, "is WebP; convert it");
     TEST_FAILS(data_image_parse(&im, "a.gif", "GIF89a", 6), STATUS_ARG, "is GIF");
@@ -242,6 +251,7 @@ static const struct test tests[] = {
     TEST(data_image_load__puts_alpha_on_white),
     TEST(data_image_load__turns_upright),
     TEST(data_image_parse__refuses_huffman_tables_that_overflow),
+    TEST(data_image_parse__refuses_endless_scans),
     TEST(data_image_load__names_the_file_and_the_reason),
     TEST(data_image_parse__sees_each_cut),
     TEST(data_image_save__comes_back_equal),
