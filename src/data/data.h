@@ -143,7 +143,7 @@ struct data_image {
 };
 
 /**
- * JPEG, PNG, BMP, PNM. Gray is expanded, alpha is composited on white, 16 bit is cut to 8, a JPEG is
+ * JPEG, PNG, BMP. Gray is expanded, alpha is composited on white, 16 bit is cut to 8, a JPEG is
  * turned as its camera was held.
  * Errors: STATUS_IO; STATUS_ARG naming the file and the reason (empty, no image, truncated, larger than 2^26 pixels).
  * Owner: the caller, data_image_free.

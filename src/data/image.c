@@ -55,9 +55,9 @@ static const char *other_format(const unsigned char *p, size_t n)
         size_t at;
         const char *magic, *name;
     } rows[] = {
-        {0, "GIF8", "GIF"},      {8, "WEBP", "WebP"},     {0, "II*", "TIFF"},       {0, "MM", "TIFF"},
-        {4, "ftypheic", "HEIC"}, {4, "ftypavif", "AVIF"}, {0, "8BPS", "PSD"},       {0, "%PDF", "PDF"},
-        {0, "<svg", "SVG"},      {0, "<?xml", "XML"},     {0, "<!DOCTYPE", "HTML"},
+        {0, "GIF8", "GIF"}, {0, "P5", "PGM"},        {0, "P6", "PPM"},         {8, "WEBP", "WebP"}, {0, "II*", "TIFF"},
+        {0, "MM", "TIFF"},  {4, "ftypheic", "HEIC"}, {4, "ftypavif", "AVIF"},  {0, "8BPS", "PSD"},  {0, "%PDF", "PDF"},
+        {0, "<svg", "SVG"}, {0, "<?xml", "XML"},     {0, "<!DOCTYPE", "HTML"},
     };
     for (size_t i = 0; i < LEN(rows); i++) {
         if (n > rows[i].at && starts(p + rows[i].at, n - rows[i].at, rows[i].magic)) return rows[i].name;
@@ -84,7 +84,7 @@ struct status data_image_parse(struct data_image *out, const char *where, const 
         bool known = want == 3 || starts(p, n, "\x89PNG") || starts(p, n, "BM");
         return fail(STATUS_ARG,
                     known ? "%s: the image cannot be decoded: its header is damaged, cut off or far too large"
-                          : "%s: is no JPEG, PNG, BMP or PNM image",
+                          : "%s: is no JPEG, PNG or BMP image",
                     where);
     }
     if (w < 1 || h < 1 || (int64_t)w * h > PIXELS_MAX)

@@ -2,8 +2,9 @@
 #include "inside.h"
 #include <strings.h>
 
-static const char *const extensions[] = {"jpg", "jpeg", "png", "bmp", "ppm", "pgm", NULL};
-static const char *const unread[] = {"webp", "gif", "tif", "tiff", "heic", "avif", "psd", "jxl", "jp2", "tga", NULL};
+static const char *const extensions[] = {"jpg", "jpeg", "png", "bmp", NULL};
+static const char *const unread[] = {"webp", "gif", "tif", "tiff", "heic", "avif", "psd",
+                                     "jxl",  "jp2", "tga", "ppm",  "pgm",  NULL};
 
 static bool has_extension(const char *file, const char *const *list)
 {
@@ -80,7 +81,7 @@ static struct status list_images(struct image **out, int *n, struct arena *a, co
     if (!*n && others)
         return fail(STATUS_ARG, "%s: %s: all %zu images are of formats that are not read; convert them to JPEG or PNG",
                     key, folder, others);
-    if (!*n) return fail(STATUS_ARG, "%s: %s: holds no image (JPEG, PNG, BMP or PNM)", key, folder);
+    if (!*n) return fail(STATUS_ARG, "%s: %s: holds no image (JPEG, PNG or BMP)", key, folder);
     qsort(im, (size_t)*n, sizeof *im, by_stem);
     for (int i = 1; i < *n; i++) {
         if (!strcmp(im[i - 1].stem, im[i].stem))

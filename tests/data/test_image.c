@@ -30,9 +30,8 @@ static void data_image_load__reads_every_kind(void)
         int tolerance; /* of a mean over the picture */
         bool gray;
     } rows[] = {
-        {"rgb.png", 0, false}, {"rgb.bmp", 0, false},         {"rgb.ppm", 0, false},      {"16bit.png", 0, false},
-        {"rgb.jpg", 6, false}, {"progressive.jpg", 8, false}, {"palette.png", 40, false}, {"gray.png", 1, true},
-        {"gray.jpg", 3, true}, {"gray.pgm", 1, true},
+        {"rgb.png", 0, false},         {"rgb.bmp", 0, false},      {"16bit.png", 0, false}, {"rgb.jpg", 6, false},
+        {"progressive.jpg", 8, false}, {"palette.png", 40, false}, {"gray.png", 1, true},   {"gray.jpg", 3, true},
     };
     for (size_t i = 0; i < LEN(rows); i++) {
         struct data_image im;
@@ -114,7 +113,7 @@ static void data_image_load__names_the_file_and_the_reason(void)
 {
     struct data_image im;
     TEST_FAILS(data_image_load(&im, corpus("empty")), STATUS_ARG, "image/empty: is empty");
-    TEST_FAILS(data_image_load(&im, corpus("text.png")), STATUS_ARG, "text.png: is no JPEG, PNG, BMP or PNM image");
+    TEST_FAILS(data_image_load(&im, corpus("text.png")), STATUS_ARG, "text.png: is no JPEG, PNG or BMP image");
     TEST_FAILS(data_image_load(&im, corpus("cut.jpg")), STATUS_ARG,
                "cut.jpg: the image cannot be decoded: the file is cut off");
     TEST_FAILS(data_image_load(&im, corpus("bomb.png")), STATUS_ARG, "far too large");
