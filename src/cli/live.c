@@ -68,8 +68,8 @@ static void row_text(char *out, size_t n, const struct row *r)
     if (r->n_runs > 1)
         snprintf(detail, sizeof detail, "visit %d/%d", r->run + 1, r->n_runs);
     else if (r->epochs)
-        snprintf(detail, sizeof detail, "epoch %d/%d  loss %.4g  %.1f images/s  %s left", r->epoch + 1, r->epochs,
-                 r->loss, r->images_per_s, cli_seconds(r->eta_s));
+        snprintf(detail, sizeof detail, "epoch %d/%d  loss %.4g  %.1f images/s  %s left", r->epoch, r->epochs, r->loss,
+                 r->images_per_s, cli_seconds(r->eta_s));
     snprintf(out, n, "  %.6s %s x %s  %s  %s  %s", r->trial->id, r->trial->t.model.arch, r->trial->t.model.backbone,
              name, detail, detail[0] ? "" : cli_seconds(time_mono() - r->since));
 }
@@ -145,7 +145,7 @@ static void on_metrics(struct cli_live *l, const struct engine_event *e)
     if (epoch < 0 || l->tty) return;
     char text[300];
     int n = snprintf(text, sizeof text, "%.6s %s x %s  epoch %d/%d", e->trial->id, e->trial->t.model.arch,
-                     e->trial->t.model.backbone, epoch + 1, e->trial->t.train.epochs);
+                     e->trial->t.model.backbone, epoch, e->trial->t.train.epochs);
     static const char *const shown[] = {"train_loss", "val_loss", "ssim", "psnr"};
     for (size_t i = 0; i < LEN(shown); i++)
         if (json_is_number(json_object_get(v, shown[i])) && n < (int)sizeof text)

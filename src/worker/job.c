@@ -23,7 +23,7 @@ static struct status fill(struct job *j)
     if (!json_is_object(o)) return fail(STATUS_ARG, "job: got another value, expected a JSON object");
     j->stage = json_str(o, "stage", NULL);
     j->trial = json_str(o, "trial", "");
-    j->key = json_str(o, "key", "");
+    j->key = json_str(o, "train_key", json_str(o, "key", "")); /* what checkpoints are signed with */
     j->dir = json_str(o, "dir", NULL);
     j->cache = json_str(o, "cache", NULL);
     j->format = json_str(o, "format", "");
