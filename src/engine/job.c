@@ -76,10 +76,12 @@ struct status job_json(json_t **out, struct engine *e, int task)
     const struct plan_stage *g = &e->p->stages[task];
     struct arena a = {0};
     char *cache = fs_join(&a, store_dir(e->s), "cache");
+    int train = plan_find(e->p, g->trial, PLAN_TRAIN);
     json_t *j =
-        json_pack("{s:s, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:i}", "stage", plan_kinds[g->kind].name, "trial",
-                  e->p->trials[g->trial].id, "key", g->key, "config", g->config, "dir", job_dir(&a, e, g->trial),
-                  "cache", cache, "format", g->format, "device", g->device, "threads", threads_each(e, task));
+        json_pack("{s:s, s:s, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:i}", "stage", plan_kinds[g->kind].name, "trial",
+                  e->p->trials[g->trial].id, "key", g->key, "train_key", train >= 0 ? e->p->stages[train].key : "",
+                  "config", g->config, "dir", job_dir(&a, e, g->trial), "cache", cache, "format", g->format, "device",
+                  g->device, "threads", threads_each(e, task));
     struct status st = fs_mkdir(cache);
     if (st.code == STATUS_OK) st = measure_members(j, &a, e, task);
     arena_free(&a);
