@@ -206,7 +206,8 @@ struct status load_zip(struct load *l, const char *rest, const struct node *n)
             bool when = strcmp(c->key->text, "when") == 0;
             TRY(when ? load_match(&axis.axis.when, l, "when", c) : load_walk(l, c->key->text, c, &v));
         }
-        if (axis.axis.n) TRY(add_axis(l, &axis));
+        if (!axis.axis.n) return load_wrong(l, e, "zip", "a map of key: list");
+        TRY(add_axis(l, &axis));
     }
     return ok();
 }
