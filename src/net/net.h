@@ -282,7 +282,8 @@ void net_values_free(struct net_values *v);
 
 /**
  * Ready for inference: dead nodes and unused parameters removed, dropouts removed, batch norms folded into the
- * convolution before them (or turned into channel_affine where there is none or its value is used elsewhere).
+ * convolution before them (or turned into channel_affine where there is none or its value is used elsewhere), and
+ * parallel branches, sums of such convolutions of one value, made one convolution.
  * Owner: the caller frees both results. Values not changed are borrowed from @p in.
  */
 struct status net_for_inference(struct net **out, struct net_values *values_out, const struct net *n,

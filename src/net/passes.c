@@ -71,11 +71,11 @@ static void norm_affine(struct pass *p, const struct net_node *bn, float **scale
     }
 }
 
-/* The convolution with the norm after it in its weights. A transposed one has its filters in dimension 1. */
-static net_val fold(struct pass *p, const struct net_node *conv, const struct net_node *bn)
+/* Weights and bias of a convolution with the norm after it inside. A transposed one has its filters in dimension 1. */
+static float *folded_weights(struct pass *p, const struct net_node *conv, const struct net_node *bn, float **shift)
 {
-    float *scale, *shift;
-    norm_affine(p, bn, &scale, &shift);
+    float *scale;
+    norm_affine(p, bn, &scale, shift);
     const struct net_param *w = &p->from->params[conv->param[0]];
     int64_t n = net_numel(w->shape), kernel = w->shape.d[2] * w->shape.d[3], each = n / w->shape.d[0];
     bool transposed = conv->op == NET_CONV_TRANSPOSE2D;
@@ -87,8 +87,14 @@ static net_val fold(struct pass *p, const struct net_node *conv, const struct ne
         folded[i] = p->in[conv->param[0]][i] * scale[filter];
     }
     if (conv->n_param > 1)
-        for (int64_t c = 0; c < conv->shape.d[1]; c++) shift[c] += p->in[conv->param[1]][c] * scale[c];
+        for (int64_t c = 0; c < conv->shape.d[1]; c++) (*shift)[c] += p->in[conv->param[1]][c] * scale[c];
+    return folded;
+}
 
+/* Appends a convolution with other weights and a bias. */
+static net_val append_folded(struct pass *p, const struct net_node *conv, const float *weights, const float *shift)
+{
+    const struct net_param *w = &p->from->params[conv->param[0]];
     struct net_node y = *conv;
     net_val in = p->moved[conv->in[0]];
     y.in = &in;
@@ -98,9 +104,15 @@ static net_val fold(struct pass *p, const struct net_node *conv, const struct ne
     y.param[1] =
         net_param_add(p->to, bias, NET_WEIGHT, (struct net_shape){1, {conv->shape.d[1]}}, (struct net_init){0}, NULL);
     y.n_param = 2;
-    set_value(p, y.param[0], folded);
+    set_value(p, y.param[0], weights);
     set_value(p, y.param[1], shift);
     return net_append(p->to, &y);
+}
+
+static net_val fold(struct pass *p, const struct net_node *conv, const struct net_node *bn)
+{
+    float *shift, *weights = folded_weights(p, conv, bn, &shift);
+    return append_folded(p, conv, weights, shift);
 }
 
 static net_val lone_norm(struct pass *p, const struct net_node *bn)
@@ -127,6 +139,104 @@ static bool folds(const struct pass *p, const struct net_node *bn)
     const struct net_node *conv = &p->from->nodes[c];
     return is_convolution(conv->op) && p->uses[c] == 1 && p->from->params[conv->param[0]].kind == NET_WEIGHT &&
            p->param_uses[conv->param[0]] == 1;
+}
+
+/* ---- parallel branches: a sum of normalised convolutions of one value, and of the value itself, is one convolution -
+ */
+
+enum { MAX_BRANCHES = 8 };
+
+struct branches {
+    net_val norm[MAX_BRANCHES], input;
+    int n;
+    const struct net_node *widest; /* the convolution that takes the others in */
+};
+
+static const struct net_node *branch_conv(const struct pass *p, net_val norm)
+{
+    const struct net_node *bn = &p->from->nodes[norm];
+    return folds(p, bn) ? &p->from->nodes[bn->in[0]] : NULL;
+}
+
+/* Gathers the norms under a tree of additions; false when anything else is there, or another input. */
+static bool gather(const struct pass *p, net_val v, bool root, struct branches *b)
+{
+    const struct net_node *x = &p->from->nodes[v];
+    if (!root && p->uses[v] != 1) return false;
+    if (x->op == NET_ADD) return gather(p, x->in[0], false, b) && gather(p, x->in[1], false, b);
+    if (x->op != NET_BATCH_NORM || b->n == MAX_BRANCHES) return false;
+    const struct net_node *conv = branch_conv(p, v);
+    net_val input = conv ? conv->in[0] : x->in[0];
+    if (b->n > 0 && input != b->input) return false;
+    b->input = input;
+    b->norm[b->n++] = v;
+    if (conv && (!b->widest || conv->attr.kernel[0] > b->widest->attr.kernel[0])) b->widest = conv;
+    return true;
+}
+
+/* True when the branch computes what the widest could: centred, square, odd, at the same stride, dilation, groups. */
+static bool fits_widest(const struct net_node *c, const struct net_node *widest)
+{
+    const struct net_attr *a = &c->attr, *w = &widest->attr;
+    int k = a->kernel[0], pad = k / 2 * a->dil[0];
+    bool centred = c->op == NET_CONV2D && k % 2 == 1 && a->kernel[1] == k && a->dil[1] == a->dil[0];
+    for (int i = 0; i < 4; i++) centred = centred && a->pads[i] == pad;
+    return centred && (k == 1 || a->dil[0] == w->dil[0]) && a->stride[0] == w->stride[0] &&
+           a->stride[1] == w->stride[1] && a->groups == w->groups;
+}
+
+static bool find_branches(const struct pass *p, net_val v, struct branches *b)
+{
+    *b = (struct branches){0};
+    if (p->from->nodes[v].op != NET_ADD || !gather(p, v, true, b) || !b->widest) return false;
+    for (int i = 0; i < b->n; i++) {
+        const struct net_node *c = branch_conv(p, b->norm[i]);
+        bool identity = !c && b->widest->attr.stride[0] == 1 && b->widest->attr.stride[1] == 1;
+        if (!identity && !(c && fits_widest(c, b->widest))) return false;
+        if (p->from->nodes[b->norm[i]].shape.d[1] != b->widest->shape.d[1]) return false;
+    }
+    return true;
+}
+
+static net_val merge(struct pass *p, const struct branches *b)
+{
+    struct net_shape s = p->from->params[b->widest->param[0]].shape;
+    int64_t in = s.d[1], k = s.d[2], kk = k * k;
+    float *weights = arena_alloc(&p->out->arena, (size_t)net_numel(s) * sizeof *weights);
+    float *bias = arena_alloc(&p->out->arena, (size_t)s.d[0] * sizeof *bias);
+    for (int i = 0; i < b->n; i++) {
+        const struct net_node *bn = &p->from->nodes[b->norm[i]], *conv = branch_conv(p, b->norm[i]);
+        float *shift, *w;
+        if (conv)
+            w = folded_weights(p, conv, bn, &shift);
+        else
+            norm_affine(p, bn, &w, &shift); /* the identity's kernel: scale on the diagonal */
+        int64_t kernel = conv ? conv->attr.kernel[0] : 1, edge = (k - kernel) / 2;
+        for (int64_t o = 0; o < s.d[0]; o++) {
+            bias[o] += shift[o];
+            if (!conv) weights[(o * in + o % in) * kk + kk / 2] += w[o];
+            for (int64_t c = 0; conv && c < in; c++)
+                for (int64_t y = 0; y < kernel; y++)
+                    for (int64_t x = 0; x < kernel; x++)
+                        weights[(o * in + c) * kk + (y + edge) * k + x + edge] +=
+                            w[((o * in + c) * kernel + y) * kernel + x];
+        }
+    }
+    return append_folded(p, b->widest, weights, bias);
+}
+
+/* Marks what a merge at @p v makes superfluous: everything between the sum and the common input. */
+static void mark_merged(const struct pass *p, net_val v, bool *merged)
+{
+    const struct net_node *x = &p->from->nodes[v];
+    if (x->op == NET_ADD) {
+        for (int i = 0; i < 2; i++) {
+            merged[x->in[i]] = true;
+            mark_merged(p, x->in[i], merged);
+        }
+    } else if (branch_conv(p, v)) {
+        merged[x->in[0]] = true;
+    }
 }
 
 static bool training_only(enum net_op op)
@@ -191,13 +301,18 @@ struct status net_for_inference(struct net **out, struct net_values *values_out,
     net_live(n, live);
     count_uses(&p, live);
     carry_inputs(&p);
-    bool *folded = mem_zalloc((size_t)n->n_nodes);
+    bool *folded = mem_zalloc((size_t)n->n_nodes), *merged = mem_zalloc((size_t)n->n_nodes);
+    struct branches b;
     for (int v = 0; v < n->n_nodes; v++)
         if (live[v] && n->nodes[v].op == NET_BATCH_NORM && folds(&p, &n->nodes[v])) folded[n->nodes[v].in[0]] = true;
+    for (int v = n->n_nodes - 1; v >= 0; v--)
+        if (live[v] && !merged[v] && find_branches(&p, v, &b)) mark_merged(&p, v, merged);
     for (int v = 0; v < n->n_nodes; v++) {
         const struct net_node *x = &n->nodes[v];
-        if (!live[v] || x->op == NET_INPUT || folded[v]) continue;
-        if (training_only(x->op))
+        if (!live[v] || x->op == NET_INPUT || folded[v] || merged[v]) continue;
+        if (find_branches(&p, v, &b))
+            p.moved[v] = merge(&p, &b);
+        else if (training_only(x->op))
             p.moved[v] = p.moved[x->in[0]];
         else if (x->op != NET_BATCH_NORM)
             p.moved[v] = carry(&p, x);
@@ -208,6 +323,7 @@ struct status net_for_inference(struct net **out, struct net_values *values_out,
     }
     for (int i = 0; i < n->n_outputs; i++) net_output(p.to, n->outputs[i].name, p.moved[n->outputs[i].val]);
     free(folded);
+    free(merged);
     free(live);
     return pass_end(&p, out);
 }
