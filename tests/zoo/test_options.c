@@ -277,6 +277,29 @@ static void zoo_published__names(void)
     arena_free(&a);
 }
 
+static void zoo_mobileone__one_convolution_a_layer_at_inference(void)
+{
+    struct net *n = net_new(), *m;
+    net_output(n, "output", zoo_encode(n, "mobileone_s0", net_input(n, "input", 3, 64, 64), 5, 32).tap[5]);
+    TEST_OK(net_finish(n));
+    int64_t most = 0;
+    for (int i = 0; i < n->n_params; i++)
+        if (net_numel(n->params[i].shape) > most) most = net_numel(n->params[i].shape);
+    float *ones = mem_alloc((size_t)most * sizeof *ones);
+    const float **values = mem_alloc((size_t)n->n_params * sizeof *values);
+    for (int64_t i = 0; i < most; i++) ones[i] = 1;
+    for (int i = 0; i < n->n_params; i++) values[i] = ones;
+    struct net_values v;
+    TEST_OK(net_for_inference(&m, &v, n, values));
+    CU_ASSERT_EQUAL(count_ops(m, NET_CONV2D), 1 + 2 * (2 + 8 + 10 + 1));
+    CU_ASSERT_EQUAL(count_ops(m, NET_ADD) + count_ops(m, NET_CHANNEL_AFFINE), 0);
+    net_values_free(&v);
+    net_free(m);
+    net_free(n);
+    free(values);
+    free(ones);
+}
+
 static const struct test tests[] = {
     TEST(zoo_names__nearest_is_named),
     TEST(zoo_dilation__refusal_says_why),
@@ -293,5 +316,6 @@ static const struct test tests[] = {
     TEST(zoo_init__rule_of_each_family),
     TEST(zoo_encode__is_the_encoder_alone),
     TEST(zoo_published__names),
+    TEST(zoo_mobileone__one_convolution_a_layer_at_inference),
 };
 TEST_MAIN("zoo options", tests)
