@@ -52,29 +52,45 @@ static void forgive_runtime(void)
     setenv("LSAN_OPTIONS", options, 1);
 }
 
-static struct process start(const char *job)
+/** Becomes the worker. */
+static _Noreturn void become(const char *in_path, int events)
 {
-    char program[1100], in_path[400];
-    forgive_runtime();
-    int out[2];
+    char program[1100];
     snprintf(program, sizeof program, "%s/sweep-worker", test_build_dir());
+    int in = open(in_path, O_RDONLY), apart = fcntl(events, F_DUPFD, 10);
+    dup2(in, STDIN_FILENO);
+    dup2(apart, EVENTS_FD);
+    if (apart != EVENTS_FD) close(apart);
+    execl(program, program, "stage", (char *)NULL);
+    _exit(127);
+}
+
+/** @p apart: the process returned is the worker's parent, which waits for ever. */
+static struct process start_as(const char *job, bool apart)
+{
+    char in_path[400];
+    int out[2];
+    forgive_runtime();
     snprintf(in_path, sizeof in_path, "%s/job.json", dir);
     TEST_OK(fs_write(in_path, job, strlen(job)));
-    CHECK(pipe(out) == 0, "pipe");
+    CHECK(pipe2(out, O_CLOEXEC) == 0, "pipe");
     struct process p = {.pid = fork()};
     if (p.pid == 0) {
-        int in = open(in_path, O_RDONLY);
-        dup2(in, STDIN_FILENO);
-        int events = fcntl(out[1], F_DUPFD, 10);
-        close(out[0]);
-        close(out[1]);
-        dup2(events, EVENTS_FD);
-        execl(program, program, "stage", (char *)NULL);
-        _exit(127);
+        if (apart && fork() != 0) {
+            close(out[0]);
+            close(out[1]);
+            for (;;) pause();
+        }
+        become(in_path, out[1]);
     }
     close(out[1]);
     p.events = fdopen(out[0], "r");
     return p;
+}
+
+static struct process start(const char *job)
+{
+    return start_as(job, false);
 }
 
 static int finish(struct process *p)
@@ -260,27 +276,33 @@ static void stage__impossible_is_refused_not_failed(void)
 }
 
 /** Waits for the first progress of a long training. */
-static struct process start_long(void)
+static struct process start_long(bool apart)
 {
     char *job = job_text("train", "{\"train.epochs\": 5000}"), *line = NULL;
     size_t cap = 0;
-    struct process p = start(job);
+    struct process p = start_as(job, apart);
     while (getline(&line, &cap, p.events) > 0 && !strstr(line, "\"progress\"")) continue;
     free(line);
     free(job);
     return p;
 }
 
+/** What it says last. */
+static bool ends_interrupted(struct process *p)
+{
+    char *line = NULL, last[2000] = "";
+    size_t cap = 0;
+    while (getline(&line, &cap, p->events) > 0) snprintf(last, sizeof last, "%s", line);
+    free(line);
+    return strstr(last, "\"end\"") && strstr(last, "\"interrupted\"");
+}
+
 static void stage__asked_to_stop_writes_a_checkpoint(void)
 {
     make_dir();
-    struct process p = start_long();
+    struct process p = start_long(false);
     kill(p.pid, SIGTERM);
-    char *line = NULL, last[2000] = "";
-    size_t cap = 0;
-    while (getline(&line, &cap, p.events) > 0) snprintf(last, sizeof last, "%s", line);
-    free(line);
-    CU_ASSERT_PTR_NOT_NULL(strstr(last, "\"interrupted\""));
+    CU_ASSERT_TRUE(ends_interrupted(&p));
     CU_ASSERT_EQUAL(finish(&p), 75);
     char path[400];
     snprintf(path, sizeof path, "%s/last.safetensors", dir);
@@ -290,16 +312,56 @@ static void stage__asked_to_stop_writes_a_checkpoint(void)
 static void stage__nobody_listening_is_a_stop(void)
 {
     make_dir();
-    struct process p = start_long();
+    struct process p = start_long(false);
     fclose(p.events);
     p.events = NULL;
     CU_ASSERT_EQUAL(finish(&p), 75);
 }
 
+/** The pipe still has a reader: it is the kernel that tells the worker. */
+static void stage__dead_parent_is_a_stop(void)
+{
+    make_dir();
+    struct process p = start_long(true);
+    kill(p.pid, SIGKILL);
+    CU_ASSERT_TRUE(ends_interrupted(&p));
+    finish(&p);
+}
+
+/** Runs the program with one argument; what it prints into @p out. Returns the exit code. */
+static int run_plain(char *out, size_t n, const char *argument)
+{
+    char command[1400];
+    snprintf(command, sizeof command, "%s/sweep-worker %s 2>&1", test_build_dir(), argument);
+    FILE *f = popen(command, "r");
+    size_t got = fread(out, 1, n - 1, f);
+    out[got] = 0;
+    int how = pclose(f);
+    return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+}
+
+static void worker__says_what_it_can(void)
+{
+    char out[8192];
+    CU_ASSERT_EQUAL(run_plain(out, sizeof out, "--help"), 0);
+    static const char *const parts[] = {"stage", "probe", "bench-train", "evaluate", "75 interrupted"};
+    for (size_t i = 0; i < LEN(parts); i++) CU_ASSERT_PTR_NOT_NULL(strstr(out, parts[i]));
+    CU_ASSERT_EQUAL(run_plain(out, sizeof out, "stag"), 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(out, "did you mean stage"));
+    CU_ASSERT_EQUAL(run_plain(out, sizeof out, ""), 2);
+    CU_ASSERT_EQUAL(run_plain(out, sizeof out, "--version"), 0);
+    CU_ASSERT_PTR_NOT_NULL(strstr(out, "libtorch"));
+}
+
 static const struct test tests[] = {
-    TEST(stages__from_training_to_samples),        TEST(stage_screen__exports_what_is_not_trained),
-    TEST(stage_verify__catches_a_wrong_file),      TEST(stage__what_is_not_understood_exits_2),
-    TEST(stage__impossible_is_refused_not_failed), TEST(stage__asked_to_stop_writes_a_checkpoint),
+    TEST(stages__from_training_to_samples),
+    TEST(stage_screen__exports_what_is_not_trained),
+    TEST(stage_verify__catches_a_wrong_file),
+    TEST(stage__what_is_not_understood_exits_2),
+    TEST(stage__impossible_is_refused_not_failed),
+    TEST(stage__asked_to_stop_writes_a_checkpoint),
     TEST(stage__nobody_listening_is_a_stop),
+    TEST(stage__dead_parent_is_a_stop),
+    TEST(worker__says_what_it_can),
 };
 TEST_MAIN("worker.stage", tests)

@@ -1,0 +1,147 @@
+/* Weights from files under other names, into models and loss networks. */
+#include "tiny.h"
+
+/** The tiny model's arrays whose name begins with @p strip, without it and behind @p add, as a file. */
+static const char *write_renamed(const char *strip, const char *add, const char *extra)
+{
+    static char path[400];
+    snprintf(path, sizeof path, "%s/file.safetensors", test_dir());
+    struct tiny t;
+    struct train_model m;
+    struct weights_array *a;
+    struct arena arena = {0};
+    size_t n, kept = 0;
+    tiny_open(&t, "", "{\"seed\": 77}");
+    TEST_OK(train_model_open(&m, &t.job, TRAIN_UNTRAINED, NULL));
+    TEST_OK(exec_arrays(&a, &n, &arena, m.exec));
+    struct weights_array *out = arena_alloc(&arena, (n + 1) * sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(a[i].name, strip, strlen(strip)) != 0) continue;
+        out[kept] = a[i];
+        out[kept++].name = arena_printf(&arena, "%s%s", add, a[i].name + strlen(strip));
+    }
+    if (extra) {
+        static const float nothing[2] = {0};
+        out[kept++] = (struct weights_array){
+            .name = extra, .dtype = WEIGHTS_F32, .rank = 1, .shape = {2}, .data = nothing, .bytes = sizeof nothing};
+    }
+    TEST_OK(weights_save(path, out, kept, NULL));
+    train_model_close(&m);
+    arena_free(&arena);
+    tiny_close(&t);
+    return path;
+}
+
+/** How many of the model's arrays under @p prefix equal those of seed 77 after loading @p path, of how many. */
+static struct status load_and_compare(int *equal, int *all, const char *path, const char *strict, const char *prefix)
+{
+    struct tiny t[2];
+    struct train_model m[2] = {{.net = NULL}, {.net = NULL}};
+    char changes[600];
+    snprintf(changes, sizeof changes, "{\"seed\": 1, \"model.weights\": \"%s\", \"model.strict\": %s}", path, strict);
+    tiny_open(&t[0], "", changes);
+    tiny_open(&t[1], "", "{\"seed\": 77}");
+    struct status s = train_model_open(&m[0], &t[0].job, TRAIN_UNTRAINED, NULL);
+    TEST_OK(train_model_open(&m[1], &t[1].job, TRAIN_UNTRAINED, NULL));
+    *equal = *all = 0;
+    struct arena arena = {0};
+    struct weights_array *a[2];
+    size_t n;
+    for (int k = 0; k < 2 && s.code == STATUS_OK; k++) TEST_OK(exec_arrays(&a[k], &n, &arena, m[k].exec));
+    for (size_t i = 0; s.code == STATUS_OK && i < n; i++) {
+        size_t length = strlen(a[0][i].name);
+        bool convolution = length > 7 && strcmp(a[0][i].name + length - 7, ".weight") == 0 && a[0][i].rank == 4;
+        if (!convolution || strncmp(a[0][i].name, prefix, strlen(prefix)) != 0) continue;
+        ++*all;
+        *equal += memcmp(a[0][i].data, a[1][i].data, a[0][i].bytes) == 0;
+    }
+    arena_free(&arena);
+    for (int k = 0; k < 2; k++) {
+        train_model_close(&m[k]);
+        tiny_close(&t[k]);
+    }
+    return s;
+}
+
+static void published__names_of_other_makers_are_understood(void)
+{
+    static const struct {
+        const char *strip, *add, *extra, *filled; /* what the file should have filled */
+    } rows[] = {
+        {"", "", NULL, ""},
+        {"", "model.", NULL, ""},                                /* Lightning */
+        {"", "module.", NULL, ""},                               /* DataParallel */
+        {"encoder.model.", "", "classifier.weight", "encoder."}, /* the backbone's own file, with its head */
+        {"encoder.", "", NULL, "encoder."},
+    };
+    for (size_t i = 0; i < LEN(rows); i++) {
+        int equal, all;
+        const char *path = write_renamed(rows[i].strip, rows[i].add, rows[i].extra);
+        TEST_OK(load_and_compare(&equal, &all, path, "true", rows[i].filled));
+        CU_ASSERT_TRUE(all > 5);
+        CU_ASSERT_EQUAL(equal, all);
+    }
+    int equal, all;
+    TEST_OK(load_and_compare(&equal, &all, write_renamed("encoder.", "", NULL), "true", "decoder."));
+    CU_ASSERT_TRUE(equal < all); /* the decoder is not in that file */
+}
+
+static void published__what_does_not_fit_is_listed(void)
+{
+    int equal, all;
+    const char *path = write_renamed("encoder.", "encoder.", NULL);
+    TEST_FAILS(load_and_compare(&equal, &all, path, "true", ""), STATUS_ARG, "decoder.blocks.0");
+    TEST_OK(load_and_compare(&equal, &all, path, "false", "encoder."));
+    CU_ASSERT_EQUAL(equal, all);
+    path = write_renamed("encoder.model.blocks.0.", "blocks.0.", NULL);
+    TEST_FAILS(load_and_compare(&equal, &all, path, "true", ""), STATUS_ARG, "missing encoder.model.conv_stem.weight");
+    path = write_renamed("", "", "decoder.more.weight");
+    TEST_FAILS(load_and_compare(&equal, &all, path, "true", ""), STATUS_ARG, "decoder.more.weight");
+    TEST_FAILS(load_and_compare(&equal, &all, "/nowhere/x.safetensors", "true", ""), STATUS_IO, "/nowhere/x");
+}
+
+/** Runs one epoch with this loss network file. */
+static struct status train_with(const char *path, double *loss, int *warnings)
+{
+    struct tiny t;
+    struct train_result r;
+    char changes[600];
+    snprintf(changes, sizeof changes, "{\"train.epochs\": 1, \"loss.weights\": %s%s%s}", path ? "\"" : "",
+             path ? path : "null", path ? "\"" : "");
+    tiny_open(&t, test_dir(), changes);
+    struct status s = train_run(&r, &t.job);
+    *loss = tiny_metric(&t, 0, "val_loss", -1);
+    *warnings = tiny_count(&t, "log");
+    tiny_close(&t);
+    return s;
+}
+
+static void published__loss_network_takes_a_backbone_or_a_model(void)
+{
+    double random, backbone, model;
+    int warnings;
+    char file[400];
+    TEST_OK(train_with(NULL, &random, &warnings));
+    CU_ASSERT_EQUAL(warnings, 1);
+    snprintf(file, sizeof file, "%s", write_renamed("encoder.model.", "", "classifier.bias"));
+    TEST_OK(train_with(file, &backbone, &warnings));
+    CU_ASSERT_EQUAL(warnings, 0);
+    snprintf(file, sizeof file, "%s", write_renamed("", "", NULL));
+    TEST_OK(train_with(file, &model, &warnings));
+    CU_ASSERT_DOUBLE_EQUAL(backbone, model, 1e-9); /* the same weights by two names */
+    CU_ASSERT_TRUE(random != model);
+    snprintf(file, sizeof file, "%s", write_renamed("decoder.", "decoder.", NULL));
+    TEST_FAILS(train_with(file, &model, &warnings), STATUS_ARG, "loss.weights:");
+}
+
+static const struct test tests[] = {
+    TEST(published__names_of_other_makers_are_understood),
+    TEST(published__what_does_not_fit_is_listed),
+    TEST(published__loss_network_takes_a_backbone_or_a_model),
+};
+
+int main(int argc, char **argv)
+{
+    tensor_start(1);
+    return test_main("train.published", tests, LEN(tests), argc, argv);
+}
