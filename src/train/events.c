@@ -4,7 +4,6 @@
 
 void train_emit(const struct train_job *job, const char *ev, const char *format, ...)
 {
-    if (!job->emit) return;
     json_error_t e;
     va_list ap;
     va_start(ap, format);
@@ -12,7 +11,7 @@ void train_emit(const struct train_job *job, const char *ev, const char *format,
     va_end(ap);
     CHECK(event, "event %s: %s", ev, e.text);
     json_object_set_new(event, "ev", json_string(ev));
-    job->emit(job->user, event);
+    if (job->emit) job->emit(job->user, event);
     json_decref(event);
 }
 
