@@ -83,11 +83,17 @@ struct status plan_size_of(struct plan_size *out, const char **refused, struct p
 struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t);
 /** Hash of a file's content, computed once. */
 struct status plan_file_of(const char **out, struct plan_build *b, const char *path);
-/** Multiply-accumulates of the loss for one image, forward through both pictures; 0 where it cannot be built: training
- *  says why, and a prediction is no place to fail. */
-double plan_loss_macs(struct plan_build *b, const struct spec_trial *t);
-/** Predicted seconds of one run of a stage. */
-double plan_estimate(const struct plan_build *b, enum plan_kind kind, const struct spec_trial *t,
-                     const struct plan_size *z, const struct plan_images *im, double loss_macs);
+/** What the loss weighs for one image, both pictures through it; zeros where it cannot be built: training says why, and
+ *  a prediction is no place to fail. */
+struct plan_size plan_loss_size(struct plan_build *b, const struct spec_trial *t);
+
+/** What a stage's cost is made of. */
+struct plan_load {
+    const struct spec_trial *t;
+    struct plan_size net, loss;
+    struct plan_images images;
+    int cores;
+};
+struct plan_cost plan_cost_of(enum plan_kind kind, const struct plan_load *l);
 
 #endif

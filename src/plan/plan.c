@@ -79,8 +79,7 @@ struct cell {
     int trial;
     const json_t *config;
     const struct spec_trial *t;
-    const struct plan_images *images;
-    double loss_macs;
+    struct plan_load load;
     char part[PLAN_N_KINDS][PLAN_KEY];
 };
 
@@ -94,7 +93,8 @@ static int cell_stage(struct cell *c, enum plan_kind kind, const char *format, c
         memcpy(g.key, c->part[kind], PLAN_KEY);
     else
         plan_key_of(g.key, c->part[kind], format, device, &key, key ? 1 : 0);
-    g.est_s = plan_estimate(c->b, kind, c->t, &p->trials[c->trial].size, c->images, c->loss_macs);
+    g.cost = plan_cost_of(kind, &c->load);
+    for (int k = 0; k < PLAN_SECONDS; k++) g.est_s += g.cost.s[k];
     int i = put_stage(c->b, &g);
     if (from >= 0) stage_needs(&p->stages[i], from);
     trial_adds(&p->trials[c->trial], i);
@@ -147,7 +147,7 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     content.images = images.fingerprint;
     json_t *config = NULL;
     TRY(resolve(&t, &config, &content, b));
-    struct cell c = {.b = b, .config = config, .images = &images, .loss_macs = plan_loss_macs(b, &t)};
+    struct cell c = {.b = b, .config = config};
     plan_keys(c.part, b, config, &content);
     char id[PLAN_ID];
     memcpy(id, c.part[PLAN_TRAIN], PLAN_ID - 1);
@@ -164,6 +164,8 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     }
     c.trial = known ? (int)json_integer_value(known) : p->n_trials - 1;
     c.t = &t;
+    c.load = (struct plan_load){
+        .t = &t, .net = p->trials[c.trial].size, .loss = plan_loss_size(b, &t), .images = images, .cores = b->cores};
     if (w)
         w->cells[w->n_cells++] =
             (struct plan_cell){.trial = c.trial, .duplicate = known != NULL, .axes = json_incref(pt->axes)};

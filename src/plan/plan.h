@@ -35,6 +35,13 @@ struct plan_kind_info {
 };
 extern const struct plan_kind_info plan_kinds[PLAN_N_KINDS];
 
+/** What one run of a stage is predicted to need, in parts that the past corrects one by one (struct plan_model). */
+enum { PLAN_SECONDS = 4, PLAN_BYTES = 3 };
+struct plan_cost {
+    double s[PLAN_SECONDS];   /* starting, a step's fixed part, arithmetic, memory traffic; on all cores */
+    double bytes[PLAN_BYTES]; /* the process, activations, parameters */
+};
+
 /** One unit of work. Equal keys are one stage, whoever asks. */
 struct plan_stage {
     enum plan_kind kind;
@@ -44,12 +51,13 @@ struct plan_stage {
     const json_t *config;      /* flat, resolved: what the worker gets */
     int needs[PLAN_MAX_NEEDS]; /* stages that must be done before */
     int n_needs;
-    double est_s; /* predicted work of one run on this machine */
+    struct plan_cost cost;
+    double est_s; /* sum of cost.s */
 };
 
 /** What a cell's net weighs, from its structure alone. */
 struct plan_size {
-    int64_t params, macs, bytes_train;
+    int64_t params, macs, bytes_train, bytes_infer; /* activations of one image, float32: kept for backward, at once */
 };
 
 struct plan_trial {
@@ -117,6 +125,31 @@ struct status plan_of_config(struct plan **out, const json_t *config, const char
 
 /** Index of the trial's first stage of this kind, -1 when it has none. */
 int plan_find(const struct plan *p, int trial, enum plan_kind kind);
+
+/* ---- the past --------------------------------------------------------------------------------------------------- */
+
+/** A finished stage: what it was predicted to need, and what it took. */
+struct plan_past {
+    enum plan_kind kind;
+    const char *precision, *format, *device; /* "" where it has none; borrowed for the call */
+    struct plan_cost cost;                   /* of all its runs */
+    double share;                            /* cores of the machine over those that it had */
+    double seconds, bytes;                   /* measured; 0: not known */
+};
+/** Corrections of plan_cost from the past of one machine, the latest first. Owner: the caller, plan_model_free. */
+struct plan_model;
+struct plan_model *plan_model_new(const struct plan_past *rows, int n);
+void plan_model_free(struct plan_model *m);
+
+struct plan_forecast {
+    double seconds, bytes; /* of one run, and its greatest memory */
+    double error; /* of the seconds: median relative error on past stages left out of the fit; < 0: not known */
+    int n;        /* past stages that it rests on; 0: counted, not corrected */
+};
+/** @p share as in plan_past. */
+struct plan_forecast plan_forecast(const struct plan_model *m, const struct plan_stage *g, double share);
+/** One object a group: stages it rests on, factors, errors with and without the correction. Owner: the caller. */
+json_t *plan_model_json(const struct plan_model *m);
 
 /** Everything resolved, for people and programs. Owner: the caller. */
 json_t *plan_to_json(const struct plan *p);

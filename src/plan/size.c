@@ -1,11 +1,8 @@
-/* What cells share: sizes of nets by structure, sets of images, hashes of files; and the prediction of seconds. */
+/* What cells share: sizes of nets and losses by structure, sets of images, hashes of files. */
 #include "data.h"
 #include "inside.h"
 #include "loss.h"
 #include "zoo.h"
-
-/* Multiply-accumulates a second and core that a whole training step reaches; a sweep's own past corrects it. */
-static const double gmac_s_bf16 = 55, gmac_s_fp32 = 22;
 
 static struct zoo_model model_of(const struct spec_trial *t)
 {
@@ -47,14 +44,22 @@ static struct status size_build(json_t **out, const struct zoo_model *m)
     if (st.code == STATUS_OK) {
         struct net_cost c = net_cost(n);
         const char *lone = net_single_value_norm(n, 1);
-        *out = json_pack("{s:I, s:I, s:I, s:s?}", "params", (json_int_t)c.params, "macs", (json_int_t)c.macs, "bytes",
-                         (json_int_t)c.bytes_train, "lone", lone);
+        *out = json_pack("{s:I, s:I, s:I, s:I, s:s?}", "params", (json_int_t)c.params, "macs", (json_int_t)c.macs,
+                         "train", (json_int_t)c.bytes_train, "infer", (json_int_t)c.bytes_peak_infer, "lone", lone);
         net_free(n);
     } else if (st.code == STATUS_REFUSED) {
         *out = json_pack("{s:s}", "refused", st.msg);
         st = ok();
     }
     return st;
+}
+
+static struct plan_size size_of(const json_t *j)
+{
+    return (struct plan_size){.params = json_int(j, "params", 0),
+                              .macs = json_int(j, "macs", 0),
+                              .bytes_train = json_int(j, "train", 0),
+                              .bytes_infer = json_int(j, "infer", 0)};
 }
 
 struct status plan_size_of(struct plan_size *out, const char **refused, struct plan_build *b,
@@ -73,8 +78,7 @@ struct status plan_size_of(struct plan_size *out, const char **refused, struct p
         }
     }
     str_free(&text);
-    *out = (struct plan_size){
-        .params = json_int(j, "params", 0), .macs = json_int(j, "macs", 0), .bytes_train = json_int(j, "bytes", 0)};
+    *out = size_of(j);
     *refused = json_str(j, "refused", NULL);
     if (*refused) return ok();
     const char *lone = json_str(j, "lone", NULL);
@@ -144,7 +148,7 @@ struct status plan_file_of(const char **out, struct plan_build *b, const char *p
     return ok();
 }
 
-double plan_loss_macs(struct plan_build *b, const struct spec_trial *t)
+struct plan_size plan_loss_size(struct plan_build *b, const struct spec_trial *t)
 {
     struct loss_options o = {.network = t->loss.network,
                              .height = t->data.size[0],
@@ -164,37 +168,13 @@ double plan_loss_macs(struct plan_build *b, const struct spec_trial *t)
     if (!j) {
         struct net *n = NULL;
         struct status st = loss_build(&n, &o);
-        j = json_real(st.code == STATUS_OK ? (double)net_cost(n).macs : 0);
+        struct net_cost c = {0};
+        if (st.code == STATUS_OK) c = net_cost(n);
         if (st.code == STATUS_OK) net_free(n);
+        j = json_pack("{s:I, s:I, s:I, s:I}", "params", (json_int_t)c.params, "macs", (json_int_t)c.macs, "train",
+                      (json_int_t)c.bytes_train, "infer", (json_int_t)c.bytes_peak_infer);
         json_object_set_new(b->losses, text.s, j);
     }
     str_free(&text);
-    return json_number_value(j);
-}
-
-double plan_estimate(const struct plan_build *b, enum plan_kind kind, const struct spec_trial *t,
-                     const struct plan_size *z, const struct plan_images *im, double loss_macs)
-{
-    static const double start_s = 1.5; /* a process that loads libtorch and builds the net */
-    bool low = strcmp(t->train.precision, "bf16") == 0 || strcmp(t->train.precision, "fp16") == 0;
-    double rate = 1e9 * (low ? gmac_s_bf16 : gmac_s_fp32) * b->cores;
-    double net = (double)z->macs, loss = loss_macs;
-    double step = 3 * net + 1.5 * loss, look = net + loss; /* backward: twice the net, once the loss's own input */
-    switch (kind) {
-    case PLAN_TRAIN:
-        return start_s + t->train.epochs * (im->n_train * step + im->n_val * look) / rate;
-    case PLAN_EVALUATE:
-        return start_s + im->n_val * look / rate;
-    case PLAN_SAMPLES:
-        return start_s + (t->samples ? t->samples : im->n_val) * net / rate;
-    case PLAN_VERIFY:
-        return start_s + 4 * net / rate;
-    case PLAN_BENCH:
-        return 3.0 * (t->bench.threads.n ? t->bench.threads.n : 1);
-    case PLAN_SCREEN:
-    case PLAN_EXPORT:
-    case PLAN_N_KINDS:
-        break;
-    }
-    return start_s;
+    return size_of(j);
 }

@@ -135,7 +135,7 @@ static void plan_load__a_moved_set_is_the_same_set(void)
                 char path[500];
                 snprintf(path, sizeof path, "%s/%s", dirs[i], part[k]);
                 TEST_OK(fs_mkdir(path));
-                snprintf(path, sizeof path, "%s/%s/%d.ppm", dirs[i], part[k], j);
+                snprintf(path, sizeof path, "%s/%s/%d.png", dirs[i], part[k], j);
                 TEST_OK(fs_write(path, ppm, sizeof ppm - 1));
             }
         }
@@ -148,7 +148,7 @@ static void plan_load__a_moved_set_is_the_same_set(void)
     CU_ASSERT_STRING_EQUAL(a->trials[0].id, b->trials[0].id);
     plan_free(b);
     char path[500];
-    snprintf(path, sizeof path, "%s/target/3.ppm", dirs[1]);
+    snprintf(path, sizeof path, "%s/target/3.png", dirs[1]);
     TEST_OK(fs_write(path, "P6 2 2 255\n0123456789xx", 23));
     b = planned(file, set[1]);
     CU_ASSERT_STRING_NOT_EQUAL(a->trials[0].id, b->trials[0].id);
