@@ -75,8 +75,8 @@ struct keeper final : c10::Allocator {
             free(h);
             return;
         }
-        /* Another size of work has begun: what is kept would not be asked for again. */
-        if (bytes_kept + h->bytes > bytes_peak) drop_kept();
+        /* Another size of work has begun, and most of what is kept would not be asked for again. */
+        if (bytes_alive + bytes_kept + h->bytes > 2 * bytes_peak) drop_kept();
         kept[h->bytes].push_back(h);
         bytes_kept += h->bytes;
     }

@@ -41,14 +41,33 @@ template <class A, class B> __attribute__((always_inline)) inline double sum_run
     return sum;
 }
 
+/* An unsigned integer of a dtype's size: a gradient is one of three bit patterns, picked without arithmetic. */
+template <class T>
+using bits_of = std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>;
+
 template <class A, class B>
-__attribute__((always_inline)) inline void sign_run(A *out, const A *a, const B *b, int64_t n, A g)
+__attribute__((always_inline)) inline void sign_some(bits_of<A> *out, const A *a, const B *b, int64_t n, bits_of<A> g)
 {
     using S = sum_of<A, B>;
-    const A zero = static_cast<A>(0), minus = static_cast<A>(-g);
+    const bits_of<A> minus = g ^ static_cast<bits_of<A>>(bits_of<A>{1} << (8 * sizeof(A) - 1)), zero = 0;
     for (int64_t i = 0; i < n; i++) {
         S d = static_cast<S>(a[i]) - static_cast<S>(b[i]);
-        out[i] = d > 0 ? g : d < 0 ? minus : zero;
+        out[i] = static_cast<bits_of<A>>((d > 0 ? g : zero) | (d < 0 ? minus : zero));
+    }
+}
+
+template <class A, class B>
+__attribute__((always_inline)) inline void sign_run(A *out, const A *a, const B *b, int64_t n, A by)
+{
+    bits_of<A> g, lane[lanes];
+    memcpy(&g, &by, sizeof g);
+    for (int64_t i = 0; i < n; i += lanes) {
+        int64_t some = std::min(lanes, n - i);
+        if (some == lanes)
+            sign_some(lane, a + i, b + i, lanes, g);
+        else
+            sign_some(lane, a + i, b + i, some, g);
+        memcpy(static_cast<void *>(out + i), lane, static_cast<size_t>(some) * sizeof(A));
     }
 }
 
