@@ -65,6 +65,17 @@ static const char *other_format(const unsigned char *p, size_t n)
     return NULL;
 }
 
+/* The decoder makes room for what a chunk claims to hold before it looks whether that is there. */
+static bool png_chunks_fit(const unsigned char *p, size_t n)
+{
+    for (size_t at = 8; n - at >= 12 && !starts(p + at + 4, 4, "IEND");) {
+        size_t length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
+        if (length > n - at - 12) return false;
+        at += 12 + length;
+    }
+    return true;
+}
+
 static uint8_t on_white(uint8_t v, uint8_t alpha)
 {
     return (uint8_t)((v * alpha + 255 * (255 - alpha) + 127) / 255);
@@ -95,9 +106,9 @@ struct status data_image_parse(struct data_image *out, const char *where, const 
         return fail(STATUS_ARG,
                     "%s: the image cannot be decoded: %zu bytes are too few for %d x %d pixels; is it cut off?", where,
                     n, w, h);
-    struct source s = {.p = p, .n = n};
+    struct source s = {.p = p, .n = n, .starved = starts(p, n, "\x89PNG") && !png_chunks_fit(p, n)};
     const stbi_io_callbacks io = {source_read, source_skip, source_eof};
-    uint8_t *rgb = stbi_load_from_callbacks(&io, &s, &w, &h, &channels, want);
+    uint8_t *rgb = s.starved ? NULL : stbi_load_from_callbacks(&io, &s, &w, &h, &channels, want);
     if (!rgb || s.starved) {
         stbi_image_free(rgb);
         const char *why = s.starved ? "the file is cut off" : stbi_failure_reason();
