@@ -22,12 +22,14 @@ struct cli_live {
     int drawn; /* lines below which the cursor stands */
     double last;
     struct engine_totals totals;
+    json_t *said; /* log texts shown: what every cell says is shown once */
 };
 
 struct cli_live *cli_live_new(bool json, bool no_tty)
 {
     struct cli_live *l = mem_zalloc(sizeof *l);
     l->json = json;
+    l->said = json_object();
     l->tty = !json && !no_tty && isatty(STDERR_FILENO);
     return l;
 }
@@ -46,6 +48,7 @@ static void erase(struct cli_live *l)
 void cli_live_free(struct cli_live *l)
 {
     erase(l);
+    json_decref(l->said);
     free(l);
 }
 
@@ -76,9 +79,10 @@ static void row_text(char *out, size_t n, const struct row *r)
 
 static void total_text(char *out, size_t n, const struct engine_totals *t)
 {
-    snprintf(out, n, "%d of %d trials, %d of %d stages (%d stored before)%s%.0d%s, about %s left", t->trials_ended,
-             t->trials, t->ended, t->stages, t->cached, t->failed ? ", " : "", t->failed, t->failed ? " failed" : "",
-             cli_seconds(t->left_s));
+    char failed[40] = "";
+    if (t->failed) snprintf(failed, sizeof failed, ", %d failed", t->failed);
+    snprintf(out, n, "%d of %d trials, %d of %d stages (%d stored before)%s, about %s left", t->trials_ended, t->trials,
+             t->ended, t->stages, t->cached, failed, cli_seconds(t->left_s));
 }
 
 static void draw(struct cli_live *l, bool now)
@@ -178,10 +182,12 @@ static void on_trial_end(struct cli_live *l, const struct engine_event *e)
 static void on_log(struct cli_live *l, const struct engine_event *e)
 {
     char text[1200];
-    const char *level = json_str(e->json, "level", "info");
+    const char *level = json_str(e->json, "level", "info"), *words = json_str(e->json, "text", "");
     bool plain = strcmp(level, "info") == 0;
+    if (json_object_get(l->said, words)) return;
+    json_object_set_new(l->said, words, json_true());
     snprintf(text, sizeof text, "%s%s%.6s %s x %s: %s", plain ? "" : level, plain ? "" : ": ", e->trial->id,
-             e->trial->t.model.arch, e->trial->t.model.backbone, json_str(e->json, "text", ""));
+             e->trial->t.model.arch, e->trial->t.model.backbone, words);
     say(l, text);
 }
 
