@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <sys/signalfd.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 void engine_keep(struct engine *e, struct status st)
@@ -35,7 +34,7 @@ static void predict(struct engine *e)
 {
     double left = 0;
     int jobs = e->o->jobs > 0 ? e->o->jobs : 1;
-    for (int k = 0; k < PLAN_N_KINDS; k++) left += e->left[k] * e->speed[k] / (k == PLAN_BENCH ? 1 : jobs);
+    for (int k = 0; k < PLAN_N_KINDS; k++) left += e->left[k] / (k == PLAN_BENCH ? 1 : jobs);
     e->totals.left_s = left > 0 ? left : 0;
     e->totals.running = e->n_running;
 }
@@ -86,45 +85,56 @@ void engine_store_event(struct engine *e, struct worker *w, const json_t *event)
                                .kind = told[i].kind, .stage = g, .trial = &e->p->trials[g->trial], .json = event});
 }
 
-static json_t *machine_info(void)
+/* A program's content says more than its version: what was built anew is another. */
+static void add_program(json_t *info, const char *name, const char *path)
 {
-    struct utsname u = {0};
-    uname(&u);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    char *text = NULL, cpu[200] = "?";
-    struct status st = fs_read(&text, NULL, "/proc/cpuinfo");
-    const char *model = st.code == STATUS_OK ? strstr(text, "model name") : NULL;
-    if (model && (model = strchr(model, ':')))
-        snprintf(cpu, sizeof cpu, "%.*s", (int)strcspn(model + 2, "\n"), model + 2);
-    free(text);
-    return json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:b}", "sweep", SWEEP_VERSION, "cpu", cpu, "cores", (int)cores,
-                     "memory_bytes", (json_int_t)pages * page, "os", u.sysname, "kernel", u.release, "gpu",
-                     fs_is_dir("/proc/driver/nvidia/gpus"));
+    struct hash h;
+    struct status st = hash_file(&h, path);
+    json_object_set_new(info, name, st.code == STATUS_OK ? json_string(h.hex) : json_null());
+}
+
+/* What runs, and on what: frozen beside everything that comes of it. */
+static json_t *environment(const struct engine *e)
+{
+    json_t *info = engine_machine();
+    json_object_set_new(info, "sweep", json_string(SWEEP_VERSION));
+    json_object_set_new(info, "libtorch", json_string(ENGINE_LIBTORCH));
+    json_object_set_new(info, "onnxruntime", json_string(ENGINE_ORT));
+    add_program(info, "sweep_hash", "/proc/self/exe");
+    add_program(info, "worker_hash", e->worker_path);
+    add_program(info, "bench_hash", e->bench_path);
+    return info;
 }
 
 /* The plan as rows, before anything runs. */
 static struct status store_plan(struct engine *e)
 {
     const struct plan *p = e->p;
-    json_t *info = machine_info();
+    json_t *info = environment(e), *machine = engine_machine();
     struct hash id;
     struct status st = store_put_environment(e->s, info, &id);
-    if (st.code == STATUS_OK) st = store_put_device(e->s, "cpu", info);
+    if (st.code == STATUS_OK) st = store_put_device(e->s, "cpu", machine);
     json_decref(info);
+    json_decref(machine);
     TRY(st);
     memcpy(e->environment, id.hex, sizeof e->environment);
     for (int i = 0; i < p->n_trials && p->n_sweeps; i++) { /* a plan without sweeps is of trials that are stored */
         const struct plan_trial *t = &p->trials[i];
-        TRY(store_put_trial(e->s, &(struct store_trial){.id = t->id,
-                                                        .arch = t->t.model.arch,
-                                                        .backbone = t->t.model.backbone,
-                                                        .loss_key = t->loss_key,
-                                                        .height = t->t.data.size[0],
-                                                        .width = t->t.data.size[1],
-                                                        .seed = t->t.seed,
-                                                        .params = t->size.params,
-                                                        .macs = t->size.macs,
-                                                        .config = t->config}));
+        json_t *content = json_pack("{s:s*, s:s*, s:s*}", "images", t->content.images, "model_weights",
+                                    t->content.model_weights, "loss_weights", t->content.loss_weights);
+        st = store_put_trial(e->s, &(struct store_trial){.id = t->id,
+                                                         .arch = t->t.model.arch,
+                                                         .backbone = t->t.model.backbone,
+                                                         .loss_key = t->loss_key,
+                                                         .height = t->t.data.size[0],
+                                                         .width = t->t.data.size[1],
+                                                         .seed = t->t.seed,
+                                                         .params = t->size.params,
+                                                         .macs = t->size.macs,
+                                                         .config = t->config,
+                                                         .content = content});
+        json_decref(content);
+        TRY(st);
     }
     for (int i = 0; i < p->n_sweeps; i++) {
         const struct plan_sweep *w = &p->sweeps[i];
@@ -245,7 +255,6 @@ static struct status run(struct engine *e)
 {
     TRY(take_signal_fd(e));
     TRY(locks_clear(e));
-    TRY(engine_speed(e->speed, e->s));
     TRY(store_begin(e->s));
     e->in_batch = true;
     engine_keep(e, store_recover(e->s));

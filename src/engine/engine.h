@@ -76,8 +76,14 @@ struct status engine_run(struct engine_result *out, const struct engine_options 
  *  Owner: the caller json_decrefs. */
 struct status engine_cached(json_t **out, struct store *s, const struct plan *p);
 
-/** Measured over predicted seconds of each kind, from past stages; 1 where there are none. */
-struct status engine_speed(double out[PLAN_N_KINDS], struct store *s);
+/** What this machine's finished stages say about the cost of the next ones. Owner: the caller, plan_model_free. */
+struct status engine_model(struct plan_model **out, struct store *s);
+/** CPU, cores, memory, system of this machine. Owner: the caller. */
+json_t *engine_machine(void);
+int engine_cores(void);
+/** CPU threads that a worker of this stage gets beside @p jobs - 1 others, and the cores over them. */
+int engine_threads(const struct plan_stage *g, int jobs, int cores);
+double engine_share(const struct plan_stage *g, int jobs, int cores);
 
 /** Runs of one stage: the visits of a measurement, else 1. */
 int engine_runs(const struct plan_stage *g);

@@ -61,7 +61,8 @@ struct engine {
     struct rng rng;
     struct engine_totals totals;
     struct engine_result result;
-    double speed[PLAN_N_KINDS], left[PLAN_N_KINDS]; /* factor; predicted seconds still to do, unscaled */
+    double *run_s;             /* [stage] predicted seconds of one run */
+    double left[PLAN_N_KINDS]; /* the same, of all that is still to do */
     char environment[33];
     char worker_path[1100], bench_path[1100];
     sigset_t mask_before;
@@ -100,6 +101,10 @@ const char *job_dir(struct arena *a, const struct engine *e, int trial);
 struct status locks_clear(struct engine *e);
 int locks_take(char *path, size_t n, struct engine *e, const char *key);
 void locks_sign(int fd, pid_t pid);
+
+/* past.c: what the machine is, and what its finished stages say */
+/** Predicted cost of all runs of a stage, as stored beside what they took. Owner: the caller. */
+json_t *engine_estimate(const struct plan_stage *g);
 
 /* events */
 void engine_tell(struct engine *e, struct engine_event ev);

@@ -39,14 +39,6 @@ static struct status model_path(const char **out, struct arena *a, struct engine
     return st;
 }
 
-static int threads_each(const struct engine *e, int task)
-{
-    int asked = (int)json_int(e->p->stages[task].config, "train.threads", 0);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int jobs = e->o->jobs > 0 ? e->o->jobs : 1;
-    return asked > 0 ? asked : cores / jobs > 1 ? (int)(cores / jobs) : 1;
-}
-
 static struct status measure_members(json_t *j, struct arena *a, struct engine *e, int task)
 {
     const struct plan_stage *g = &e->p->stages[task];
@@ -81,7 +73,7 @@ struct status job_json(json_t **out, struct engine *e, int task)
         json_pack("{s:s, s:s, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:i}", "stage", plan_kinds[g->kind].name, "trial",
                   e->p->trials[g->trial].id, "key", g->key, "train_key", train >= 0 ? e->p->stages[train].key : "",
                   "config", g->config, "dir", job_dir(&a, e, g->trial), "cache", cache, "format", g->format, "device",
-                  g->device, "threads", threads_each(e, task));
+                  g->device, "threads", engine_threads(g, e->o->jobs, engine_cores()));
     struct status st = fs_mkdir(cache);
     if (st.code == STATUS_OK) st = measure_members(j, &a, e, task);
     arena_free(&a);
@@ -209,7 +201,7 @@ void job_ended(struct engine *e, struct worker *w, int wait_status)
     } else if (strcmp(end.state, "done") != 0) {
         queue_end(e, task, end.state, end.reason[0] ? end.reason : NULL);
     } else if (++t->run < engine_runs(g)) {
-        e->left[g->kind] -= g->est_s;
+        e->left[g->kind] -= e->run_s[task];
         queue_again(e, task);
     } else if (g->kind == PLAN_SCREEN && too_slow(&end, e, task)) {
         queue_end(e, task, "too_slow", end.reason);

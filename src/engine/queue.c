@@ -129,7 +129,7 @@ static void settle(struct engine *e, int task, const char *state, const char *re
     t->state = TASK_ENDED;
     t->outcome = skipped ? "skipped" : outcomes[outcome_of(state)].name;
     e->totals.ended++;
-    e->left[g->kind] -= g->est_s * (engine_runs(g) - t->run);
+    e->left[g->kind] -= e->run_s[task] * (engine_runs(g) - t->run);
     bool done = !skipped && strcmp(state, "done") == 0;
     for (int i = e->after_at[task]; i < e->after_at[task + 1]; i++) {
         struct task *d = &e->tasks[e->after[i]];
@@ -149,7 +149,7 @@ void queue_end(struct engine *e, int task, const char *state, const char *reason
     if (engine_batch(e)) engine_keep(e, store_stage_end(e->s, g->key, state, reason, t->seconds, t->rss_bytes));
     if (engine_batch(e)) {
         struct store_stage row = engine_stage_row(e, task);
-        json_t *info = json_pack("{s:s, s:{s:f}}", "ev", "info", "values", "est_s", g->est_s * engine_runs(g));
+        json_t *info = json_pack("{s:s, s:o}", "ev", "info", "values", engine_estimate(g));
         engine_keep(e, store_event(e->s, &row, info));
         json_decref(info);
     }
@@ -197,6 +197,20 @@ static struct status take_cached(struct engine *e)
     return ok();
 }
 
+static struct status predict_runs(struct engine *e)
+{
+    struct plan_model *m;
+    e->run_s = mem_zalloc(sizeof *e->run_s * (size_t)(e->p->n_stages + 1));
+    int cores = engine_cores();
+    TRY(engine_model(&m, e->s));
+    for (int i = 0; i < e->p->n_stages; i++) {
+        const struct plan_stage *g = &e->p->stages[i];
+        e->run_s[i] = plan_forecast(m, g, engine_share(g, e->o->jobs, cores)).seconds;
+    }
+    plan_model_free(m);
+    return ok();
+}
+
 struct status queue_init(struct engine *e)
 {
     const struct plan *p = e->p;
@@ -208,10 +222,11 @@ struct status queue_init(struct engine *e)
     e->begun = mem_zalloc(sizeof *e->begun * m);
     e->totals = (struct engine_totals){.stages = p->n_stages, .trials = p->n_trials};
     link_needs(e);
+    TRY(predict_runs(e));
     for (int i = 0; i < p->n_stages; i++) {
         e->tasks[i].missing = p->stages[i].n_needs;
         e->open[p->stages[i].trial]++;
-        e->left[p->stages[i].kind] += p->stages[i].est_s * engine_runs(&p->stages[i]);
+        e->left[p->stages[i].kind] += e->run_s[i] * engine_runs(&p->stages[i]);
     }
     for (int i = 0; i < p->n_trials; i++) {
         if (!p->trials[i].refused) continue;
@@ -234,6 +249,7 @@ void queue_free(struct engine *e)
     for (int i = 0; e->why && i < e->p->n_trials; i++) free(e->why[i]);
     free(e->why);
     free(e->begun);
+    free(e->run_s);
     free(e->verdict);
     free(e->open);
     free(e->after);

@@ -1,4 +1,4 @@
-/* What the store knows of a plan: states of its stages, whether their files are still there, past speed. */
+/* What the store knows of a plan: states of its stages, whether their files are still there. */
 #include "inside.h"
 
 /* Files of a finished stage that later stages read; one gone and the stage is done again when it is needed. */
@@ -53,23 +53,5 @@ struct status engine_cached(json_t **out, struct store *s, const struct plan *p)
     json_decref(all);
     json_decref(gone);
     *out = known;
-    return ok();
-}
-
-struct status engine_speed(double out[PLAN_N_KINDS], struct store *s)
-{
-    json_t *rows;
-    for (int k = 0; k < PLAN_N_KINDS; k++) out[k] = 1;
-    TRY(store_rows(&rows, s,
-                   "SELECT stage, sum(seconds) AS seconds, sum(json_extract(info, '$.est_s')) AS est FROM stages "
-                   "WHERE state = 'done' AND json_extract(info, '$.est_s') > 0 GROUP BY stage",
-                   NULL));
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const json_t *r = json_array_get(rows, i);
-        for (int k = 0; k < PLAN_N_KINDS; k++)
-            if (strcmp(plan_kinds[k].name, json_str(r, "stage", "")) == 0)
-                out[k] = json_num(r, "seconds", 1) / json_num(r, "est", 1);
-    }
-    json_decref(rows);
     return ok();
 }

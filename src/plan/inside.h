@@ -65,10 +65,6 @@ struct status plan_check_names(const struct spec *s, struct arena *a);
 
 /** The stage keys' tables, once. */
 void plan_keys_init(struct plan_build *b);
-/** Content that stands for the places named in the configuration. */
-struct plan_content {
-    const char *images, *model_weights, *loss_weights;
-};
 /** Keys of a trial's stages: fills @p out [kind]; format and device are added by plan_key_of. */
 void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], const struct plan_build *b, const json_t *config,
                const struct plan_content *c);

@@ -14,9 +14,11 @@ static json_t *trial_json(const struct plan *p, const struct plan_trial *t)
 {
     json_t *stages = json_array();
     for (int i = 0; i < t->n_stages; i++) json_array_append_new(stages, json_string(p->stages[t->stages[i]].key));
-    return json_pack("{s:s, s:O, s:s, s:I, s:I, s:s?, s:o}", "id", t->id, "config", t->config, "loss_key", t->loss_key,
-                     "params", (json_int_t)t->size.params, "macs", (json_int_t)t->size.macs, "refused", t->refused,
-                     "stages", stages);
+    json_t *content = json_pack("{s:s*, s:s*, s:s*}", "images", t->content.images, "model_weights",
+                                t->content.model_weights, "loss_weights", t->content.loss_weights);
+    return json_pack("{s:s, s:O, s:o, s:s, s:I, s:I, s:s?, s:o}", "id", t->id, "config", t->config, "content", content,
+                     "loss_key", t->loss_key, "params", (json_int_t)t->size.params, "macs", (json_int_t)t->size.macs,
+                     "refused", t->refused, "stages", stages);
 }
 
 static json_t *sweep_json(const struct plan *p, const struct plan_sweep *w)
@@ -25,8 +27,12 @@ static json_t *sweep_json(const struct plan *p, const struct plan_sweep *w)
     for (int i = 0; i < w->n_cells; i++)
         json_array_append_new(cells, json_pack("{s:s, s:O, s:b}", "trial", p->trials[w->cells[i].trial].id, "axes",
                                                w->cells[i].axes, "duplicate", w->cells[i].duplicate));
-    return json_pack("{s:s, s:s, s:s, s:i, s:o}", "name", w->name, "path", w->path, "rank", w->rank, "excluded",
-                     w->n_excluded, "cells", cells);
+    json_t *rules = json_array();
+    for (int i = 0; i < w->n_rules; i++)
+        json_array_append_new(rules, json_pack("{s:s, s:s, s:i}", "where", w->excluded[i].where, "rule",
+                                               w->excluded[i].rule, "cells", w->excluded[i].n));
+    return json_pack("{s:s, s:s, s:s, s:O, s:i, s:o, s:o}", "name", w->name, "path", w->path, "rank", w->rank, "spec",
+                     w->spec, "excluded", w->n_excluded, "excluded_by", rules, "cells", cells);
 }
 
 json_t *plan_to_json(const struct plan *p)

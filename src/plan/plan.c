@@ -155,7 +155,7 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     json_t *known = json_object_get(b->trials, id);
     struct status st = ok();
     if (!known) {
-        struct plan_trial fresh = {.t = t, .config = json_incref(config)};
+        struct plan_trial fresh = {.t = t, .config = json_incref(config), .content = content};
         memcpy(fresh.id, id, PLAN_ID);
         plan_loss_key(fresh.loss_key, config, content.loss_weights);
         st = plan_size_of(&fresh.size, &fresh.refused, b, &t);

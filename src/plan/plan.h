@@ -60,11 +60,17 @@ struct plan_size {
     int64_t params, macs, bytes_train, bytes_infer; /* activations of one image, float32: kept for backward, at once */
 };
 
+/** Hashes that stand for the places named in the configuration: what a trial was planned with. Borrowed. */
+struct plan_content {
+    const char *images, *model_weights, *loss_weights;
+};
+
 struct plan_trial {
     char id[PLAN_ID];
     struct spec_trial t;
     json_t *config; /* flat, resolved */
     char loss_key[PLAN_KEY];
+    struct plan_content content;
     struct plan_size size;
     const char *refused; /* why it is impossible; NULL: it can run, and has stages */
     int *stages;         /* indices, in order of kind */

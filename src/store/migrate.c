@@ -13,6 +13,8 @@ static const struct {
     const char *sql;
 } steps[] = {
     {.to = 1, .sql = store_schema},
+    /* JSON: hashes of the images and weights behind the places that config names */
+    {.to = 2, .sql = "ALTER TABLE trials ADD COLUMN content TEXT"},
 };
 
 static struct status exec_sql(struct store *s, const char *sql, const char *doing)

@@ -1,4 +1,4 @@
--- The results database, version 1. The coordinator is the only writer; anyone may read (WAL).
+-- The results database, version 1 (migrate.c has what later versions add). The coordinator is the only writer; anyone may read (WAL).
 -- Times are seconds since the epoch; latencies are milliseconds; sizes are bytes; JSON columns hold canonical JSON.
 
 CREATE TABLE environments (      -- what code ran on what machine; one row a distinct content

@@ -13,7 +13,7 @@
 
 #include "base.h"
 
-enum { STORE_VERSION = 1 }; /* of the schema: PRAGMA user_version */
+enum { STORE_VERSION = 2 }; /* of the schema: PRAGMA user_version */
 
 struct store;
 
@@ -55,6 +55,7 @@ struct store_trial {
     int height, width;
     int64_t seed, params, macs; /* params, macs 0: not known yet */
     const json_t *config;
+    const json_t *content; /* hashes of what the configuration's places hold; NULL: not known */
 };
 /** Makes the row when there is none; a known trial keeps its state. */
 struct status store_put_trial(struct store *s, const struct store_trial *t);

@@ -17,10 +17,10 @@ static const char *const sql[STORE_N_SQL] = {
     [SQL_PUT_SWEEP_TRIAL] =
         "INSERT OR IGNORE INTO sweep_trials (sweep, trial, ordinal, axes) VALUES (?1, ?2, ?3, ?4)",
     [SQL_PUT_TRIAL] =
-        "INSERT INTO trials (id, config, arch, backbone, height, width, seed, loss_key, params, macs, created) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0), nullif(?10, 0), ?11) "
+        "INSERT INTO trials (id, config, arch, backbone, height, width, seed, loss_key, params, macs, created, content) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0), nullif(?10, 0), ?11, ?12) "
         "ON CONFLICT (id) DO UPDATE SET config = ?2, params = coalesce(nullif(?9, 0), params), "
-        "macs = coalesce(nullif(?10, 0), macs)",
+        "macs = coalesce(nullif(?10, 0), macs), content = coalesce(?12, content)",
     [SQL_SET_TRIAL] = "UPDATE trials SET state = ?2, reason = ?3 WHERE id = ?1",
     [SQL_SIZE_TRIAL] =
         "UPDATE trials SET params = coalesce(?2, params), macs = coalesce(?3, macs) WHERE id = ?1",
@@ -146,8 +146,8 @@ struct status store_put_sweep_trial(struct store *s, int64_t sweep, const char *
 
 struct status store_put_trial(struct store *s, const struct store_trial *t)
 {
-    return store_run(s, SQL_PUT_TRIAL, "tjttiiitiid", t->id, t->config, t->arch, t->backbone, (int64_t)t->height,
-                     (int64_t)t->width, t->seed, t->loss_key, t->params, t->macs, time_now());
+    return store_run(s, SQL_PUT_TRIAL, "tjttiiitiidj", t->id, t->config, t->arch, t->backbone, (int64_t)t->height,
+                     (int64_t)t->width, t->seed, t->loss_key, t->params, t->macs, time_now(), t->content);
 }
 
 struct status store_set_trial(struct store *s, const char *id, const char *state, const char *reason)

@@ -1,0 +1,261 @@
+/* plan: what would run, what is stored, what is impossible and why, and what it will cost. */
+#include "inside.h"
+
+enum { MOST_ROWS = 40 };
+
+enum fate { RUN, STORED, TOO_SLOW, IMPOSSIBLE, N_FATES };
+static const char *const fates[N_FATES] = {
+    [RUN] = "run", [STORED] = "stored", [TOO_SLOW] = "too slow", [IMPOSSIBLE] = "impossible"};
+
+/* What a trial comes to. */
+struct fortune {
+    enum fate fate;
+    const char *reason;
+    double seconds, bytes; /* still to do; the greatest of a process */
+};
+
+struct outlook {
+    const struct plan *p;
+    struct plan_model *model;
+    json_t *stored; /* key -> row of what need not run again */
+    int jobs, cores;
+    double memory; /* of the machine */
+    struct fortune *trials;
+    int n[N_FATES], over_memory, n_past;
+    double seconds, alone, off; /* all work; of it what runs by itself; expected error of it */
+    double bytes;               /* greatest of all */
+};
+
+static struct status look_up(struct outlook *o, const struct cli_args *a)
+{
+    struct store *s;
+    json_t *machine = engine_machine();
+    o->memory = json_num(machine, "memory_bytes", 0);
+    json_decref(machine);
+    if (!fs_exists(cli_db(a))) {
+        o->stored = json_object();
+        o->model = plan_model_new(NULL, 0);
+        return ok();
+    }
+    TRY(cli_open(&s, a, false));
+    struct status st = engine_cached(&o->stored, s, o->p);
+    if (st.code == STATUS_OK) st = engine_model(&o->model, s);
+    store_close(s);
+    return st;
+}
+
+static void judge_stage(struct outlook *o, struct fortune *f, int trial, const struct plan_stage *g)
+{
+    const json_t *known = json_object_get(o->stored, g->key);
+    if (known) {
+        bool slow = strcmp(json_str(known, "state", ""), "too_slow") == 0;
+        if (slow) f->fate = TOO_SLOW;
+        if (slow) f->reason = json_str(known, "reason", "");
+        return;
+    }
+    struct plan_forecast w = plan_forecast(o->model, g, engine_share(g, o->jobs, o->cores));
+    f->bytes = w.bytes > f->bytes ? w.bytes : f->bytes;
+    if (g->trial != trial) return; /* another cell's work, too: counted there */
+    double seconds = w.seconds * engine_runs(g);
+    f->seconds += seconds;
+    if (g->kind == PLAN_BENCH) o->alone += seconds;
+    o->off += seconds * (w.error < 0 ? 1 : w.error);
+    o->n_past = w.n > o->n_past ? w.n : o->n_past;
+}
+
+static void judge(struct outlook *o)
+{
+    o->trials = mem_zalloc(sizeof *o->trials * (size_t)(o->p->n_trials + 1));
+    for (int i = 0; i < o->p->n_trials; i++) {
+        const struct plan_trial *t = &o->p->trials[i];
+        struct fortune *f = &o->trials[i];
+        *f = (struct fortune){.fate = t->refused ? IMPOSSIBLE : STORED, .reason = t->refused ? t->refused : ""};
+        double alone = o->alone, off = o->off;
+        for (int k = 0; k < t->n_stages; k++) judge_stage(o, f, i, &o->p->stages[t->stages[k]]);
+        if (f->fate == TOO_SLOW) { /* nothing behind the gate is run */
+            f->seconds = f->bytes = 0;
+            o->alone = alone;
+            o->off = off;
+        }
+        if (f->fate == STORED && f->seconds > 0) f->fate = RUN;
+        o->n[f->fate]++;
+        o->seconds += f->seconds;
+        o->bytes = f->bytes > o->bytes ? f->bytes : o->bytes;
+        o->over_memory += f->fate == RUN && f->bytes > o->memory;
+    }
+}
+
+/* ---- for people ------------------------------------------------------------------------------------------------- */
+
+/* Keys that the cells vary and that have no column of their own; the axes of the first cell of each trial. */
+static json_t *varied(const json_t ***axes, const struct plan *p)
+{
+    static const char *const own[] = {"model.arch", "model.backbone", "seed", "data.size"};
+    json_t *keys = json_array(), *first = json_object();
+    *axes = mem_zalloc(sizeof **axes * (size_t)(p->n_trials + 1));
+    for (int w = 0; w < p->n_sweeps; w++) {
+        for (int c = 0; c < p->sweeps[w].n_cells; c++) {
+            const struct plan_cell *cell = &p->sweeps[w].cells[c];
+            const char *key;
+            json_t *v;
+            if (!(*axes)[cell->trial]) (*axes)[cell->trial] = cell->axes;
+            json_object_foreach(cell->axes, key, v)
+            {
+                const json_t *seen = json_object_get(first, key);
+                if (!seen) json_object_set(first, key, v);
+                if (!seen || json_is_null(seen) || json_equal(seen, v)) continue;
+                bool known = false;
+                for (size_t i = 0; i < LEN(own); i++) known = known || strcmp(own[i], key) == 0;
+                if (!known) json_array_append_new(keys, json_string(key));
+                json_object_set_new(first, key, json_null()); /* it varies: said once */
+            }
+        }
+    }
+    json_decref(first);
+    return keys;
+}
+
+static json_t *row_of(const struct outlook *o, int i, const json_t *keys, const json_t *axes)
+{
+    const struct plan_trial *t = &o->p->trials[i];
+    const struct fortune *f = &o->trials[i];
+    json_t *row =
+        json_pack("{s:s, s:s, s:s, s:o, s:I}", "trial", t->id, "arch", t->t.model.arch, "backbone", t->t.model.backbone,
+                  "size", json_sprintf("%dx%d", t->t.data.size[0], t->t.data.size[1]), "seed", (json_int_t)t->t.seed);
+    for (size_t k = 0; k < json_array_size(keys); k++) {
+        const char *key = json_string_value(json_array_get(keys, k));
+        const json_t *v = json_object_get(axes, key);
+        char *text = v ? json_canonical(v) : NULL;
+        json_object_set_new(row, key,
+                            json_is_string(v) ? json_string(json_string_value(v)) : json_string(text ? text : ""));
+        free(text);
+    }
+    bool memory = f->fate == RUN && f->bytes > o->memory;
+    json_object_set_new(row, "will", json_string(fates[f->fate]));
+    json_object_set_new(row, "params_m", json_real((double)t->size.params / 1e6));
+    json_object_set_new(row, "gmacs", json_real((double)t->size.macs / 1e9));
+    json_object_set_new(row, "memory_gib", f->bytes > 0 ? json_real(f->bytes / 1073741824.0) : json_null());
+    json_object_set_new(row, "time", json_string(f->seconds > 0 ? cli_seconds(f->seconds) : ""));
+    json_object_set_new(row, "reason",
+                        json_string(memory ? "is predicted to need more memory than there is" : f->reason));
+    return row;
+}
+
+static json_t *rows_of(const struct outlook *o, int most)
+{
+    const json_t **axes;
+    json_t *keys = varied(&axes, o->p), *rows = json_array();
+    for (int i = 0; i < o->p->n_trials && i < most; i++) json_array_append_new(rows, row_of(o, i, keys, axes[i]));
+    json_decref(keys);
+    free(axes);
+    return rows;
+}
+
+static double eta(const struct outlook *o)
+{
+    return (o->seconds - o->alone) / o->jobs + o->alone;
+}
+
+static void print_counts(const struct outlook *o)
+{
+    int cells = 0, duplicates = 0, excluded = 0;
+    const struct plan *p = o->p;
+    for (int i = 0; i < p->n_sweeps; i++) {
+        excluded += p->sweeps[i].n_excluded;
+        cells += p->sweeps[i].n_cells;
+        for (int k = 0; k < p->sweeps[i].n_cells; k++) duplicates += p->sweeps[i].cells[k].duplicate;
+    }
+    printf("\n%d cells in %d file%s: %d to run, %d stored, %d over the latency gate, %d impossible, %d duplicate; "
+           "%d excluded by rules\n",
+           cells, p->n_sweeps, p->n_sweeps == 1 ? "" : "s", o->n[RUN], o->n[STORED], o->n[TOO_SLOW], o->n[IMPOSSIBLE],
+           duplicates, excluded);
+    for (int i = 0; i < p->n_sweeps; i++)
+        for (int k = 0; k < p->sweeps[i].n_rules; k++) {
+            const struct plan_excluded *x = &p->sweeps[i].excluded[k];
+            if (x->n) printf("  excluded %d: %s: %s\n", x->n, x->where, x->rule);
+        }
+}
+
+static void print_cost(const struct outlook *o)
+{
+    if (o->seconds <= 0) return;
+    printf("about %s of work, %s with --jobs %d", cli_seconds(o->seconds), cli_seconds(eta(o)), o->jobs);
+    if (o->n_past)
+        printf(", give or take %.0f %%: corrected by this machine's past stages (`--json`: model)\n",
+               100 * o->off / o->seconds);
+    else
+        printf("; a first guess: nothing has run on this machine yet\n");
+    printf("up to %.1f GiB a worker, of %.1f GiB here", o->bytes / 1073741824.0, o->memory / 1073741824.0);
+    printf(o->over_memory ? "; %d cells need more than there is\n" : "\n", o->over_memory);
+}
+
+/* ---- for programs ----------------------------------------------------------------------------------------------- */
+
+static json_t *forecasts(const struct outlook *o)
+{
+    json_t *out = json_object();
+    for (int i = 0; i < o->p->n_stages; i++) {
+        const struct plan_stage *g = &o->p->stages[i];
+        struct plan_forecast w = plan_forecast(o->model, g, engine_share(g, o->jobs, o->cores));
+        json_object_set_new(
+            out, g->key, json_pack("{s:i, s:f, s:f}", "runs", engine_runs(g), "seconds", w.seconds, "bytes", w.bytes));
+    }
+    return out;
+}
+
+static void print_json(const struct outlook *o)
+{
+    json_t *j = plan_to_json(o->p), *will = json_object();
+    for (int i = 0; i < o->p->n_trials; i++)
+        json_object_set_new(will, o->p->trials[i].id, json_string(fates[o->trials[i].fate]));
+    json_object_set_new(j, "summary",
+                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "run", o->n[RUN], "stored",
+                                  o->n[STORED], "too_slow", o->n[TOO_SLOW], "impossible", o->n[IMPOSSIBLE],
+                                  "over_memory", o->over_memory, "jobs", o->jobs, "work_s", o->seconds, "eta_s", eta(o),
+                                  "error_s", o->n_past ? o->off : -1.0, "bytes", o->bytes));
+    json_object_set_new(j, "will", will);
+    json_object_set_new(j, "forecast", forecasts(o));
+    json_object_set_new(j, "model", plan_model_json(o->model));
+    json_object_set(j, "stored", o->stored);
+    json_dumpf(j, stdout, JSON_INDENT(1));
+    putchar('\n');
+    json_decref(j);
+}
+
+static void print_table(const struct outlook *o, enum cli_style style, bool all)
+{
+    int most = all || style == CLI_CSV ? o->p->n_trials : MOST_ROWS;
+    json_t *rows = rows_of(o, most);
+    cli_print_rows(rows, style);
+    json_decref(rows);
+    if (style == CLI_CSV) return;
+    if (o->p->n_trials > most) printf("... %d more; --all prints them\n", o->p->n_trials - most);
+    print_counts(o);
+    print_cost(o);
+}
+
+CLI_COMMAND(cli_plan)
+{
+    struct outlook o = {.cores = engine_cores()};
+    struct plan *p;
+    (void)code;
+    TRY(cli_int(&o.jobs, a, OPT_JOBS, 1, 1, 64));
+    TRY(plan_load(&p,
+                  &(struct plan_options){.files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set}));
+    o.p = p;
+    struct status st = look_up(&o, a);
+    if (st.code == STATUS_OK) {
+        enum cli_style style = cli_style_of(a);
+        judge(&o);
+        for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
+        if (style == CLI_JSON)
+            print_json(&o);
+        else
+            print_table(&o, style, a->value[OPT_ALL] != NULL);
+    }
+    free(o.trials);
+    plan_model_free(o.model);
+    json_decref(o.stored);
+    plan_free(p);
+    return st;
+}
