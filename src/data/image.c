@@ -68,7 +68,7 @@ static const char *other_format(const unsigned char *p, size_t n)
 /* The decoder makes room for what a chunk claims to hold before it looks whether that is there. */
 static bool png_chunks_fit(const unsigned char *p, size_t n)
 {
-    for (size_t at = 8; n - at >= 12 && !starts(p + at + 4, 4, "IEND");) {
+    for (size_t at = 8; at + 12 <= n && !starts(p + at + 4, 4, "IEND");) {
         size_t length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 | p[at + 3];
         if (length > n - at - 12) return false;
         at += 12 + length;
