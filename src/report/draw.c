@@ -4,7 +4,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 /* Waits for gnuplot in @p dir; the first line that it complained with goes into the status. */
 static struct status run(const char *program, const char *dir, const char *format, const char *script)
 {
