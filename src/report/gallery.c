@@ -58,7 +58,7 @@ static void add_sample(struct report *r, struct str *out, const char *trial, con
     json_t *rows;
     const json_t *row = sample(r, &rows, trial, kind, image);
     char text[500];
-    double value = row ? json_num(row, "value", NAN) : (double)NAN;
+    double value = row ? json_num(row, "value", (double)NAN) : (double)NAN;
     if (!isnan(value) && !strcmp(kind, "sample"))
         snprintf(text, sizeof text, "%s: %s %.3f", caption, r->rank->name, value);
     else

@@ -4,7 +4,7 @@
 /* JSON members as numbers; null is NAN. */
 static double num(const json_t *row, const char *key)
 {
-    return json_num(row, key, NAN);
+    return json_num(row, key, (double)NAN);
 }
 
 bool better(const struct report *r, double a, double b)

@@ -110,7 +110,7 @@ static void add_rates(struct str *gp, double least, double most)
 static bool quality_latency(struct report *r, struct str *gp)
 {
     int n_placed = 0;
-    double least = INFINITY, most = 0;
+    double least = (double)INFINITY, most = 0;
     struct names archs = {0};
     for (int i = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
@@ -200,7 +200,7 @@ static bool curves(struct report *r, struct str *gp, const char *plot, const cha
             str_addf(gp, "$c%d << EOD\n", n);
             for (size_t k = 0; k < json_array_size(rows); k++) {
                 const json_t *row = json_array_get(rows, k);
-                str_addf(gp, "%lld %.8g\n", (long long)json_int(row, "epoch", 0), json_num(row, "value", NAN));
+                str_addf(gp, "%lld %.8g\n", (long long)json_int(row, "epoch", 0), json_num(row, "value", (double)NAN));
             }
             str_add(gp, "EOD\n");
             str_addf(&draw, "%s $c%d using 1:2 with linespoints lw 2 pt %d ps 0.6 lc rgb '%s' title ", n ? "," : "plot",
@@ -254,7 +254,7 @@ struct heat {
 static double crossing(const struct report *r, const struct heat *h, const char *arch, const char *backbone,
                        const char **state)
 {
-    double best = NAN;
+    double best = (double)NAN;
     *state = NULL;
     for (int i = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
