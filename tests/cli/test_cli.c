@@ -208,11 +208,7 @@ static void cli__starts_fast(void)
 {
     const char *dir = keep(test_dir());
     fill(dir);
-#if defined(__SANITIZE_ADDRESS__)
-    const double factor = 20;
-#else
-    const double factor = 1;
-#endif
+    const double factor = TEST_SANITIZED ? 20 : 1;
     CU_ASSERT_TRUE(fastest_ms(dir, "--version") < 10 * factor);
     CU_ASSERT_TRUE(fastest_ms(dir, "query 'SELECT arch, backbone, ssim, p50_ms FROM results'") < 20 * factor);
 }

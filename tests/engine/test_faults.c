@@ -201,7 +201,7 @@ static void engine_faults__a_full_disk_loses_nothing_stored(void)
     struct engine_result r;
     TEST_OK(made_run(&r, calm, (struct engine_options){.jobs = 2, .seed = 1}));
     /* No file may outgrow this: the journal hits it after some stages. */
-    int code = wait_for(coordinator(full, 2, 200000));
+    int code = wait_for(coordinator(full, 2, 600000));
     CU_ASSERT_EQUAL(code, STATUS_DB);
     int64_t before = made_int(full, "SELECT count(*) AS n FROM stages WHERE state = 'done'");
     CU_ASSERT_TRUE(before > 0);

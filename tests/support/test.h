@@ -39,6 +39,18 @@ int test_main(const char *suite, const struct test *t, size_t n, int argc, char 
         }                                                                                                              \
     } while (0)
 
+/** True in a build with AddressSanitizer, where times mean little. */
+#if defined(__SANITIZE_ADDRESS__)
+#define TEST_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TEST_SANITIZED true
+#endif
+#endif
+#ifndef TEST_SANITIZED
+#define TEST_SANITIZED false
+#endif
+
 /** A fresh folder that is removed when the test program ends; borrowed. */
 const char *test_dir(void);
 /** Folder of the shared fixtures (SWEEP_SHARED or ../shared beside the source tree), or NULL when absent. */
