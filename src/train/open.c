@@ -2,6 +2,7 @@
 #include "loss.h"
 #include "parts.h"
 #include "zoo.h"
+#include <math.h>
 
 void running_close(struct running *r)
 {
@@ -119,6 +120,25 @@ static struct loss_options loss_options_of(const struct spec_trial *t)
     return o;
 }
 
+/**
+ * Random features that say something: weights of variance 1.5 / fan-in, under which a picture's features neither die
+ * out nor explode with depth, in every family alike. (What a family trains from may make features so small that the
+ * pixels' term drowns them.) The same for every trial, so that their losses compare.
+ */
+static struct status random_features(struct exec *e)
+{
+    TRY(exec_init(e, 0));
+    const struct net *n = exec_net(e);
+    for (int i = 0; i < n->n_params; i++) {
+        const struct net_param *p = &n->params[i];
+        if (p->kind != NET_WEIGHT || p->shape.rank < 2) continue;
+        double fan_in = (double)(net_numel(p->shape) / p->shape.d[0]);
+        uint64_t key = hash_fnv1a(p->name, strlen(p->name));
+        TRY(tensor_fill_uniform_in(exec_param(e, i), key, sqrt(3 * 1.5 / fan_in)));
+    }
+    return ok();
+}
+
 /** The loss and its network's weights; random features are allowed, and said loudly. */
 static struct status open_loss(struct running *out, const struct train_job *job, const struct train_model *m)
 {
@@ -136,7 +156,7 @@ static struct status open_loss(struct running *out, const struct train_job *job,
     if (!random) return load_loss_file(out->exec, t->loss.weights);
     train_warn(job, "loss.weights is not set: the loss network has seeded random features. It trains, but published "
                     "weights give better pictures; loss values are not comparable between the two");
-    return exec_init(out->exec, 0);
+    return random_features(out->exec);
 }
 
 struct status judge_open(struct judge *out, const struct train_job *job, const struct train_model *m)
