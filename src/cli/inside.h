@@ -93,6 +93,10 @@ double cli_live_tick_ms(const struct cli_live *l);
 /* ---- shared by commands -------------------------------------------------------------------------------------------
  */
 
+/** Opens the database for reading, does, closes. */
+struct status cli_with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *));
+/** STATUS_ARG with the nearest name when the sweep is not stored. */
+struct status cli_find_sweep(struct store *s, const char *name);
 /** Trial by id or a unique beginning of it. Owner: the caller json_decrefs *out, the row of `trials`. */
 struct status cli_trial(json_t **out, struct store *s, const char *id);
 struct status cli_write_report(const char *db, const char *sweep, const char *out);

@@ -1,8 +1,7 @@
-/* ls, show, top, query, db check: what is stored. */
+/* ls, show, query, db check: what is stored. */
 #include "inside.h"
-#include <ctype.h>
 
-static struct status with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *))
+struct status cli_with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *))
 {
     struct store *s;
     TRY(cli_open(&s, a, false));
@@ -19,10 +18,10 @@ static struct status query(const struct cli_args *a, struct store *s)
 CLI_COMMAND(cli_query)
 {
     (void)code;
-    return with_store(a, query);
+    return cli_with_store(a, query);
 }
 
-static struct status find_sweep(struct store *s, const char *name)
+struct status cli_find_sweep(struct store *s, const char *name)
 {
     json_t *rows;
     const char *names[257] = {NULL};
@@ -45,7 +44,7 @@ static struct status ls(const struct cli_args *a, struct store *s)
     int limit;
     TRY(cli_int(&limit, a, OPT_LIMIT, -1, 1, 1000000000));
     const char *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
-    if (a->n_pos) TRY(find_sweep(s, a->pos[0]));
+    if (a->n_pos) TRY(cli_find_sweep(s, a->pos[0]));
     struct str sql = {0};
     if (a->n_pos)
         str_addf(&sql,
@@ -73,70 +72,7 @@ static struct status ls(const struct cli_args *a, struct store *s)
 CLI_COMMAND(cli_ls)
 {
     (void)code;
-    return with_store(a, ls);
-}
-
-/* A column's name and nothing else may come from the command line. */
-static struct status check_column(const char *name)
-{
-    for (const char *p = name; *p; p++)
-        if (!isalnum((unsigned char)*p) && *p != '_')
-            return fail(STATUS_ARG,
-                        "--by: got \"%s\", expected a column of `results`, e.g. ssim, psnr, val_loss, p50_ms", name);
-    return ok();
-}
-
-static bool higher_first(const char *column)
-{
-    for (int i = 0; spec_metrics[i].name; i++)
-        if (strcmp(spec_metrics[i].name, column) == 0) return spec_metrics[i].higher_is_better;
-    return strcmp(column, "fps") == 0;
-}
-
-/* What orders when nothing is said: the sweep's own metric, or the latest sweep's. */
-static struct status default_rank(char *out, size_t n, struct store *s, const char *sweep)
-{
-    json_t *rows, *params = json_pack("[s?]", sweep);
-    struct status st = store_rows(
-        &rows, s, "SELECT rank FROM sweeps WHERE name = ?1 OR ?1 IS NULL ORDER BY updated DESC LIMIT 1", params);
-    json_decref(params);
-    TRY(st);
-    snprintf(out, n, "%s", json_str(json_array_get(rows, 0), "rank", "ssim"));
-    json_decref(rows);
-    return ok();
-}
-
-static struct status top(const struct cli_args *a, struct store *s)
-{
-    char rank[64];
-    int limit;
-    const char *sweep = a->value[OPT_SWEEP], *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
-    TRY(cli_int(&limit, a, OPT_LIMIT, 10, 1, 1000000000));
-    if (sweep) TRY(find_sweep(s, sweep));
-    TRY(default_rank(rank, sizeof rank, s, sweep));
-    const char *by = a->value[OPT_BY] ? a->value[OPT_BY] : rank;
-    TRY(check_column(by));
-    struct str sql = {0};
-    str_addf(
-        &sql,
-        "SELECT substr(trial, 1, 8) AS trial, arch, backbone, height || 'x' || width AS size, seed, ssim, psnr, "
-        "val_loss, p50_ms, fps, round(params / 1e6, 2) AS params_m%s%s FROM results r WHERE state = 'done' AND (%s) "
-        "AND (?1 IS NULL OR trial IN (SELECT st.trial FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep "
-        "WHERE w.name = ?1)) ORDER BY %s %s NULLS LAST LIMIT %d",
-        strstr("trial arch backbone size seed ssim psnr val_loss p50_ms fps", by) ? "" : ", ",
-        strstr("trial arch backbone size seed ssim psnr val_loss p50_ms fps", by) ? "" : by, where, by,
-        higher_first(by) ? "DESC" : "ASC", limit);
-    json_t *params = json_pack("[s?]", sweep);
-    struct status st = cli_print_query(s, sql.s, params, cli_style_of(a));
-    json_decref(params);
-    str_free(&sql);
-    return st;
-}
-
-CLI_COMMAND(cli_top)
-{
-    (void)code;
-    return with_store(a, top);
+    return cli_with_store(a, ls);
 }
 
 struct status cli_trial(json_t **out, struct store *s, const char *id)
@@ -230,7 +166,7 @@ static struct status show(const struct cli_args *a, struct store *s)
 CLI_COMMAND(cli_show)
 {
     (void)code;
-    return with_store(a, show);
+    return cli_with_store(a, show);
 }
 
 static struct status check(const struct cli_args *a, struct store *s)
@@ -244,5 +180,5 @@ CLI_COMMAND(cli_db_check)
 {
     (void)code;
     if (strcmp(a->pos[0], "check") != 0) return fail(STATUS_ARG, "sweep db: got \"%s\", expected check", a->pos[0]);
-    return with_store(a, check);
+    return cli_with_store(a, check);
 }

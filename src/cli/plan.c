@@ -125,9 +125,10 @@ static json_t *row_of(const struct outlook *o, int i, const json_t *keys, const 
     for (size_t k = 0; k < json_array_size(keys); k++) {
         const char *key = json_string_value(json_array_get(keys, k));
         const json_t *v = json_object_get(axes, key);
-        char *text = v ? json_canonical(v) : NULL;
+        bool scalar = !v || json_is_string(v) || json_is_number(v) || json_is_boolean(v);
+        char *text = scalar ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
         json_object_set_new(row, key,
-                            json_is_string(v) ? json_string(json_string_value(v)) : json_string(text ? text : ""));
+                            scalar ? (v ? json_copy((json_t *)(uintptr_t)v) : json_null()) : json_string(text));
         free(text);
     }
     bool memory = f->fate == RUN && f->bytes > o->memory;

@@ -45,10 +45,10 @@ static void sums_add(struct sums *s, const double *x, double y, double sign)
     }
 }
 
-/* Coordinate descent; the pull towards @p common is one stage's worth. */
+/* Coordinate descent; each factor is pulled towards @p common with a tenth of the weight of one stage made of it. */
 static void sums_solve(double factor[PARTS], const struct sums *s, double common)
 {
-    const double pull = 1 / (common * common);
+    const double pull = 0.1 / (common * common);
     for (int i = 0; i < PARTS; i++) factor[i] = common;
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < PARTS; i++) {

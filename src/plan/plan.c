@@ -208,7 +208,7 @@ static void tell_rules(struct plan_build *b, struct plan_sweep *w, const struct 
                                   .n = cells->excluded[i]};
         free(text);
         w->excluded[w->n_rules++] = x;
-        if (!x.n) warn(b, arena_printf(a, "%s: exclude: %s matches no cell", x.where, x.rule));
+        if (!x.n && !s->sample.n) warn(b, arena_printf(a, "%s: exclude: %s matches no cell", x.where, x.rule));
     }
     if (s->sample.n > cells->n_drawn && s->sample.n)
         warn(b, arena_printf(a, "%s: sample: %d cells are asked for, the axes have no more than %d",
