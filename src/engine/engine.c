@@ -30,18 +30,10 @@ static void end_batch(struct engine *e)
     e->in_batch = false;
 }
 
-static void predict(struct engine *e)
-{
-    double left = 0;
-    int jobs = e->o->jobs > 0 ? e->o->jobs : 1;
-    for (int k = 0; k < PLAN_N_KINDS; k++) left += e->left[k] / (k == PLAN_BENCH ? 1 : jobs);
-    e->totals.left_s = left > 0 ? left : 0;
-    e->totals.running = e->n_running;
-}
-
 void engine_tell(struct engine *e, struct engine_event ev)
 {
-    predict(e);
+    e->totals.left_s = ahead_seconds(e);
+    e->totals.running = e->n_running;
     ev.totals = &e->totals;
     if (ev.stage && !ev.n_runs) {
         ev.n_runs = engine_runs(ev.stage);
@@ -71,7 +63,9 @@ void engine_store_event(struct engine *e, struct worker *w, const json_t *event)
     struct store_stage row = engine_stage_row(e, w->task);
     const struct plan_stage *g = &e->p->stages[w->task];
     const char *name = json_str(event, "ev", "");
-    if (strcmp(name, "progress") != 0 && engine_batch(e)) {
+    if (strcmp(name, "progress") == 0) {
+        ahead_hears(w, event);
+    } else if (engine_batch(e)) {
         struct status st = store_event(e->s, &row, event);
         if (st.code == STATUS_ARG) { /* its mistake, not the store's */
             snprintf(w->trouble, sizeof w->trouble, "%s", st.msg);

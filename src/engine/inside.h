@@ -33,11 +33,18 @@ struct worker {
     int fd;    /* events */
     int task;
     double started, beat;
-    struct str in;     /* an unfinished line */
-    json_t *end;       /* its end event */
-    char trouble[300]; /* why it was killed or is not believed */
-    bool killed;       /* by us */
+    double eta_s, eta_at; /* what it said of its own rest, and when; eta_at 0: nothing */
+    struct str in;        /* an unfinished line */
+    json_t *end;          /* its end event */
+    char trouble[300];    /* why it was killed or is not believed */
+    bool killed;          /* by us */
     char log[1200], lock[1200];
+};
+
+/* Predicted seconds of one kind's stages that have not ended, and how those that ran compare. */
+struct ahead {
+    double left_s, took_s, meant_s;
+    int n;
 };
 
 struct engine {
@@ -61,8 +68,8 @@ struct engine {
     struct rng rng;
     struct engine_totals totals;
     struct engine_result result;
-    double *run_s;             /* [stage] predicted seconds of one run */
-    double left[PLAN_N_KINDS]; /* the same, of all that is still to do */
+    double *run_s; /* [stage] predicted seconds of one run */
+    struct ahead ahead[PLAN_N_KINDS];
     char environment[33];
     char worker_path[1100], bench_path[1100];
     sigset_t mask_before;
@@ -96,6 +103,14 @@ const char *job_program(const struct engine *e, int task);
 void job_ended(struct engine *e, struct worker *w, int wait_status);
 /** Folder of a trial; in the arena. */
 const char *job_dir(struct arena *a, const struct engine *e, int trial);
+
+/* ahead.c: how long it will still take */
+/** Runs of a task that are to be done; negative: that will not be. */
+void ahead_add(struct engine *e, int task, int runs);
+/** A run was done, in so many seconds. */
+void ahead_ran(struct engine *e, int task, double seconds);
+void ahead_hears(struct worker *w, const json_t *progress);
+double ahead_seconds(const struct engine *e);
 
 /* locks.c: a worker that outlived its coordinator is waited for before its stage is taken again */
 struct status locks_clear(struct engine *e);

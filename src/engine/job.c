@@ -181,6 +181,20 @@ static bool too_slow(struct ending *out, struct engine *e, int task)
     return ms > limit;
 }
 
+/* A run that ended well: the stage's next one, or its end. */
+static void run_done(struct engine *e, const struct worker *w, struct ending *end)
+{
+    int task = w->task;
+    const struct plan_stage *g = &e->p->stages[task];
+    ahead_ran(e, task, time_mono() - w->started);
+    if (++e->tasks[task].run < engine_runs(g))
+        queue_again(e, task);
+    else if (g->kind == PLAN_SCREEN && too_slow(end, e, task))
+        queue_end(e, task, "too_slow", end->reason);
+    else
+        queue_end(e, task, "done", NULL);
+}
+
 void job_ended(struct engine *e, struct worker *w, int wait_status)
 {
     int task = w->task;
@@ -200,12 +214,7 @@ void job_ended(struct engine *e, struct worker *w, int wait_status)
         queue_again(e, task);
     } else if (strcmp(end.state, "done") != 0) {
         queue_end(e, task, end.state, end.reason[0] ? end.reason : NULL);
-    } else if (++t->run < engine_runs(g)) {
-        e->left[g->kind] -= e->run_s[task];
-        queue_again(e, task);
-    } else if (g->kind == PLAN_SCREEN && too_slow(&end, e, task)) {
-        queue_end(e, task, "too_slow", end.reason);
     } else {
-        queue_end(e, task, "done", NULL);
+        run_done(e, w, &end);
     }
 }

@@ -129,7 +129,7 @@ static void settle(struct engine *e, int task, const char *state, const char *re
     t->state = TASK_ENDED;
     t->outcome = skipped ? "skipped" : outcomes[outcome_of(state)].name;
     e->totals.ended++;
-    e->left[g->kind] -= e->run_s[task] * (engine_runs(g) - t->run);
+    ahead_add(e, task, t->run - engine_runs(g));
     bool done = !skipped && strcmp(state, "done") == 0;
     for (int i = e->after_at[task]; i < e->after_at[task + 1]; i++) {
         struct task *d = &e->tasks[e->after[i]];
@@ -226,7 +226,7 @@ struct status queue_init(struct engine *e)
     for (int i = 0; i < p->n_stages; i++) {
         e->tasks[i].missing = p->stages[i].n_needs;
         e->open[p->stages[i].trial]++;
-        e->left[p->stages[i].kind] += e->run_s[i] * engine_runs(&p->stages[i]);
+        ahead_add(e, i, engine_runs(&p->stages[i]));
     }
     for (int i = 0; i < p->n_trials; i++) {
         if (!p->trials[i].refused) continue;

@@ -50,6 +50,7 @@ static inline int made_stage(struct made *m, int trial, enum plan_kind kind, int
                              .config = m->configs[trial],
                              .format = exported ? "onnx" : "",
                              .device = kind == PLAN_BENCH || kind == PLAN_SCREEN ? "cpu" : "",
+                             .cost = {.s = {1}},
                              .est_s = 1};
     memcpy(g->key, hash_bytes(text, (size_t)n).hex, PLAN_KEY);
     if (need >= 0) g->needs[g->n_needs++] = need;

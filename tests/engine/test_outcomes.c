@@ -191,6 +191,36 @@ static void engine_run__a_lost_file_is_made_again_when_it_is_needed(void)
     made_free(m);
 }
 
+struct forecasts {
+    double start, last;
+    int rises; /* times that the rest grew though work was done */
+};
+
+static void note_forecast(void *ctx, const struct engine_event *e)
+{
+    struct forecasts *f = ctx;
+    if (e->kind == ENGINE_START) f->start = f->last = e->totals->left_s;
+    if (e->kind != ENGINE_STAGE_END) return;
+    f->rises += e->totals->left_s > f->last + 1e-9;
+    f->last = e->totals->left_s;
+}
+
+static void engine_run__says_how_long_it_takes(void)
+{
+    struct made *m = made_new();
+    struct engine_result r;
+    struct forecasts f = {0};
+    for (int i = 0; i < 3; i++) made_trial(m, json_pack("{s:i}", "bench.visits", 3));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .on_event = note_forecast, .ctx = &f}));
+    CU_ASSERT_TRUE(f.start > 0);
+    CU_ASSERT_EQUAL(f.rises, 0);
+    CU_ASSERT_TRUE(f.last >= 0 && f.last < f.start / 10);
+    f = (struct forecasts){0};
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .on_event = note_forecast, .ctx = &f}));
+    CU_ASSERT_DOUBLE_EQUAL(f.start, 0, 1e-9);
+    made_free(m);
+}
+
 static const struct test tests[] = {
     TEST(engine_run__does_every_stage_once_and_then_none),
     TEST(engine_run__maps_each_end_to_its_state),
@@ -199,6 +229,7 @@ static const struct test tests[] = {
     TEST(engine_run__gate_keeps_slow_cells_from_training),
     TEST(engine_run__measures_alone_and_mixes_the_cells),
     TEST(engine_run__a_lost_file_is_made_again_when_it_is_needed),
+    TEST(engine_run__says_how_long_it_takes),
 };
 
 TEST_MAIN("engine outcomes", tests)
