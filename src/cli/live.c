@@ -172,7 +172,7 @@ static void on_stage_end(struct cli_live *l, const struct engine_event *e)
 
 static void on_trial_end(struct cli_live *l, const struct engine_event *e)
 {
-    if (strcmp(e->state, "refused") != 0 && strcmp(e->state, "too_slow") != 0) return;
+    if (e->trial->n_stages) return; /* its stages have said it */
     char text[1300];
     snprintf(text, sizeof text, "%.6s %s x %s  %s: %s", e->trial->id, e->trial->t.model.arch,
              e->trial->t.model.backbone, e->state, e->reason ? e->reason : "");

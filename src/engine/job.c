@@ -176,7 +176,7 @@ static bool too_slow(struct ending *out, struct engine *e, int task)
     engine_keep(e, st);
     double ms = st.code == STATUS_OK ? json_num(json_array_get(rows, 0), "ms", 0) : 0;
     if (st.code == STATUS_OK) json_decref(rows);
-    snprintf(out->reason, sizeof out->reason, "%.1f ms on %s before training, the gate allows %.1f ms", ms, g->device,
+    snprintf(out->reason, sizeof out->reason, "%.4g ms on %s before training, the gate allows %.4g ms", ms, g->device,
              limit);
     return ms > limit;
 }
