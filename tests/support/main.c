@@ -2,8 +2,7 @@
 #include <ftw.h>
 #include <unistd.h>
 
-/* What libraries that are only loaded leave behind at exit is theirs; LeakSanitizer asks here, other builds never do.
- */
+/* What loaded libraries leave behind at exit is theirs. LeakSanitizer asks here; other builds never do. */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
