@@ -177,6 +177,20 @@ static void print_counts(const struct outlook *o)
         }
 }
 
+/* A table cuts long texts; why cells are impossible is said whole, once a reason. */
+static void print_impossible(const struct outlook *o)
+{
+    json_t *reasons = json_object();
+    const char *why;
+    json_t *n;
+    for (int i = 0; i < o->p->n_trials; i++) {
+        why = o->p->trials[i].refused;
+        if (why) json_object_set_new(reasons, why, json_integer(json_int(reasons, why, 0) + 1));
+    }
+    json_object_foreach(reasons, why, n) printf("  impossible %d: %s\n", (int)json_integer_value(n), why);
+    json_decref(reasons);
+}
+
 static void print_cost(const struct outlook *o)
 {
     if (o->seconds <= 0) return;
@@ -232,6 +246,7 @@ static void print_table(const struct outlook *o, enum cli_style style, bool all)
     if (style == CLI_CSV) return;
     if (o->p->n_trials > most) printf("... %d more; --all prints them\n", o->p->n_trials - most);
     print_counts(o);
+    print_impossible(o);
     print_cost(o);
 }
 

@@ -1,0 +1,253 @@
+/* plan and top as a user reads them. */
+#include "store.h"
+#include "test.h"
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+/* One folder for the whole suite. */
+static const char *folder(void)
+{
+    static char dir[400];
+    if (!dir[0]) snprintf(dir, sizeof dir, "%s", test_dir());
+    return dir;
+}
+
+/* stdout of `sweep ARGS` in the suite's folder; the exit code must be @p code. Owner: the caller. */
+static char *sweep(const char *args, int code)
+{
+    struct arena a = {0};
+    char *out = NULL, *err = NULL;
+    const char *dir = folder();
+    int status =
+        system(arena_printf(&a, "cd '%s' && '%s/sweep' %s >out.txt 2>err.txt </dev/null", dir, test_build_dir(), args));
+    TEST_OK(fs_read(&out, NULL, fs_join(&a, dir, "out.txt")));
+    TEST_OK(fs_read(&err, NULL, fs_join(&a, dir, "err.txt")));
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != code) {
+        fprintf(stderr, "sweep %s: %s\n", args, err);
+        CU_FAIL("exit code");
+    }
+    free(err);
+    arena_free(&a);
+    return out;
+}
+
+static json_t *sweep_json(const char *args)
+{
+    char *text = sweep(args, 0);
+    json_t *j = NULL;
+    TEST_OK(json_parse(&j, args, text, strlen(text)));
+    free(text);
+    return j;
+}
+
+static void write_file(const char *name, const char *text)
+{
+    struct arena a = {0};
+    TEST_OK(fs_write(fs_join(&a, folder(), name), text, strlen(text)));
+    arena_free(&a);
+}
+
+static void has(const char *text, const char *part)
+{
+    if (!strstr(text, part)) fprintf(stderr, "\nno \"%s\" in\n%s\n", part, text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, part));
+}
+
+static struct store *open_store(void)
+{
+    struct store *s = NULL;
+    struct arena a = {0};
+    TEST_OK(
+        store_open(&s, (struct store_options){.path = fs_join(&a, folder(), "results/sweep.db"), .command = "test"}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    arena_free(&a);
+    return s;
+}
+
+static const char four[] = "name: four\n"
+                           "axes: {arch: [unet, deeplabv3], backbone: [resnet18, vgg11], train.lr: [0.01, 0.001]}\n"
+                           "exclude: [{arch: unet, backbone: vgg11}]\n"
+                           "data: {size: 64, pairs: 8}\n"
+                           "gate: {p50_ms: 20}\n"
+                           "train: {batch: 2, epochs: 2, precision: fp32}\n";
+
+static void cli_plan__counts_and_reasons(void)
+{
+    write_file("four.yaml", four);
+    char *text = sweep("plan four.yaml four.yaml", 2);
+    free(text);
+    text = sweep("plan four.yaml", 0);
+    has(text, "6 cells in 1 file: 4 to run, 0 stored, 0 over the latency gate, 2 impossible, 0 duplicate; 2 excluded");
+    has(text, "excluded 2: four.yaml:3:11: {\"model.arch\": \"unet\", \"model.backbone\": \"vgg11\"}");
+    has(text, "impossible 2: deeplabv3 ");
+    has(text, "train.lr");
+    has(text, "a first guess: nothing has run on this machine yet");
+    has(text, "GiB a worker, of ");
+    free(text);
+    write_file("same.yaml",
+               "extends: four.yaml\nname: same\nexclude: []\ninclude: [{arch: unet, backbone: resnet18}]\n");
+    text = sweep("plan four.yaml same.yaml", 0);
+    has(text, "8 cells in 2 files: 4 to run, 0 stored, 0 over the latency gate, 2 impossible, 2 duplicate; 8 excluded");
+    has(text, "excluded 6: same.yaml: no include has them");
+    free(text);
+}
+
+/* Everything that the plan holds is in its JSON, and follows itself. */
+static void cli_plan__json_is_the_resolved_plan(void)
+{
+    json_t *j = sweep_json("plan four.yaml --json");
+    const json_t *summary = json_object_get(j, "summary"), *trials = json_object_get(j, "trials");
+    CU_ASSERT_EQUAL(json_array_size(trials), 6);
+    CU_ASSERT_EQUAL(json_int(summary, "run", -1), 4);
+    CU_ASSERT_EQUAL(json_int(summary, "impossible", -1), 2);
+    CU_ASSERT_EQUAL(json_object_size(json_object_get(j, "will")), 6);
+    double sum = 0;
+    const char *key;
+    json_t *f;
+    json_object_foreach(json_object_get(j, "forecast"), key, f) sum +=
+        json_num(f, "seconds", 0) * json_num(f, "runs", 0);
+    CU_ASSERT_DOUBLE_EQUAL(sum, json_num(summary, "work_s", -1), 1e-6 * sum);
+    const json_t *config = json_object_get(json_array_get(trials, 0), "config");
+    CU_ASSERT_STRING_EQUAL(json_str(config, "train.precision", ""), "fp32");
+    CU_ASSERT_EQUAL(strlen(json_str(json_object_get(json_array_get(trials, 0), "content"), "images", "")), 32);
+    CU_ASSERT_EQUAL(
+        json_int(json_array_get(json_object_get(json_array_get(json_object_get(j, "sweeps"), 0), "excluded_by"), 0),
+                 "cells", -1),
+        2);
+    json_decref(j);
+}
+
+/* Stage rows by hand: a gate that was failed, a training that is done. */
+static void cli_plan__knows_what_is_stored(void)
+{
+    json_t *j = sweep_json("plan four.yaml --json");
+    struct store *s = open_store();
+    json_t *config = json_object();
+    TEST_OK(store_begin(s));
+    int done = 0;
+    for (size_t i = 0; i < json_array_size(json_object_get(j, "stages")); i++) {
+        const json_t *g = json_array_get(json_object_get(j, "stages"), i);
+        const char *stage = json_str(g, "stage", ""), *trial = json_str(g, "trial", "");
+        bool screen = strcmp(stage, "screen") == 0;
+        if (!screen && done) continue;
+        struct store_stage row = {
+            .key = json_str(g, "key", ""), .trial = trial, .stage = stage, .format = "", .device = ""};
+        TEST_OK(store_put_trial(s, &(struct store_trial){.id = trial,
+                                                         .arch = "a",
+                                                         .backbone = "b",
+                                                         .loss_key = "l",
+                                                         .height = 64,
+                                                         .width = 64,
+                                                         .config = config}));
+        TEST_OK(store_stage_start(s, &row));
+        bool slow = screen && done++;
+        TEST_OK(store_stage_end(s, row.key, slow ? "too_slow" : "done", slow ? "31.0 ms on cpu" : NULL, 1, 0));
+    }
+    TEST_OK(store_commit(s));
+    store_close(s);
+    json_decref(config);
+    json_decref(j);
+    char *text = sweep("plan four.yaml", 0);
+    has(text, "2 to run, 0 stored, 2 over the latency gate, 2 impossible");
+    has(text, "31.0 ms on cpu");
+    free(text);
+}
+
+/* Two cells of three seeds, one of one. */
+static void cli_top__is_over_seeds(void)
+{
+    static const struct {
+        const char *arch;
+        int seed;
+        double ssim;
+    } rows[] = {{"unet", 0, 0.50}, {"unet", 1, 0.52}, {"unet", 2, 0.54},    {"fpn", 0, 0.51},     {"fpn", 1, 0.53},
+                {"fpn", 2, 0.55},  {"pan", 0, 0.80},  {"linknet", 0, 0.10}, {"linknet", 1, 0.11}, {"linknet", 2, 0.12}};
+    struct store *s = open_store();
+    TEST_OK(store_begin(s));
+    for (size_t i = 0; i < LEN(rows); i++) {
+        char id[13];
+        snprintf(id, sizeof id, "%012zx", i + 0xabc000);
+        json_t *config = json_pack("{s:s, s:s, s:i}", "model.arch", rows[i].arch, "model.attention",
+                                   rows[i].arch[0] == 'u' ? "scse" : "none", "seed", rows[i].seed);
+        TEST_OK(store_put_trial(s, &(struct store_trial){.id = id,
+                                                         .arch = rows[i].arch,
+                                                         .backbone = "resnet18",
+                                                         .loss_key = "l",
+                                                         .height = 64,
+                                                         .width = 64,
+                                                         .seed = rows[i].seed,
+                                                         .config = config}));
+        struct store_stage g = {.key = id, .trial = id, .stage = "evaluate", .format = "", .device = ""};
+        json_t *m = json_pack("{s:s, s:{s:f}}", "ev", "metrics", "values", "ssim", rows[i].ssim);
+        TEST_OK(store_stage_start(s, &g));
+        TEST_OK(store_event(s, &g, m));
+        TEST_OK(store_stage_end(s, id, "done", NULL, 1, 0));
+        TEST_OK(store_set_trial(s, id, "done", NULL));
+        json_decref(m);
+        json_decref(config);
+    }
+    TEST_OK(store_commit(s));
+    store_close(s);
+    static const struct {
+        const char *arch, *rank;
+        int seeds;
+        double mean, sd;
+    } want[] = {{"pan", "1", 1, 0.80, -1},
+                {"fpn", "2-3", 3, 0.53, 0.02},
+                {"unet", "2-3", 3, 0.52, 0.02},
+                {"linknet", "4", 3, 0.11, 0.01}};
+    json_t *j = sweep_json("top --by ssim --json --where \"arch != 'a'\"");
+    CU_ASSERT_EQUAL(json_array_size(j), LEN(want));
+    for (size_t i = 0; i < LEN(want); i++) {
+        const json_t *row = json_array_get(j, i);
+        CU_ASSERT_STRING_EQUAL(json_str(row, "arch", ""), want[i].arch);
+        CU_ASSERT_STRING_EQUAL(json_str(row, "rank", ""), want[i].rank);
+        CU_ASSERT_EQUAL(json_int(row, "seeds", -1), want[i].seeds);
+        CU_ASSERT_DOUBLE_EQUAL(json_num(row, "ssim", 0), want[i].mean, 1e-9);
+        CU_ASSERT_DOUBLE_EQUAL(json_num(row, "ssim_sd", -1), want[i].sd, 1e-9);
+        CU_ASSERT_STRING_EQUAL(json_str(row, "model.attention", ""), want[i].arch[0] == 'u' ? "scse" : "none");
+    }
+    json_decref(j);
+    char *text = sweep("top --by ssim", 0);
+    has(text, "means over seeds");
+    free(text);
+    j = sweep_json("top --by ssim --json --all --limit 100");
+    CU_ASSERT_EQUAL(json_array_size(j), LEN(rows));
+    json_decref(j);
+    j = sweep_json("top --by ssim --json --where 'seed = 0'"); /* one seed each: as they are */
+    CU_ASSERT_EQUAL(json_int(json_array_get(j, 0), "seed", -1), 0);
+    CU_ASSERT_PTR_NULL(json_object_get(json_array_get(j, 0), "rank"));
+    json_decref(j);
+}
+
+static double cpu_seconds(const struct rusage *u)
+{
+    return (double)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) +
+           1e-6 * (double)(u->ru_utime.tv_usec + u->ru_stime.tv_usec);
+}
+
+static void cli_plan__ten_thousand_cells(void)
+{
+    write_file("many.yaml",
+               "name: many\naxes: {arch: [unet, fpn], backbone: [resnet18, resnet34], seed: {range: [0, 249, "
+               "1]}, train.lr: {log: [1.0e-4, 1.0e-2, 10]}}\ndata: {size: 64, pairs: 8}\n");
+    struct rusage before, after;
+    getrusage(RUSAGE_CHILDREN, &before);
+    char *text = sweep("plan many.yaml --db none.db", 0);
+    getrusage(RUSAGE_CHILDREN, &after);
+    has(text, "10000 cells in 1 file: 10000 to run");
+    double s = cpu_seconds(&after) - cpu_seconds(&before);
+    printf("(%.2f s of CPU, at most %ld MiB) ", s, after.ru_maxrss / 1024);
+#if !defined(__SANITIZE_ADDRESS__)
+    CU_ASSERT_TRUE(s < 1.5); /* 0.8 s; 1 s is the aim on an idle machine */
+    CU_ASSERT_TRUE(after.ru_maxrss < 200 * 1024);
+#endif
+    free(text);
+}
+
+static const struct test tests[] = {
+    TEST(cli_plan__counts_and_reasons), TEST(cli_plan__json_is_the_resolved_plan),
+    TEST(cli_plan__ten_thousand_cells), TEST(cli_plan__knows_what_is_stored),
+    TEST(cli_top__is_over_seeds),
+};
+TEST_MAIN("cli.plan", tests)
