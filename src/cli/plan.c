@@ -91,7 +91,7 @@ static void judge(struct outlook *o)
 static json_t *varied(const json_t ***axes, const struct plan *p)
 {
     static const char *const own[] = {"model.arch", "model.backbone", "seed", "data.size"};
-    json_t *keys = json_array(), *first = json_object();
+    json_t *keys = json_array(), *first = json_object(), *told = json_object();
     *axes = mem_zalloc(sizeof **axes * (size_t)(p->n_trials + 1));
     for (int w = 0; w < p->n_sweeps; w++) {
         for (int c = 0; c < p->sweeps[w].n_cells; c++) {
@@ -103,14 +103,15 @@ static json_t *varied(const json_t ***axes, const struct plan *p)
             {
                 const json_t *seen = json_object_get(first, key);
                 if (!seen) json_object_set(first, key, v);
-                if (!seen || json_is_null(seen) || json_equal(seen, v)) continue;
+                if (!seen || json_equal(seen, v) || json_object_get(told, key)) continue;
                 bool known = false;
                 for (size_t i = 0; i < LEN(own); i++) known = known || strcmp(own[i], key) == 0;
                 if (!known) json_array_append_new(keys, json_string(key));
-                json_object_set_new(first, key, json_null()); /* it varies: said once */
+                json_object_set_new(told, key, json_true());
             }
         }
     }
+    json_decref(told);
     json_decref(first);
     return keys;
 }
