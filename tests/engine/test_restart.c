@@ -61,6 +61,16 @@ static void fill(struct store *s, const struct plan *p)
     arena_free(&a);
 }
 
+static int64_t count(struct store *s, const char *sql, const char *text)
+{
+    json_t *rows = NULL, *params = json_pack("[s]", text);
+    TEST_OK(store_rows(&rows, s, sql, params));
+    int64_t n = json_int(json_array_get(rows, 0), "n", -1);
+    json_decref(rows);
+    json_decref(params);
+    return n;
+}
+
 static void engine_restart__finds_ten_thousand_cells_done(void)
 {
     char dir[400], db[450];
@@ -85,6 +95,18 @@ static void engine_restart__finds_ten_thousand_cells_done(void)
     CU_ASSERT_EQUAL(r.ran, 0);
     CU_ASSERT_EQUAL(r.cached, 60000);
     CU_ASSERT_EQUAL(r.done, 10000);
+    /* What it was planned with is frozen beside it. */
+    CU_ASSERT_EQUAL(count(s,
+                          "SELECT count(*) AS n FROM trials WHERE json_extract(content, '$.images') = ?1 AND "
+                          "json_extract(content, '$.model_weights') = 'random'",
+                          p->trials[0].content.images),
+                    10000);
+    CU_ASSERT_EQUAL(count(s,
+                          "SELECT count(*) AS n FROM environments WHERE json_extract(info, '$.libtorch') IS NOT NULL "
+                          "AND json_extract(info, '$.onnxruntime') IS NOT NULL AND json_extract(info, '$.cores') > 0 "
+                          "AND length(json_extract(info, '$.sweep_hash')) = length(?1)",
+                          p->trials[0].content.images),
+                    1);
 #if !defined(__SANITIZE_ADDRESS__)
     CU_ASSERT_TRUE(seconds < 2);
 #endif
