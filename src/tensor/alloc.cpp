@@ -46,17 +46,26 @@ struct keeper final : c10::Allocator {
         return reinterpret_cast<header *>(static_cast<char *>(p) - header_bytes);
     }
 
+    /** A kept block of this size, or one up to half larger: memory that was never touched is the dearest. */
     header *take(size_t bytes)
     {
         const std::lock_guard<std::mutex> held(lock);
+        for (auto c = kept.lower_bound(bytes); c != kept.end() && c->first <= bytes + bytes / 2; ++c) {
+            if (c->second.empty()) continue;
+            header *h = c->second.back();
+            c->second.pop_back();
+            bytes_kept -= h->bytes;
+            count_alive(h->bytes);
+            return h;
+        }
+        count_alive(bytes);
+        return nullptr;
+    }
+
+    void count_alive(size_t bytes)
+    {
         bytes_alive += bytes;
         bytes_peak = std::max(bytes_peak, bytes_alive);
-        auto found = kept.find(bytes);
-        if (found == kept.end() || found->second.empty()) return nullptr;
-        header *h = found->second.back();
-        found->second.pop_back();
-        bytes_kept -= bytes;
-        return h;
     }
 
     void drop_kept()
@@ -87,7 +96,6 @@ struct keeper final : c10::Allocator {
         size_t bytes = class_of(n + header_bytes);
         header *h = take(bytes);
         if (!h) h = fresh(bytes);
-        h->bytes = bytes;
         void *p = data_of(h);
         return {p, p, &release, at::Device(at::kCPU)};
     }
@@ -103,7 +111,9 @@ struct keeper final : c10::Allocator {
             TORCH_CHECK_WITH(OutOfMemoryError, false, "can't allocate ", bytes, " bytes on the host");
         }
         if (bytes >= huge_page) madvise(p, bytes, MADV_HUGEPAGE);
-        return static_cast<header *>(p);
+        auto *h = static_cast<header *>(p);
+        h->bytes = bytes;
+        return h;
     }
 
     static void release(void *p);
