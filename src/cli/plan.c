@@ -12,6 +12,8 @@ struct fortune {
     enum fate fate;
     const char *reason;
     double seconds, bytes; /* still to do; the greatest of a process */
+    double ms; /* latency that the gate, or else the first measurement, is predicted to find; 0: not known */
+    bool slow; /* predicted to fail the gate */
 };
 
 struct outlook {
@@ -21,7 +23,7 @@ struct outlook {
     int jobs, cores;
     double memory; /* of the machine */
     struct fortune *trials;
-    int n[N_FATES], over_memory, n_past;
+    int n[N_FATES], over_memory, over_gate, n_past;
     double seconds, alone, off; /* all work; of it what runs by itself; expected error of it */
     double bytes;               /* greatest of all */
 };
@@ -55,6 +57,8 @@ static void judge_stage(struct outlook *o, struct fortune *f, int trial, const s
     }
     struct plan_forecast w = plan_forecast(o->model, g, engine_share(g, o->jobs, o->cores));
     f->bytes = w.bytes > f->bytes ? w.bytes : f->bytes;
+    if (w.ms > 0 && f->ms <= 0) f->ms = w.ms;
+    if (g->kind == PLAN_SCREEN) f->slow = w.ms > json_num(g->config, "gate.p50_ms", 0);
     if (g->trial != trial) return; /* another cell's work, too: counted there */
     double seconds = w.seconds * engine_runs(g);
     f->seconds += seconds;
@@ -82,6 +86,7 @@ static void judge(struct outlook *o)
         o->seconds += f->seconds;
         o->bytes = f->bytes > o->bytes ? f->bytes : o->bytes;
         o->over_memory += f->fate == RUN && f->bytes > o->memory;
+        o->over_gate += f->fate == RUN && f->slow;
     }
 }
 
@@ -132,14 +137,17 @@ static json_t *row_of(const struct outlook *o, int i, const json_t *keys, const 
                             scalar ? (v ? json_copy((json_t *)(uintptr_t)v) : json_null()) : json_string(text));
         free(text);
     }
-    bool memory = f->fate == RUN && f->bytes > o->memory;
+    const char *why = f->fate != RUN         ? f->reason
+                      : f->bytes > o->memory ? "is predicted to need more memory than there is"
+                      : f->slow              ? "is predicted to be slower than the gate allows"
+                                             : f->reason;
     json_object_set_new(row, "will", json_string(fates[f->fate]));
     json_object_set_new(row, "params_m", json_real((double)t->size.params / 1e6));
     json_object_set_new(row, "gmacs", json_real((double)t->size.macs / 1e9));
+    json_object_set_new(row, "p50_ms", f->ms > 0 ? json_real(f->ms) : json_null());
     json_object_set_new(row, "memory_gib", f->bytes > 0 ? json_real(f->bytes / 1073741824.0) : json_null());
     json_object_set_new(row, "time", json_string(f->seconds > 0 ? cli_seconds(f->seconds) : ""));
-    json_object_set_new(row, "reason",
-                        json_string(memory ? "is predicted to need more memory than there is" : f->reason));
+    json_object_set_new(row, "reason", json_string(why));
     return row;
 }
 
@@ -203,6 +211,8 @@ static void print_cost(const struct outlook *o)
         printf("; a first guess: nothing has run on this machine yet\n");
     printf("up to %.1f GiB a worker, of %.1f GiB here", o->bytes / 1073741824.0, o->memory / 1073741824.0);
     printf(o->over_memory ? "; %d cells need more than there is\n" : "\n", o->over_memory);
+    if (o->over_gate)
+        printf("%d cells are predicted to fail the latency gate, which is measured before training\n", o->over_gate);
 }
 
 /* ---- for programs ----------------------------------------------------------------------------------------------- */
@@ -213,8 +223,9 @@ static json_t *forecasts(const struct outlook *o)
     for (int i = 0; i < o->p->n_stages; i++) {
         const struct plan_stage *g = &o->p->stages[i];
         struct plan_forecast w = plan_forecast(o->model, g, engine_share(g, o->jobs, o->cores));
-        json_object_set_new(
-            out, g->key, json_pack("{s:i, s:f, s:f}", "runs", engine_runs(g), "seconds", w.seconds, "bytes", w.bytes));
+        json_object_set_new(out, g->key,
+                            json_pack("{s:i, s:f, s:f, s:f}", "runs", engine_runs(g), "seconds", w.seconds, "bytes",
+                                      w.bytes, "p50_ms", w.ms));
     }
     return out;
 }
@@ -225,10 +236,11 @@ static void print_json(const struct outlook *o)
     for (int i = 0; i < o->p->n_trials; i++)
         json_object_set_new(will, o->p->trials[i].id, json_string(fates[o->trials[i].fate]));
     json_object_set_new(j, "summary",
-                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "run", o->n[RUN], "stored",
+                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "run", o->n[RUN], "stored",
                                   o->n[STORED], "too_slow", o->n[TOO_SLOW], "impossible", o->n[IMPOSSIBLE],
-                                  "over_memory", o->over_memory, "jobs", o->jobs, "work_s", o->seconds, "eta_s", eta(o),
-                                  "error_s", o->n_past ? o->off : -1.0, "bytes", o->bytes));
+                                  "over_memory", o->over_memory, "over_gate", o->over_gate, "jobs", o->jobs, "work_s",
+                                  o->seconds, "eta_s", eta(o), "error_s", o->n_past ? o->off : -1.0, "bytes",
+                                  o->bytes));
     json_object_set_new(j, "will", will);
     json_object_set_new(j, "forecast", forecasts(o));
     json_object_set_new(j, "model", plan_model_json(o->model));

@@ -30,6 +30,8 @@ json_t *engine_machine(void)
 /* The parts of a stage's predicted cost are stored beside what it took; a later version may count otherwise. */
 static const char *const second_names[PLAN_SECONDS] = {"est_start_s", "est_steps_s", "est_arithmetic_s",
                                                        "est_traffic_s"};
+static const char *const ms_names[PLAN_MS] = {"est_launch_ms", "est_arithmetic_ms", "est_activation_ms",
+                                              "est_weight_ms"};
 static const char *const byte_names[PLAN_BYTES] = {"est_process_bytes", "est_activation_bytes", "est_parameter_bytes"};
 
 json_t *engine_estimate(const struct plan_stage *g)
@@ -38,6 +40,8 @@ json_t *engine_estimate(const struct plan_stage *g)
     json_t *values = json_pack("{s:f}", "est_s", g->est_s * runs);
     for (int i = 0; i < PLAN_SECONDS; i++) json_object_set_new(values, second_names[i], json_real(g->cost.s[i] * runs));
     for (int i = 0; i < PLAN_BYTES; i++) json_object_set_new(values, byte_names[i], json_real(g->cost.bytes[i]));
+    for (int i = 0; i < PLAN_MS && g->cost.ms[0] > 0; i++)
+        json_object_set_new(values, ms_names[i], json_real(g->cost.ms[i]));
     return values;
 }
 
@@ -59,9 +63,11 @@ static bool past_of(struct plan_past *out, const json_t *row, const json_t *info
                               .device = json_str(row, "device", ""),
                               .share = threads > 0 && threads < cores ? cores / threads : 1,
                               .seconds = json_num(row, "seconds", 0),
-                              .bytes = json_num(row, "rss_bytes", 0)};
+                              .bytes = json_num(row, "rss_bytes", 0),
+                              .ms = json_num(row, "ms", 0)};
     for (int i = 0; i < PLAN_SECONDS; i++) out->cost.s[i] = json_num(info, second_names[i], 0);
     for (int i = 0; i < PLAN_BYTES; i++) out->cost.bytes[i] = json_num(info, byte_names[i], 0);
+    for (int i = 0; i < PLAN_MS; i++) out->cost.ms[i] = json_num(info, ms_names[i], 0);
     return kind >= 0 && out->cost.s[0] > 0;
 }
 
@@ -74,8 +80,11 @@ struct status engine_model(struct plan_model **out, struct store *s)
     struct status st = store_rows(
         &rows, s,
         "SELECT g.stage, g.format, g.device, g.seconds, g.rss_bytes, g.info, "
-        "json_extract(t.config, '$.\"train.precision\"') AS precision FROM stages g JOIN trials t ON t.id = g.trial "
-        "WHERE g.state = 'done' AND g.attempts = 1 AND g.environment IN (SELECT id FROM environments WHERE "
+        "json_extract(t.config, '$.\"train.precision\"') AS precision, "
+        "(SELECT min(p50_ms) FROM latencies l WHERE l.stage_key = g.key AND l.threads = 1) AS ms FROM stages g JOIN "
+        "trials t ON t.id = g.trial "
+        "WHERE g.state IN ('done', 'too_slow') AND g.attempts = 1 AND g.environment IN (SELECT id FROM environments "
+        "WHERE "
         "json_extract(info, '$.cpu') = ?1 AND json_extract(info, '$.cores') = ?2 AND json_extract(info, '$.gpu') = ?3) "
         "ORDER BY g.ended DESC LIMIT ?4",
         params);

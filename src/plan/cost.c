@@ -7,6 +7,7 @@
 /* Of one core and second. */
 static const double macs_fp32 = 38e9, macs_low = 100e9, bytes_moved = 6e9;
 static const double passes = 6; /* over each activation kept in a training step: written, read, and its gradient */
+static const double ms_launch = 0.2, macs_runtime = 30e9, touches = 2; /* of the runtime that is measured, one thread */
 static const double start_s = 1.5, step_s = 0.05, mib = 1048576;
 
 static bool low_precision(const struct spec_trial *t)
@@ -44,6 +45,15 @@ static void add_train(struct plan_cost *c, const struct plan_load *l)
     c->bytes[2] = 16.0 * (double)l->net.params + 4.0 * (double)l->loss.params; /* weight, gradient, two moments */
 }
 
+/* The exported model at work. */
+static void add_latency(struct plan_cost *c, const struct plan_size *net)
+{
+    c->ms[0] = ms_launch;
+    c->ms[1] = 1e3 * (double)net->macs / macs_runtime;
+    c->ms[2] = 1e3 * touches * (double)net->bytes_train / bytes_moved;
+    c->ms[3] = 1e3 * 4 * (double)net->params / bytes_moved;
+}
+
 struct plan_cost plan_cost_of(enum plan_kind kind, const struct plan_load *l)
 {
     const struct spec_trial *t = l->t;
@@ -70,8 +80,11 @@ struct plan_cost plan_cost_of(enum plan_kind kind, const struct plan_load *l)
     case PLAN_BENCH: /* its protocol measures for a time, whatever it measures */
         c.s[0] = 3.0 * (t->bench.threads.n ? t->bench.threads.n : 1);
         c.bytes[0] = 60 * mib;
+        add_latency(&c, &l->net);
         break;
     case PLAN_SCREEN:
+        add_latency(&c, &l->net);
+        break;
     case PLAN_EXPORT:
     case PLAN_N_KINDS:
         break;

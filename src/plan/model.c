@@ -8,9 +8,18 @@
 #include "inside.h"
 #include <math.h>
 
-enum { PARTS = PLAN_SECONDS > PLAN_BYTES ? PLAN_SECONDS : PLAN_BYTES, MOST = 1000, ROUNDS = 200 };
+enum { PARTS = 4, MOST = 1000, ROUNDS = 200 };
+_Static_assert((int)PLAN_SECONDS <= PARTS && (int)PLAN_BYTES <= PARTS && (int)PLAN_MS <= PARTS, "parts of a cost");
 
-/* One regression: of seconds, or of bytes. */
+/* What is predicted of a stage. */
+enum what { SECONDS, BYTES, MS, N_WHAT };
+static const struct {
+    const char *name;
+    int parts;
+} whats[N_WHAT] = {
+    [SECONDS] = {"seconds", PLAN_SECONDS}, [BYTES] = {"bytes", PLAN_BYTES}, [MS] = {"latency_ms", PLAN_MS}};
+
+/* One regression. */
 struct fit {
     int n;
     double factor[PARTS];
@@ -20,7 +29,7 @@ struct fit {
 
 struct group {
     const char *name;
-    struct fit seconds, bytes;
+    struct fit fit[N_WHAT];
 };
 
 struct plan_model {
@@ -121,35 +130,32 @@ static const char *group_name(struct arena *a, enum plan_kind kind, const char *
                         format[0] ? " " : "", format, device[0] ? " " : "", device);
 }
 
-/* Parts of a cost as a run on a share of the cores takes them. */
-static void share_seconds(double out[PARTS], const struct plan_cost *c, double share)
+/* Parts of a cost as a run on a share of the cores takes them: starting needs but one core, a measurement has its own
+   thread. */
+static void parts_of(double out[PARTS], enum what what, const struct plan_cost *c, double share)
 {
+    const double *from = what == SECONDS ? c->s : what == BYTES ? c->bytes : c->ms;
     memset(out, 0, sizeof(double) * PARTS);
-    for (int i = 0; i < PLAN_SECONDS; i++) out[i] = c->s[i] * (i < 2 ? 1 : share); /* starting needs but one core */
+    for (int i = 0; i < whats[what].parts; i++) out[i] = from[i] * (what == SECONDS && i >= 2 ? share : 1);
 }
 
-static void share_bytes(double out[PARTS], const struct plan_cost *c)
+static double measured(enum what what, const struct plan_past *r)
 {
-    memset(out, 0, sizeof(double) * PARTS);
-    for (int i = 0; i < PLAN_BYTES; i++) out[i] = c->bytes[i];
+    return what == SECONDS ? r->seconds : what == BYTES ? r->bytes : r->ms;
 }
 
 static void fit_group(struct group *g, const struct plan_past *rows, const int *of, int n)
 {
     double(*x)[PARTS] = mem_alloc(sizeof *x * (size_t)n), *y = mem_alloc(sizeof *y * (size_t)n);
-    for (int what = 0; what < 2; what++) {
+    for (enum what w = SECONDS; w < N_WHAT; w++) {
         int used = 0;
         for (int i = 0; i < n && used < MOST; i++) {
             const struct plan_past *r = &rows[of[i]];
-            double measured = what ? r->bytes : r->seconds;
-            if (what)
-                share_bytes(x[used], &r->cost);
-            else
-                share_seconds(x[used], &r->cost, r->share);
-            if (!(measured > 0) || !(total(x[used]) > 0)) continue;
-            y[used++] = measured;
+            parts_of(x[used], w, &r->cost, r->share);
+            y[used] = measured(w, r);
+            used += y[used] > 0 && total(x[used]) > 0;
         }
-        if (used) fit_rows(what ? &g->bytes : &g->seconds, x, y, used);
+        if (used) fit_rows(&g->fit[w], x, y, used);
     }
     free(x);
     free(y);
@@ -189,23 +195,37 @@ void plan_model_free(struct plan_model *m)
     free(m);
 }
 
-struct plan_forecast plan_forecast(const struct plan_model *m, const struct plan_stage *g, double share)
+static const struct group *find_group(const struct plan_model *m, enum plan_kind kind, const char *precision,
+                                      const char *format, const char *device)
 {
     struct arena a = {0};
-    double seconds[PARTS], bytes[PARTS];
-    const char *name = group_name(&a, g->kind, json_str(g->config, "train.precision", ""), g->format, g->device);
-    const json_t *at = json_object_get(m->index, name);
-    const struct group *group = at ? &m->groups[json_integer_value(at)] : NULL;
+    const json_t *at = json_object_get(m->index, group_name(&a, kind, precision, format, device));
     arena_free(&a);
-    share_seconds(seconds, &g->cost, share);
-    share_bytes(bytes, &g->cost);
-    struct plan_forecast f = {.seconds = total(seconds), .bytes = total(bytes), .error = -1};
-    if (group && group->seconds.n) {
-        f.seconds = dot(group->seconds.factor, seconds);
-        f.error = group->seconds.error;
-        f.n = group->seconds.n;
+    return at ? &m->groups[json_integer_value(at)] : NULL;
+}
+
+/* The cost by a fit, or as counted where there is none. */
+static double predict(const struct fit *f, enum what what, const struct plan_cost *c, double share)
+{
+    double x[PARTS];
+    parts_of(x, what, c, share);
+    return f && f->n ? dot(f->factor, x) : total(x);
+}
+
+struct plan_forecast plan_forecast(const struct plan_model *m, const struct plan_stage *g, double share)
+{
+    const char *precision = json_str(g->config, "train.precision", "");
+    const struct group *own = find_group(m, g->kind, precision, g->format, g->device);
+    const struct fit *seconds = own ? &own->fit[SECONDS] : NULL, *ms = own ? &own->fit[MS] : NULL;
+    struct plan_forecast f = {.seconds = predict(seconds, SECONDS, &g->cost, share),
+                              .bytes = predict(own ? &own->fit[BYTES] : NULL, BYTES, &g->cost, share),
+                              .error = seconds && seconds->n ? seconds->error : -1,
+                              .n = seconds ? seconds->n : 0};
+    if (g->kind == PLAN_SCREEN && (!ms || !ms->n)) { /* weights do not change how long a model takes */
+        const struct group *bench = find_group(m, PLAN_BENCH, precision, "onnx", g->device);
+        ms = bench ? &bench->fit[MS] : NULL;
     }
-    if (group && group->bytes.n) f.bytes = dot(group->bytes.factor, bytes);
+    if (ms && ms->n && g->cost.ms[0] > 0) f.ms = predict(ms, MS, &g->cost, share);
     return f;
 }
 
@@ -224,10 +244,12 @@ json_t *plan_model_json(const struct plan_model *m)
 {
     json_t *out = json_array();
     for (int i = 0; i < m->n; i++) {
-        const struct group *g = &m->groups[i];
-        json_array_append_new(out,
-                              json_pack("{s:s, s:o, s:o}", "group", g->name, "seconds",
-                                        fit_json(&g->seconds, PLAN_SECONDS), "bytes", fit_json(&g->bytes, PLAN_BYTES)));
+        json_t *group = json_pack("{s:s}", "group", m->groups[i].name);
+        for (enum what w = SECONDS; w < N_WHAT; w++) {
+            const struct fit *f = &m->groups[i].fit[w];
+            if (f->n) json_object_set_new(group, whats[w].name, fit_json(f, whats[w].parts));
+        }
+        json_array_append_new(out, group);
     }
     return out;
 }

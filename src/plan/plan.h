@@ -36,10 +36,11 @@ struct plan_kind_info {
 extern const struct plan_kind_info plan_kinds[PLAN_N_KINDS];
 
 /** What one run of a stage is predicted to need, in parts that the past corrects one by one (struct plan_model). */
-enum { PLAN_SECONDS = 4, PLAN_BYTES = 3 };
+enum { PLAN_SECONDS = 4, PLAN_BYTES = 3, PLAN_MS = 4 };
 struct plan_cost {
     double s[PLAN_SECONDS];   /* starting, a step's fixed part, arithmetic, memory traffic; on all cores */
     double bytes[PLAN_BYTES]; /* the process, activations, parameters */
+    double ms[PLAN_MS];       /* of a measurement: launching, arithmetic, activations, weights; one thread, one image */
 };
 
 /** One unit of work. Equal keys are one stage, whoever asks. */
@@ -140,7 +141,7 @@ struct plan_past {
     const char *precision, *format, *device; /* "" where it has none; borrowed for the call */
     struct plan_cost cost;                   /* of all its runs */
     double share;                            /* cores of the machine over those that it had */
-    double seconds, bytes;                   /* measured; 0: not known */
+    double seconds, bytes, ms;               /* measured; 0: not known */
 };
 /** Corrections of plan_cost from the past of one machine, the latest first. Owner: the caller, plan_model_free. */
 struct plan_model;
@@ -151,6 +152,7 @@ struct plan_forecast {
     double seconds, bytes; /* of one run, and its greatest memory */
     double error; /* of the seconds: median relative error on past stages left out of the fit; < 0: not known */
     int n;        /* past stages that it rests on; 0: counted, not corrected */
+    double ms;    /* p50 of a measurement with one thread; 0 where nothing is measured, or none has been here */
 };
 /** @p share as in plan_past. */
 struct plan_forecast plan_forecast(const struct plan_model *m, const struct plan_stage *g, double share);

@@ -158,6 +158,34 @@ static void plan_model__admits_what_it_cannot_predict(void)
     plan_model_free(m);
 }
 
+/* A gate that was never measured is predicted by measurements of finished models on the same device. */
+static void plan_model__predicts_latency(void)
+{
+    static const double true_ms[PLAN_MS] = {1, 2, 0.5, 3};
+    struct rng r = rng_key(6, 0, 0, 0);
+    struct plan_past past[30];
+    json_t *config = json_pack("{s:s}", "train.precision", "bf16");
+    for (size_t i = 0; i <= LEN(past); i++) {
+        struct plan_past p = {.kind = PLAN_BENCH, .precision = "bf16", .format = "onnx", .device = "cpu", .share = 1};
+        p.cost.ms[0] = 0.2;
+        for (int k = 1; k < PLAN_MS; k++) p.cost.ms[k] = pow(10, rng_range(&r, -1, 1.5));
+        for (int k = 0; k < PLAN_MS; k++) p.ms += true_ms[k] * p.cost.ms[k];
+        if (i < LEN(past)) {
+            past[i] = p;
+            continue;
+        }
+        struct plan_model *m = plan_model_new(past, (int)LEN(past)), *none = plan_model_new(NULL, 0);
+        struct plan_stage g = {.kind = PLAN_SCREEN, .format = "", .device = "cpu", .config = config, .cost = p.cost};
+        CU_ASSERT_DOUBLE_EQUAL(plan_forecast(m, &g, 2).ms, p.ms, 0.1 * p.ms);
+        CU_ASSERT_EQUAL(plan_forecast(none, &g, 1).ms, 0);
+        g.device = "phone";
+        CU_ASSERT_EQUAL(plan_forecast(m, &g, 1).ms, 0);
+        plan_model_free(m);
+        plan_model_free(none);
+    }
+    json_decref(config);
+}
+
 /* What is counted grows as the work does. */
 static void plan_cost__follows_the_work(void)
 {
@@ -195,6 +223,7 @@ static const struct test tests[] = {
     TEST(plan_model__keeps_groups_apart),
     TEST(plan_model__knows_how_many_cores_a_stage_had),
     TEST(plan_model__admits_what_it_cannot_predict),
+    TEST(plan_model__predicts_latency),
     TEST(plan_cost__follows_the_work),
 };
 TEST_MAIN("plan.model", tests)
