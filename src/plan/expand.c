@@ -3,8 +3,6 @@
 #include "inside.h"
 #include "zoo.h"
 
-enum { MAX_CELLS = 1000000 };
-
 /* Keys whose value names something of the zoo. */
 static const struct {
     const char *key, *what;
@@ -159,7 +157,7 @@ static struct status product(struct plan_expand *e, int i, json_t *axes)
 {
     if (i == e->s->n_order) {
         plan_keep_cell(e, axes);
-        return e->out->n + e->out->n_excluded <= MAX_CELLS
+        return e->out->n + e->out->n_excluded <= PLAN_MAX_CELLS
                    ? ok()
                    : fail(STATUS_ARG, "%s: axes: more than a million cells; narrow them, or draw some with sample: N",
                           e->s->path);
@@ -181,11 +179,11 @@ static struct status check_product(const struct plan_expand *e)
     double total = 1;
     for (int i = 0; i < e->s->n_order; i++)
         if (!e->s->order[i]->when) total *= (double)json_array_size(e->axes[i]);
-    return total <= MAX_CELLS ? ok()
-                              : fail(STATUS_ARG,
-                                     "%s: axes: their product has %.3g cells, expected at most a million; "
-                                     "narrow them, or draw some with sample: N",
-                                     e->s->path, total);
+    return total <= PLAN_MAX_CELLS ? ok()
+                                   : fail(STATUS_ARG,
+                                          "%s: axes: their product has %.3g cells, expected at most a million; "
+                                          "narrow them, or draw some with sample: N",
+                                          e->s->path, total);
 }
 
 static json_t *defaults(struct arena *a)

@@ -31,6 +31,8 @@ struct plan_point {
     json_t *axes; /* this cell's alone */
 };
 
+enum { PLAN_MAX_CELLS = 1000000 };
+
 /* What the axes of a file come to. */
 struct plan_cells {
     struct plan_point *v;

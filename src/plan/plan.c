@@ -304,14 +304,22 @@ struct status plan_load(struct plan **out, const struct plan_options *o)
     return deliver(out, p, st);
 }
 
-struct status plan_of_config(struct plan **out, const json_t *config, const char *where)
+struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n)
 {
     struct plan *p = plan_new(NULL);
-    struct plan_point point = {.flat = json_incref((json_t *)(uintptr_t)config)};
-    p->build->source = where;
-    struct status st = add_cell(p->build, NULL, &point);
-    json_decref(point.flat);
+    struct status st = ok();
+    for (int i = 0; i < n && st.code == STATUS_OK; i++) {
+        struct plan_point point = {.flat = json_incref((json_t *)(uintptr_t)configs[i])};
+        p->build->source = where[i];
+        st = add_cell(p->build, NULL, &point);
+        json_decref(point.flat);
+    }
     return deliver(out, p, st);
+}
+
+struct status plan_of_config(struct plan **out, const json_t *config, const char *where)
+{
+    return plan_of_configs(out, &config, &where, 1);
 }
 
 void plan_free(struct plan *p)

@@ -129,6 +129,8 @@ void plan_free(struct plan *p);
 /** The same for one configuration as the store keeps it (flat, resolved): its trial and stages, in no sweep.
  *  @p where names it in messages. */
 struct status plan_of_config(struct plan **out, const json_t *config, const char *where);
+/** The same for several, in one plan. */
+struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n);
 
 /** Index of the trial's first stage of this kind, -1 when it has none. */
 int plan_find(const struct plan *p, int trial, enum plan_kind kind);

@@ -32,19 +32,25 @@ static json_t *draw_cell(const struct plan_expand *e, uint32_t draw)
     return axes;
 }
 
+/* What `seeds: N` multiplies a cell by; NULL without it. */
+static const json_t *seeds_of(const struct plan_expand *e)
+{
+    for (int i = 0; i < e->s->n_order; i++)
+        if (e->s->order[i]->seeds) return e->axes[i];
+    return NULL;
+}
+
 /* The cell once a seed; true when the rules leave some. */
 static bool keep_seeds(struct plan_expand *e, json_t *axes)
 {
+    const json_t *seeds = seeds_of(e);
     bool kept = false;
-    for (int i = 0; i < e->s->n_order; i++) {
-        if (!e->s->order[i]->seeds) continue;
-        for (size_t v = 0; v < json_array_size(e->axes[i]); v++) {
-            json_object_update(axes, json_array_get(e->axes[i], v));
-            kept = plan_keep_cell(e, axes) || kept;
-        }
-        return kept;
+    if (!seeds) return plan_keep_cell(e, axes);
+    for (size_t v = 0; v < json_array_size(seeds); v++) {
+        json_object_update(axes, json_array_get(seeds, v));
+        kept = plan_keep_cell(e, axes) || kept;
     }
-    return plan_keep_cell(e, axes);
+    return kept;
 }
 
 struct status plan_sample(struct plan_expand *e)
@@ -53,6 +59,10 @@ struct status plan_sample(struct plan_expand *e)
     if (s->method == SPEC_SOBOL && e->s->n_order > PLAN_SOBOL_AXES)
         return fail(STATUS_ARG, "%s: sample: got %d axes, expected at most %d for sobol; method: random has no limit",
                     e->s->path, e->s->n_order, PLAN_SOBOL_AXES);
+    size_t repeats = seeds_of(e) ? json_array_size(seeds_of(e)) : 1;
+    if ((double)s->n * (double)repeats > PLAN_MAX_CELLS)
+        return fail(STATUS_ARG, "%s: sample: got %d cells of %zu seeds, expected at most a million in all", e->s->path,
+                    s->n, repeats);
     int64_t most = (int64_t)s->n * 50 + 10000; /* draws, before there is nothing new to be found */
     json_t *seen = json_object();
     int kept = 0;

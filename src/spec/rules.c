@@ -158,11 +158,6 @@ int spec_dropped_by(const struct spec *s, const struct spec_cell *cell)
     return asked && !included ? s->n_rules : -1;
 }
 
-bool spec_keeps(const struct spec *s, const struct spec_cell *cell)
-{
-    return spec_dropped_by(s, cell) < 0;
-}
-
 struct spec_mark spec_mark_of(const struct spec *s, const char *key)
 {
     for (int i = 0; i < s->n_fixed; i++) {

@@ -195,9 +195,8 @@ struct spec_cell {
 };
 /** True when every key of @p match has the cell's value, a pattern that fits it, or a list with such; NULL matches. */
 bool spec_matches(const json_t *match, const struct spec_cell *cell);
-/** A cell runs when it matches some include (or none is about it) and no exclude. */
-bool spec_keeps(const struct spec *s, const struct spec_cell *cell);
-/** Index of the exclude rule that drops the cell, n_rules when no include has it, -1 when it runs. */
+/** A cell runs when it matches some include (or none is about it) and no exclude: -1. Else the index of the exclude
+ *  rule that drops it, or n_rules when no include has it. */
 int spec_dropped_by(const struct spec *s, const struct spec_cell *cell);
 /** Value of an interval axis at @p u in [0,1), rounded to six digits. Owner: the caller. */
 json_t *spec_axis_draw(const struct spec_axis *x, double u);

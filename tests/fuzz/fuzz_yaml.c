@@ -11,7 +11,7 @@ static void ask(const struct spec *s)
     struct status st = spec_trial_from_json(&t, &a, s->base, "fuzz");
     if (st.code == STATUS_OK) {
         json_t *flat = spec_trial_to_json(&t, SPEC_ALL);
-        spec_keeps(s, &(struct spec_cell){{flat}});
+        spec_dropped_by(s, &(struct spec_cell){{flat}});
         struct spec_trial again;
         st = spec_trial_from_json(&again, &a, flat, "fuzz");
         CHECK(st.code == STATUS_OK, "what was written is not read: %s", st.msg);

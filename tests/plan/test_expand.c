@@ -106,6 +106,7 @@ static void plan_expand__rules_must_name_something(void)
         {"include: [{arch: 'x*'}]", "e.yaml:1:11: model.arch: the pattern \"x*\" matches no architecture"},
         {"include: [{seed: 0, when: {arch: unett}}]", "did you mean \"unet\"?"},
         {"axes: {seed: {values: [1, 2], when: {arch: unett}}}", "did you mean \"unet\"?"},
+        {"sample: 10000\nseeds: 1000\naxes: {train.lr: {log: [0.1, 1]}}", "got 10000 cells of 1000 seeds"},
         {"axes: {seed: {range: [0, 9999, 1]}, samples: {range: [1, 9999, 1]}}",
          "their product has 1e+08 cells, expected at most a million; narrow them, or draw some with sample: N"},
     };
