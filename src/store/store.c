@@ -79,6 +79,18 @@ struct status store_lock(struct store *s, const char *command, double wait_s)
     return ok();
 }
 
+bool store_writer(char *out, size_t n, const char *path)
+{
+    char lock[1040];
+    snprintf(lock, sizeof lock, "%s.lock", path);
+    int fd = open(lock, O_RDONLY | O_CLOEXEC);
+    /* Shared and let go at once: a writer that comes now waits longer than that. */
+    bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (held) lock_owner(out, n, fd);
+    if (fd >= 0) close(fd);
+    return held;
+}
+
 static struct status place(struct store *s, struct store_options o)
 {
     struct arena a = {0};

@@ -73,6 +73,8 @@ struct status store_stage_start(struct store *s, const struct store_stage *g);
 /** Stage ends; @p seconds are added to those of earlier attempts. */
 struct status store_stage_end(struct store *s, const char *key, const char *state, const char *reason, double seconds,
                               int64_t rss_bytes);
+/** The stage is to be done again: it becomes interrupted with this reason, and what it told is dropped. */
+struct status store_forget_stage(struct store *s, const char *key, const char *reason);
 /** What a writer that died left as running becomes interrupted. Only the holder of the lock may say so. */
 struct status store_recover(struct store *s);
 /** One event of a worker (worker/PROTOCOL.md): metrics, image, artifact, latency, info. Others are not stored.
@@ -102,6 +104,22 @@ typedef struct status store_row_fn(void *ctx, const struct store_row *row);
 struct status store_query(struct store *s, const char *sql, const json_t *params, store_row_fn *fn, void *ctx);
 /** All rows as an array of objects; blobs as their length. Owner: the caller. */
 struct status store_rows(json_t **out, struct store *s, const char *sql, const json_t *params);
+
+/* ---- care ------------------------------------------------------------------------------------------------------ */
+
+/** Copies the database as it is now, also while a run writes it. Errors: STATUS_ARG when @p path exists. */
+struct status store_backup(struct store *s, const char *path);
+
+struct store_merged {
+    int trials, stages, files; /* that were not here before */
+};
+/** Takes over the rows and files of another database: of a stage known to both, the one with a result wins, ours when
+ *  both have one. Merging the same again changes nothing. Errors: those of store_open for @p path; STATUS_IO when a
+ *  file cannot be copied (no row is taken then). */
+struct status store_merge(struct store_merged *out, struct store *s, const char *path);
+
+/** Who holds the writer's lock of the database at @p path, as a phrase; false: nobody. */
+bool store_writer(char *out, size_t n, const char *path);
 
 /** Full check of the file: what PRAGMA integrity_check and foreign_key_check find. */
 struct status store_integrity(struct store *s);

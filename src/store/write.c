@@ -47,6 +47,11 @@ static const char *const sql[STORE_N_SQL] = {
         "first_ms, min_ms, p50_ms, p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, "
         "?23)",
+    [SQL_FORGET_METRICS] = "DELETE FROM metrics WHERE stage_key = ?1",
+    [SQL_FORGET_IMAGES] = "DELETE FROM image_metrics WHERE stage_key = ?1",
+    [SQL_FORGET_ARTIFACTS] = "DELETE FROM artifacts WHERE stage_key = ?1",
+    [SQL_FORGET_LATENCIES] = "DELETE FROM latencies WHERE stage_key = ?1",
+    [SQL_FORGET_STAGE] = "UPDATE stages SET state = 'interrupted', reason = ?2, info = NULL WHERE key = ?1",
     [SQL_RECOVER_STAGES] = "UPDATE stages SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
     [SQL_RECOVER_TRIALS] = "UPDATE trials SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
 };
@@ -176,6 +181,12 @@ struct status store_stage_end(struct store *s, const char *key, const char *stat
                               int64_t rss_bytes)
 {
     return store_run(s, SQL_STAGE_END, "tttddi", key, state, reason, time_now(), seconds, rss_bytes);
+}
+
+struct status store_forget_stage(struct store *s, const char *key, const char *reason)
+{
+    for (enum store_sql q = SQL_FORGET_METRICS; q < SQL_FORGET_STAGE; q++) TRY(store_run(s, q, "t", key));
+    return store_run(s, SQL_FORGET_STAGE, "tt", key, reason);
 }
 
 struct status store_recover(struct store *s)

@@ -1,0 +1,173 @@
+/* Another database's rows and files into this one: of each stage the result, wherever it was reached. */
+#include "inside.h"
+#include <errno.h>
+#include <unistd.h>
+
+/* Stages that are to come over, decided once: those not known here, and those that only there have a result. */
+#define RESULTS "('done', 'refused', 'diverged', 'too_slow')"
+static const char *const choose =
+    "DROP TABLE IF EXISTS temp.taken; CREATE TEMP TABLE taken AS SELECT o.key FROM other.stages o "
+    "LEFT JOIN main.stages m ON m.key = o.key WHERE m.key IS NULL "
+    "OR (m.state NOT IN " RESULTS " AND o.state IN " RESULTS ")";
+
+/* Parents before children; running this twice changes nothing. */
+static const char *const rows[] = {
+    "INSERT OR IGNORE INTO main.environments SELECT * FROM other.environments",
+    "INSERT OR IGNORE INTO main.devices SELECT * FROM other.devices",
+    "INSERT INTO main.sweeps (name, path, spec, rank, created, updated) "
+    "SELECT name, path, spec, rank, created, updated FROM other.sweeps WHERE true ON CONFLICT (name) DO NOTHING",
+    "INSERT OR IGNORE INTO main.trials SELECT * FROM other.trials",
+    "INSERT OR IGNORE INTO main.sweep_trials SELECT m.id, st.trial, st.ordinal, st.axes FROM other.sweep_trials st "
+    "JOIN other.sweeps o ON o.id = st.sweep JOIN main.sweeps m ON m.name = o.name",
+    "DELETE FROM main.metrics WHERE stage_key IN (SELECT key FROM taken)",
+    "DELETE FROM main.image_metrics WHERE stage_key IN (SELECT key FROM taken)",
+    "DELETE FROM main.artifacts WHERE stage_key IN (SELECT key FROM taken)",
+    "DELETE FROM main.latencies WHERE stage_key IN (SELECT key FROM taken)",
+    "INSERT INTO main.stages SELECT * FROM other.stages WHERE key IN (SELECT key FROM taken) "
+    "ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason, attempts = excluded.attempts, "
+    "started = excluded.started, ended = excluded.ended, seconds = excluded.seconds, rss_bytes = excluded.rss_bytes, "
+    "environment = excluded.environment, info = excluded.info",
+    "INSERT INTO main.metrics SELECT * FROM other.metrics WHERE stage_key IN (SELECT key FROM taken)",
+    "INSERT INTO main.image_metrics SELECT * FROM other.image_metrics WHERE stage_key IN (SELECT key FROM taken)",
+    "INSERT INTO main.artifacts SELECT * FROM other.artifacts WHERE stage_key IN (SELECT key FROM taken)",
+    "INSERT INTO main.latencies (stage_key, trial, format, device, threads, height, width, visit, n, load_ms, "
+    "first_ms, "
+    "min_ms, p50_ms, p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured) "
+    "SELECT stage_key, trial, format, device, threads, height, width, visit, n, load_ms, first_ms, min_ms, p50_ms, "
+    "p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured FROM other.latencies "
+    "WHERE stage_key IN (SELECT key FROM taken)",
+    "UPDATE main.trials SET (state, reason) = (SELECT o.state, o.reason FROM other.trials o WHERE o.id = "
+    "main.trials.id) "
+    "WHERE state NOT IN " RESULTS " AND id IN (SELECT id FROM other.trials WHERE state IN " RESULTS ")",
+    /* What ran there when it was last written does not run here. */
+    "UPDATE main.stages SET state = 'interrupted' WHERE state = 'running'",
+    "UPDATE main.trials SET state = 'interrupted' WHERE state = 'running'",
+};
+
+static struct status exec_sql(struct store *s, const char *sql)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? ok() : store_fail(s, "merging");
+}
+
+static struct status copy_stream(FILE *in, const char *from, const char *to)
+{
+    struct fs_file f;
+    TRY(fs_begin(&f, to));
+    char block[65536];
+    size_t n;
+    while ((n = fread(block, 1, sizeof block, in)) > 0)
+        if (fwrite(block, 1, n, f.f) != n) break;
+    if (ferror(in) || ferror(f.f)) {
+        struct status st = fail(STATUS_IO, "%s: cannot be copied to %s: %s", from, to, strerror(errno));
+        fs_abort(&f);
+        return st;
+    }
+    return fs_commit(&f);
+}
+
+/* A file that is gone there stays missing here: its stage is done again when somebody needs it. */
+static struct status copy_file(const char *from, const char *to, int *copied)
+{
+    struct arena a = {0};
+    FILE *in = fopen(from, "rb");
+    if (!in) {
+        if (errno == ENOENT) return ok();
+        return fail(STATUS_IO, "%s: cannot be read: %s", from, strerror(errno));
+    }
+    struct status st = fs_mkdir(fs_dirname(&a, to));
+    if (st.code == STATUS_OK) st = copy_stream(in, from, to);
+    fclose(in);
+    *copied += st.code == STATUS_OK;
+    arena_free(&a);
+    return st;
+}
+
+static struct status copy_files(struct store_merged *out, struct store *s, const char *dir)
+{
+    json_t *files;
+    struct arena a = {0};
+    if (strcmp(dir, s->dir) == 0) return ok();
+    TRY(store_rows(&files, s,
+                   "SELECT path FROM other.artifacts WHERE stage_key IN (SELECT key FROM taken) AND path NOT LIKE '/%'",
+                   NULL));
+    struct status st = ok();
+    for (size_t i = 0; i < json_array_size(files) && st.code == STATUS_OK; i++) {
+        const char *path = json_str(json_array_get(files, i), "path", "");
+        bool outside = strncmp(path, "../", 3) == 0 || strstr(path, "/../");
+        st = outside ? fail(STATUS_DB, "%s: a file's path leads out of its folder: %s", dir, path)
+                     : copy_file(fs_join(&a, dir, path), fs_join(&a, s->dir, path), &out->files);
+    }
+    json_decref(files);
+    arena_free(&a);
+    return st;
+}
+
+static struct status count(int *out, struct store *s, const char *sql)
+{
+    json_t *r;
+    TRY(store_rows(&r, s, sql, NULL));
+    *out = (int)json_int(json_array_get(r, 0), "n", 0);
+    json_decref(r);
+    return ok();
+}
+
+static struct status merge(struct store_merged *out, struct store *s, const char *dir)
+{
+    TRY(exec_sql(s, choose));
+    TRY(count(&out->stages, s, "SELECT count(*) AS n FROM taken"));
+    TRY(count(&out->trials, s, "SELECT count(*) AS n FROM other.trials WHERE id NOT IN (SELECT id FROM main.trials)"));
+    TRY(copy_files(out, s, dir)); /* first: a row without its file would be a lie, a file without a row is not */
+    TRY(store_begin(s));
+    struct status st = ok();
+    for (size_t i = 0; i < LEN(rows) && st.code == STATUS_OK; i++) st = exec_sql(s, rows[i]);
+    if (st.code == STATUS_OK) return store_commit(s);
+    store_rollback(s);
+    return st;
+}
+
+static struct status attach(struct store *s, const char *path)
+{
+    sqlite3_stmt *q = NULL;
+    struct status st = ok();
+    if (sqlite3_prepare_v2(s->db, "ATTACH ?1 AS other", -1, &q, NULL) != SQLITE_OK ||
+        sqlite3_bind_text(q, 1, path, -1, SQLITE_STATIC) != SQLITE_OK || sqlite3_step(q) != SQLITE_DONE)
+        st = store_fail(s, "opening the other");
+    sqlite3_finalize(q);
+    return st;
+}
+
+struct status store_merge(struct store_merged *out, struct store *s, const char *path)
+{
+    struct store *other;
+    char dir[1024];
+    *out = (struct store_merged){0};
+    TRY(store_open(&other, (struct store_options){.path = path, .read_only = true})); /* ours, and of our version */
+    snprintf(dir, sizeof dir, "%s", other->dir);
+    store_close(other);
+    TRY(attach(s, path));
+    struct status st = merge(out, s, dir);
+    if (st.code == STATUS_OK) st = exec_sql(s, "DROP TABLE temp.taken; DETACH other");
+    return st;
+}
+
+struct status store_backup(struct store *s, const char *path)
+{
+    if (fs_exists(path)) return fail(STATUS_ARG, "%s: exists; a backup never replaces a file", path);
+    char tmp[1100];
+    snprintf(tmp, sizeof tmp, "%s.part", path);
+    remove(tmp);
+    sqlite3 *to = NULL;
+    struct status st = ok();
+    if (sqlite3_open_v2(tmp, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
+        st = fail(STATUS_IO, "%s: cannot be made: %s", path, to ? sqlite3_errmsg(to) : "no memory");
+    sqlite3_backup *b = st.code == STATUS_OK ? sqlite3_backup_init(to, "main", s->db, "main") : NULL;
+    int rc = b ? sqlite3_backup_step(b, -1) : SQLITE_ERROR;
+    if (b) sqlite3_backup_finish(b);
+    if (st.code == STATUS_OK && rc != SQLITE_DONE)
+        st = fail(STATUS_IO, "%s: not written: %s", path, sqlite3_errstr(rc));
+    sqlite3_close(to);
+    if (st.code == STATUS_OK && rename(tmp, path) != 0)
+        st = fail(STATUS_IO, "%s: cannot be made: %s", path, strerror(errno));
+    if (st.code != STATUS_OK) remove(tmp);
+    return st;
+}

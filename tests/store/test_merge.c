@@ -1,0 +1,192 @@
+/* Two databases become one; a copy is a whole one; a stage is forgotten. */
+#include "store.h"
+#include "test.h"
+
+static const char *place(const char *name)
+{
+    static char ring[4][400];
+    static int at;
+    char *out = ring[at++ % 4];
+    snprintf(out, sizeof ring[0], "%s/%s/sweep.db", test_dir(), name);
+    return out;
+}
+
+/* With a sweep that has no trials. */
+static struct store *opened(const char *path)
+{
+    struct store *s = NULL;
+    TEST_OK(store_open(&s, (struct store_options){.path = path, .command = "test"}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    int64_t sweep;
+    json_t *spec = json_object();
+    TEST_OK(store_put_sweep(s, &(struct store_sweep){.name = "both", .path = "b.yaml", .rank = "ssim", .spec = spec},
+                            &sweep));
+    json_decref(spec);
+    return s;
+}
+
+/* A trial with one stage in this state; a finished one has a metric and a file that holds @p word. */
+static void put(struct store *s, const char *id, const char *state, const char *word)
+{
+    json_t *config = json_object(), *info = json_pack("{s:s}", "cpu", word);
+    char path[1200];
+    struct hash env;
+    TEST_OK(store_put_environment(s, info, &env));
+    struct store_trial t = {
+        .id = id, .arch = "unet", .backbone = "resnet18", .loss_key = "l", .height = 64, .width = 64, .config = config};
+    TEST_OK(store_put_trial(s, &t));
+    TEST_OK(store_put_sweep_trial(s, 1, id, 0, config)); /* the only one */
+    struct store_stage g = {
+        .key = id, .trial = id, .stage = "train", .format = "", .device = "", .environment = env.hex};
+    TEST_OK(store_stage_start(s, &g));
+    if (strcmp(state, "done") == 0) {
+        snprintf(path, sizeof path, "%s/trials/%s", store_dir(s), id);
+        TEST_OK(fs_mkdir(path));
+        snprintf(path, sizeof path, "%s/trials/%s/best.safetensors", store_dir(s), id);
+        TEST_OK(fs_write(path, word, strlen(word)));
+        json_t *m = json_pack("{s:s, s:{s:i}}", "ev", "metrics", "values", "ssim", (int)strlen(word));
+        json_t *f = json_pack("{s:s, s:s, s:s}", "ev", "artifact", "kind", "best", "path", path);
+        json_t *l =
+            json_pack("{s:s, s:i, s:f, s:[f]}", "ev", "latency", "threads", 1, "p50_ms", 2.0, "samples_us", 2e3);
+        TEST_OK(store_event(s, &g, m));
+        TEST_OK(store_event(s, &g, f));
+        TEST_OK(store_event(s, &g, l));
+        json_decref(m);
+        json_decref(f);
+        json_decref(l);
+    }
+    if (strcmp(state, "running") != 0) TEST_OK(store_stage_end(s, id, state, NULL, 1, 0));
+    TEST_OK(store_set_trial(s, id, state, NULL));
+    json_decref(config);
+    json_decref(info);
+}
+
+static int64_t count(struct store *s, const char *sql)
+{
+    json_t *rows = NULL;
+    TEST_OK(store_rows(&rows, s, sql, NULL));
+    int64_t n = json_int(json_array_get(rows, 0), "n", -1);
+    json_decref(rows);
+    return n;
+}
+
+static void store_merge__takes_results_and_files_once(void)
+{
+    static const struct {
+        const char *id, *ours, *theirs; /* states; NULL: not there */
+        const char *state;              /* after */
+        int64_t ssim;                   /* whose result it is: ours has 4 letters, theirs 6; 0: none */
+    } cases[] = {
+        {"a00000000000", "done", NULL, "done", 4},           {"b00000000000", NULL, "done", "done", 6},
+        {"c00000000000", "done", "done", "done", 4},         {"d00000000000", "failed", "done", "done", 6},
+        {"e00000000000", "done", "failed", "done", 4},       {"f00000000000", "failed", "interrupted", "failed", 0},
+        {"g00000000000", NULL, "running", "interrupted", 0}, {"h00000000000", "interrupted", "refused", "refused", 0},
+    };
+    const char *ours = place("ours"), *theirs = place("theirs");
+    struct store *a = opened(ours), *b = opened(theirs);
+    for (size_t i = 0; i < LEN(cases); i++) {
+        if (cases[i].ours) put(a, cases[i].id, cases[i].ours, "ours");
+        if (cases[i].theirs) put(b, cases[i].id, cases[i].theirs, "theirs");
+    }
+    store_close(b);
+    struct store_merged first, again;
+    TEST_OK(store_merge(&first, a, theirs));
+    CU_ASSERT_EQUAL(first.trials, 2);
+    CU_ASSERT_EQUAL(first.stages, 4);
+    CU_ASSERT_EQUAL(first.files, 2);
+    TEST_OK(store_merge(&again, a, theirs));
+    CU_ASSERT_EQUAL(again.trials + again.stages + again.files, 0);
+    TEST_OK(store_integrity(a));
+    for (size_t i = 0; i < LEN(cases); i++) {
+        json_t *rows = NULL, *params = json_pack("[s]", cases[i].id);
+        TEST_OK(store_rows(&rows, a,
+                           "SELECT t.state, g.state AS stage, (SELECT value FROM metrics WHERE stage_key = g.key) AS "
+                           "ssim FROM trials t JOIN stages g ON g.trial = t.id WHERE t.id = ?1",
+                           params));
+        const json_t *row = json_array_get(rows, 0);
+        CU_ASSERT_STRING_EQUAL(json_str(row, "state", ""), cases[i].state);
+        CU_ASSERT_STRING_EQUAL(json_str(row, "stage", ""), cases[i].state);
+        CU_ASSERT_EQUAL((int64_t)json_num(row, "ssim", 0), cases[i].ssim);
+        json_decref(rows);
+        json_decref(params);
+        char path[1200], *text = NULL;
+        snprintf(path, sizeof path, "%s/trials/%s/best.safetensors", store_dir(a), cases[i].id);
+        CU_ASSERT_EQUAL(fs_exists(path), cases[i].ssim > 0);
+        if (cases[i].ssim) TEST_OK(fs_read(&text, NULL, path));
+        if (text) CU_ASSERT_EQUAL((int64_t)strlen(text), cases[i].ssim);
+        free(text);
+    }
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM sweeps"), 1);
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM sweep_trials"), 8);
+    store_close(a);
+}
+
+static void store_merge__refuses_what_is_no_database(void)
+{
+    struct store *a = opened(place("ours"));
+    struct store_merged m;
+    TEST_FAILS(store_merge(&m, a, place("none")), STATUS_ARG, "there is no such database");
+    char path[400];
+    snprintf(path, sizeof path, "%s/text.db", test_dir());
+    TEST_OK(fs_write(path,
+                     "no database at all, but long enough for a header of one ............................... "
+                     "...............................",
+                     110));
+    TEST_FAILS(store_merge(&m, a, path), STATUS_DB, "not a results database");
+    put(a, "a00000000000", "done", "ours"); /* it still works */
+    store_close(a);
+}
+
+static void store_backup__is_whole_and_replaces_nothing(void)
+{
+    const char *from = place("from"), *to = place("to");
+    struct store *s = opened(from), *r = NULL, *copy = NULL;
+    put(s, "a00000000000", "done", "ours");
+    TEST_OK(store_open(&r, (struct store_options){.path = from, .read_only = true})); /* beside the writer */
+    TEST_FAILS(store_backup(r, to), STATUS_IO, "to/sweep.db");                        /* no such folder */
+    char file[420];
+    snprintf(file, sizeof file, "%s/copy.db", test_dir());
+    TEST_OK(store_backup(r, file));
+    TEST_FAILS(store_backup(r, file), STATUS_ARG, "never replaces");
+    store_close(r);
+    TEST_OK(store_open(&copy, (struct store_options){.path = file, .read_only = true}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+    TEST_OK(store_integrity(copy));
+    CU_ASSERT_EQUAL(count(copy, "SELECT count(*) AS n FROM latencies"), 1);
+    store_close(copy);
+    store_close(s);
+}
+
+static void store_forget_stage__drops_what_it_told(void)
+{
+    struct store *s = opened(place("forget"));
+    put(s, "a00000000000", "done", "ours");
+    put(s, "b00000000000", "done", "ours");
+    TEST_OK(store_forget_stage(s, "a00000000000", "to be done again"));
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM metrics"), 1);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM latencies"), 1);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM artifacts"), 1);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM stages WHERE state = 'interrupted' AND reason LIKE '%again'"),
+                    1);
+    store_close(s);
+}
+
+static void store_writer__is_named_while_it_writes(void)
+{
+    char who[1200];
+    const char *path = place("held");
+    CU_ASSERT_FALSE(store_writer(who, sizeof who, path));
+    struct store *s = opened(path);
+    CU_ASSERT_TRUE(store_writer(who, sizeof who, path));
+    CU_ASSERT_PTR_NOT_NULL(strstr(who, ": test"));
+    store_close(s);
+    CU_ASSERT_FALSE(store_writer(who, sizeof who, path));
+}
+
+static const struct test tests[] = {
+    TEST(store_merge__takes_results_and_files_once),   TEST(store_merge__refuses_what_is_no_database),
+    TEST(store_backup__is_whole_and_replaces_nothing), TEST(store_forget_stage__drops_what_it_told),
+    TEST(store_writer__is_named_while_it_writes),
+};
+
+TEST_MAIN("store merge", tests)
