@@ -40,9 +40,6 @@ struct zoo_features {
     int output_stride;
 };
 
-struct zoo_backbone; /* a row; see backbones.h inside the room */
-struct zoo_decoder;
-
 /** Facts of a backbone that a user sees. */
 struct zoo_info {
     const char *name, *family;
