@@ -150,10 +150,10 @@ static struct status open_loss(struct running *out, const struct train_job *job,
         &(struct exec_options){
             .compute = m->compute, .device = m->device, .frozen = true, .channels_last = t->train.channels_last}));
     if (out->net->n_params == 0) return ok(); /* pixels alone */
+    const char *network = o.network ? o.network : "vgg16";
     bool random = !t->loss.weights || strcmp(t->loss.weights, "random") == 0;
-    train_emit(job, "info", "{s:{s:s, s:b}}", "values", "loss_network", o.network ? o.network : "vgg16", "loss_random",
-               random);
-    if (!random) return load_loss_file(out->exec, t->loss.weights);
+    train_emit(job, "info", "{s:{s:s, s:b}}", "values", "loss_network", network, "loss_random", random);
+    if (!random) return load_loss_file(out->exec, network, t->loss.weights);
     train_warn(job, "loss.weights is not set: the loss network has seeded random features. It trains, but published "
                     "weights give better pictures; loss values are not comparable between the two");
     return random_features(out->exec);

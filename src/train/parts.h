@@ -44,7 +44,7 @@ struct status judge_tensors(struct tensor **x, struct tensor **y, const struct j
 
 /** Weights from a file into a model (published.c), as model.strict says, or into a loss network. */
 struct status load_model_file(struct exec *e, const struct train_job *job, const char *path);
-struct status load_loss_file(struct exec *e, const char *path);
+struct status load_loss_file(struct exec *e, const char *network, const char *path);
 
 /* ---- validation: validate.c --------------------------------------------------------------------------------- */
 

@@ -1,61 +1,55 @@
-/* Files of published weights into a model or a loss network. Keys may carry a wrapper's prefix, or name the encoder
- * alone; a classifier's head is left out. */
+/* Files of published weights into a model or a loss network. Keys may carry a wrapper's prefix, name the encoder alone,
+ * or follow the scheme of the project that published them, which the zoo knows. */
 #include "parts.h"
+#include "zoo.h"
 
-/* What is taken off, then put before, each of a file's names. The row with the most hits is used. */
+/* What becomes of each of a file's names. The row with the most hits is used. */
 static const struct renaming {
     const char *strip, *add;
+    bool published; /* what is left is a name of a backbone's published file */
 } renamings[] = {
     {.strip = "", .add = ""},
-    {.strip = "", .add = "encoder."}, /* a backbone's file into a model */
-    {.strip = "", .add = "encoder.model."},
-    {.strip = "", .add = "model."},   /* the same into a loss network, where the reference wraps the backbone */
-    {.strip = "encoder.", .add = ""}, /* a model's file into a loss network */
-    {.strip = "model.", .add = ""},   /* Lightning */
-    {.strip = "module.", .add = ""},  /* DataParallel */
+    {.strip = "", .add = "encoder.", .published = true}, /* a backbone's file into a model */
+    {.strip = "", .add = "", .published = true},         /* the same into a loss network */
+    {.strip = "encoder.", .add = ""},                    /* a model's file into a loss network */
+    {.strip = "model.", .add = ""},                      /* Lightning */
+    {.strip = "module.", .add = ""},                     /* DataParallel */
     {.strip = "model.encoder.", .add = ""},
 };
-static const char *const heads[] = {"fc.", "classifier.", "head.", "last_linear.", "_fc."};
 
-static const char *renamed(struct arena *a, const char *name, const struct renaming *r)
+static const char *renamed(struct arena *a, const char *name, const struct renaming *r, const char *backbone)
 {
     size_t n = strlen(r->strip);
     if (strncmp(name, r->strip, n) != 0) return NULL;
-    return r->add[0] ? arena_printf(a, "%s%s", r->add, name + n) : name + n;
+    const char *rest = r->published ? zoo_published_name(a, backbone, name + n) : name + n;
+    return rest && r->add[0] ? arena_printf(a, "%s%s", r->add, rest) : rest;
 }
 
-static int hits(const struct weights *w, const struct net *n, const struct renaming *r)
+static int hits(const struct weights *w, const struct net *n, const struct renaming *r, const char *backbone)
 {
     int count = 0;
     struct arena a = {0};
     for (size_t i = 0; i < w->n; i++) {
-        const char *name = renamed(&a, w->a[i].name, r);
+        const char *name = renamed(&a, w->a[i].name, r, backbone);
         if (name && net_param_find(n, name) >= 0) count++;
     }
     arena_free(&a);
     return count;
 }
 
-static bool is_head(const char *name)
-{
-    for (size_t i = 0; i < LEN(heads); i++)
-        if (strncmp(name, heads[i], strlen(heads[i])) == 0) return true;
-    return false;
-}
-
 /** The file's arrays under the net's names; borrows from @p w, new names in @p a. */
-static struct weights view_of(const struct weights *w, const struct net *n, struct arena *a,
+static struct weights view_of(const struct weights *w, const struct net *n, struct arena *a, const char *backbone,
                               const struct renaming **used)
 {
     int most = -1;
     for (size_t i = 0; i < LEN(renamings); i++) {
-        int h = hits(w, n, &renamings[i]);
+        int h = hits(w, n, &renamings[i], backbone);
         if (h > most) most = h, *used = &renamings[i];
     }
     struct weights v = {.a = arena_alloc(a, (w->n + 1) * sizeof *v.a)};
     for (size_t i = 0; i < w->n; i++) {
-        const char *name = renamed(a, w->a[i].name, *used);
-        if (!name || (net_param_find(n, name) < 0 && is_head(w->a[i].name))) continue;
+        const char *name = renamed(a, w->a[i].name, *used, backbone);
+        if (!name) continue;
         v.a[v.n] = w->a[i];
         v.a[v.n++].name = name;
     }
@@ -84,7 +78,7 @@ struct status load_model_file(struct exec *e, const struct train_job *job, const
     if (loaded.code != STATUS_OK) return status_at(loaded, "model.weights");
     struct arena a = {0};
     const struct renaming *used = NULL;
-    struct weights v = view_of(&w, exec_net(e), &a, &used);
+    struct weights v = view_of(&w, exec_net(e), &a, job->trial->model.backbone, &used);
     struct exec_match m = {0};
     bool whole = strncmp(used->add, "encoder.", strlen("encoder.")) != 0;
     struct status s = exec_load(e, &v, whole && job->trial->model.strict, &m);
@@ -103,14 +97,14 @@ struct status load_model_file(struct exec *e, const struct train_job *job, const
     return status_at(s, "model.weights: %s", path);
 }
 
-struct status load_loss_file(struct exec *e, const char *path)
+struct status load_loss_file(struct exec *e, const char *network, const char *path)
 {
     struct weights w;
     struct status loaded = weights_load(&w, path);
     if (loaded.code != STATUS_OK) return status_at(loaded, "loss.weights");
     struct arena a = {0};
     const struct renaming *used = NULL;
-    struct weights v = view_of(&w, exec_net(e), &a, &used);
+    struct weights v = view_of(&w, exec_net(e), &a, network, &used);
     struct exec_match m = {0};
     struct status s = exec_load(e, &v, false, &m);
     const char *miss = lacking(exec_net(e), &v, "");
