@@ -13,6 +13,9 @@ enum cli_option_id {
     OPT_JOBS,
     OPT_FAIL_FAST,
     OPT_HANG,
+    OPT_REDO,
+    OPT_FAILED,
+    OPT_DELETE,
     OPT_NO_TTY,
     OPT_NO_REPORT,
     OPT_JSON,
@@ -116,7 +119,10 @@ CLI_COMMAND(cli_bench);
 CLI_COMMAND(cli_zoo);
 CLI_COMMAND(cli_weights);
 CLI_COMMAND(cli_keys);
-CLI_COMMAND(cli_db_check);
+CLI_COMMAND(cli_retry);
+CLI_COMMAND(cli_gc);
+CLI_COMMAND(cli_status);
+CLI_COMMAND(cli_db_care);
 CLI_COMMAND(cli_doctor);
 
 #endif

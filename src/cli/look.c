@@ -1,4 +1,4 @@
-/* ls, show, query, db check: what is stored. */
+/* ls, show, query: what is stored. */
 #include "inside.h"
 
 struct status cli_with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *))
@@ -167,18 +167,4 @@ CLI_COMMAND(cli_show)
 {
     (void)code;
     return cli_with_store(a, show);
-}
-
-static struct status check(const struct cli_args *a, struct store *s)
-{
-    TRY(store_integrity(s));
-    printf("%s: sound\n", cli_db(a));
-    return ok();
-}
-
-CLI_COMMAND(cli_db_check)
-{
-    (void)code;
-    if (strcmp(a->pos[0], "check") != 0) return fail(STATUS_ARG, "sweep db: got \"%s\", expected check", a->pos[0]);
-    return cli_with_store(a, check);
 }

@@ -34,6 +34,39 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
     return st;
 }
 
+/* --redo STAGE,...: kinds as a mask. */
+static struct status redo_kinds(unsigned *out, const char *text)
+{
+    const char *names[PLAN_N_KINDS + 1] = {NULL};
+    for (int k = 0; k < PLAN_N_KINDS; k++) names[k] = plan_kinds[k].name;
+    *out = 0;
+    for (const char *p = text; *p; p += strcspn(p, ","), p += *p == ',') {
+        char name[40];
+        int kind = -1;
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(p, ","), p);
+        for (int k = 0; k < PLAN_N_KINDS; k++)
+            if (strcmp(names[k], name) == 0) kind = k;
+        const char *near = str_nearest(name, names);
+        if (kind < 0)
+            return fail(STATUS_ARG,
+                        "--redo: got \"%s\", expected screen, train, evaluate, export, verify, samples or bench%s%s%s",
+                        name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        *out |= 1U << kind;
+    }
+    return ok();
+}
+
+static struct status redo(const struct cli_args *a, struct store *s, const struct plan *p)
+{
+    unsigned kinds;
+    int n;
+    TRY(redo_kinds(&kinds, a->value[OPT_REDO] ? a->value[OPT_REDO] : ""));
+    if (!kinds) return ok();
+    TRY(engine_redo(&n, s, p, kinds));
+    fprintf(stderr, "%d stages to be done again; if this is stopped, go on without --redo\n", n);
+    return ok();
+}
+
 static const struct report_metric *metric_row(const char *name)
 {
     static struct report_metric row;
@@ -126,6 +159,7 @@ static struct status tell_results(const struct cli_args *a, struct store *s, con
 static struct status run_all(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
 {
     for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
+    TRY(redo(a, s, p));
     TRY(cli_run_plan(a, s, p, code));
     *code = *code ? *code : 0;
     int trouble = 0;

@@ -76,6 +76,16 @@ struct status engine_run(struct engine_result *out, const struct engine_options 
  *  Owner: the caller json_decrefs. */
 struct status engine_cached(json_t **out, struct store *s, const struct plan *p);
 
+/** Results of these kinds (1 << plan_kind), and of all stages that read them, are dropped: the next run does them anew.
+ *  @p n gets how many there were. */
+struct status engine_redo(int *n, struct store *s, const struct plan *p, unsigned kinds);
+
+/** Files in the trials' folders that no row names: [{path, bytes, reason}], paths relative to the store's folder. Logs
+ *  and what an unfinished training goes on from are none. Owner: the caller json_decrefs. */
+struct status engine_garbage(json_t **out, struct store *s);
+/** Removes them, and folders that are empty then. Only the holder of the lock may. */
+struct status engine_remove(struct store *s, const json_t *garbage);
+
 /** What this machine's finished stages say about the cost of the next ones. Owner: the caller, plan_model_free. */
 struct status engine_model(struct plan_model **out, struct store *s);
 /** CPU, cores, memory, system of this machine. Owner: the caller. */

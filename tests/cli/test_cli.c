@@ -130,7 +130,19 @@ static void cli__exit_codes_and_words(void)
         {"query 'SELECT 1' --db none.db", 2, NULL, "there is no such database yet"},
         {"bench none.onnx", 2, NULL, "there is no such file"},
         {"db check", 0, "sound", NULL},
-        {"db fix", 2, NULL, "expected check"},
+        {"db fix", 2, NULL, "expected check, backup or merge"},
+        {"db backup", 2, NULL, "backup FILE"},
+        {"db backup copy.db", 0, "copy.db", NULL},
+        {"db backup copy.db", 2, NULL, "never replaces"},
+        {"db merge copy.db", 0, "copy.db: 0 new trials, 0 stages, 0 files", NULL},
+        {"db merge none.db", 2, NULL, "there is no such database"},
+        {"status", 0, "nothing runs", NULL},
+        {"gc", 0, NULL, "0 files"},
+        {"retry", 2, NULL, "expected --failed"},
+        {"retry --failed --sweep tinny", 2, NULL, "did you mean tiny?"},
+        {"retry zzzz", 2, NULL, "not in the database"},
+        {"retry --failed --db other.db", 0, NULL, "no trial has failed"},
+        {"run a.yaml --redo trian", 2, NULL, "did you mean train?"},
         {"keys", 0, "train.lr", NULL},
         {"weights ls", 0, "weights/resnet18.imagenet.safetensors", NULL},
         {"report nosuch", 2, NULL, "nosuch"},
@@ -140,6 +152,9 @@ static void cli__exit_codes_and_words(void)
     fill(dir);
     snprintf(path, sizeof path, "%s/bad.yaml", dir);
     TEST_OK(fs_write(path, "name: bad\ntrain: {epochs: -1}\n", 30));
+    snprintf(path, sizeof path, "%s/a.yaml", dir);
+    static const char good[] = "name: a\ndata: {size: 64, pairs: 8}\n";
+    TEST_OK(fs_write(path, good, sizeof good - 1));
     for (size_t i = 0; i < LEN(cases); i++) {
         struct answer a = sweep_in(dir, cases[i].args);
         bool right = a.code == cases[i].code && (!cases[i].out || strstr(a.out, cases[i].out)) &&
@@ -157,6 +172,8 @@ static void cli__data_is_json_and_csv(void)
                                        "ls tiny",
                                        "top",
                                        "query 'SELECT * FROM results'",
+                                       "status",
+                                       "gc",
                                        "show aaaa",
                                        "zoo ls",
                                        "keys",
