@@ -10,6 +10,13 @@ struct plan_images {
     int n_train, n_val;
 };
 
+/* A key of a stage, and its line in what is hashed, for the value that was met last. */
+struct plan_text {
+    const char *name;
+    json_t *value;
+    struct str line;
+};
+
 /* Answers that many cells share, by the text that decides them. */
 struct plan_build {
     struct plan *plan;
@@ -21,7 +28,8 @@ struct plan_build {
     json_t *trials, *stages;                 /* id, key -> index */
     json_t *sizes, *images, *files, *losses; /* text -> answer */
     json_t *configs;                         /* one of each cell: stages borrow them */
-    const char ***keys;                      /* [kind] NULL-terminated names that its mask covers, sorted */
+    struct plan_text *texts[PLAN_N_KINDS];   /* names that a kind's mask covers, sorted, ending with a NULL name */
+    struct spec_before before;
     int cap_trials, cap_stages, cap_warnings;
 };
 
@@ -67,8 +75,9 @@ struct status plan_check_names(const struct spec *s, struct arena *a);
 
 /** The stage keys' tables, once. */
 void plan_keys_init(struct plan_build *b);
+void plan_keys_free(struct plan_build *b);
 /** Keys of a trial's stages: fills @p out [kind]; format and device are added by plan_key_of. */
-void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], const struct plan_build *b, const json_t *config,
+void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const json_t *config,
                const struct plan_content *c);
 /** Key of one stage from its kind's part, its format and device, and the keys it reads from. */
 void plan_key_of(char out[PLAN_KEY], const char *part, const char *format, const char *device, const char *const *from,

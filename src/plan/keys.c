@@ -45,15 +45,25 @@ void plan_keys_init(struct plan_build *b)
     struct status st = spec_trial_from_json(&t, a, none, "defaults");
     json_decref(none);
     CHECK(st.code == STATUS_OK, "%s", st.msg);
-    b->keys = arena_alloc(a, sizeof *b->keys * PLAN_N_KINDS);
     for (int k = 0; k < PLAN_N_KINDS; k++) {
         json_t *j = spec_trial_to_json(&t, plan_kinds[k].mask), *v;
-        const char *name;
+        const char *name, **names = arena_alloc(a, sizeof(char *) * (json_object_size(j) + 1));
         size_t n = 0;
-        b->keys[k] = arena_alloc(a, sizeof(char *) * (json_object_size(j) + 1));
-        json_object_foreach(j, name, v) b->keys[k][n++] = arena_strdup(a, name);
-        qsort(b->keys[k], n, sizeof *b->keys[k], by_text);
+        json_object_foreach(j, name, v) names[n++] = arena_strdup(a, name);
+        qsort(names, n, sizeof *names, by_text);
+        b->texts[k] = arena_alloc(a, sizeof **b->texts * (n + 1));
+        for (size_t i = 0; i < n; i++) b->texts[k][i].name = names[i];
         json_decref(j);
+    }
+}
+
+void plan_keys_free(struct plan_build *b)
+{
+    for (int k = 0; k < PLAN_N_KINDS; k++) {
+        for (struct plan_text *t = b->texts[k]; t->name; t++) {
+            json_decref(t->value);
+            str_free(&t->line);
+        }
     }
 }
 
@@ -70,17 +80,28 @@ static void add_value(struct str *out, const char *key, const json_t *v)
     str_add(out, "\n");
 }
 
-void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], const struct plan_build *b, const json_t *config,
+/* The line of a key; cells share values (spec_before), so that one look tells whether it is the last one's. */
+static void add_line(struct str *out, struct plan_text *t, const json_t *config)
+{
+    json_t *v = json_object_get(config, t->name);
+    if (v != t->value || !t->line.s) {
+        json_decref(t->value);
+        t->value = json_incref(v);
+        t->line.n = 0;
+        str_add(&t->line, "");
+        if (!is_place(t->name, v)) add_value(&t->line, t->name, v);
+    }
+    str_addn(out, t->line.s, t->line.n);
+}
+
+void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const json_t *config,
                const struct plan_content *c)
 {
     struct str text = {0};
     for (int k = 0; k < PLAN_N_KINDS; k++) {
         text.n = 0;
         str_addf(&text, "%s %d\n", plan_kinds[k].name, plan_kinds[k].version);
-        for (int i = 0; b->keys[k][i]; i++) {
-            const json_t *v = json_object_get(config, b->keys[k][i]);
-            if (!is_place(b->keys[k][i], v)) add_value(&text, b->keys[k][i], v);
-        }
+        for (struct plan_text *t = b->texts[k]; t->name; t++) add_line(&text, t, config);
         if (k == PLAN_TRAIN)
             str_addf(&text, "images %s\nweights %s\nloss weights %s\n", c->images, c->model_weights, c->loss_weights);
         memcpy(out[k], hash_bytes(text.s, text.n).hex, PLAN_KEY);

@@ -131,7 +131,7 @@ static struct status resolve(struct spec_trial *t, json_t **config, struct plan_
         warn(b, "no loss.weights: the loss network has seeded random features, which train but are not the published "
                 "VGG's; give loss.weights: FILE");
     if (strcmp(t->train.precision, "auto") == 0) t->train.precision = b->precision;
-    *config = spec_trial_to_json(t, SPEC_ALL);
+    *config = spec_trial_to_json_after(t, &b->before);
     return ok();
 }
 
@@ -336,6 +336,8 @@ void plan_free(struct plan *p)
     struct plan_build *b = p->build;
     json_t *caches[] = {b->trials, b->stages, b->sizes, b->images, b->files, b->losses, b->configs};
     for (size_t i = 0; i < LEN(caches); i++) json_decref(caches[i]);
+    spec_before_free(&b->before);
+    plan_keys_free(b);
     free(b);
     free(p->trials);
     free(p->stages);

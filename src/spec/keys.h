@@ -84,6 +84,8 @@ struct status key_check(json_t **out, const struct key *k, const json_t *v, stru
 void key_set(struct spec_trial *t, struct arena *a, const struct key *k, const json_t *v);
 void key_set_default(struct spec_trial *t, const struct key *k);
 json_t *key_get(const struct spec_trial *t, const struct key *k);
+/** True when both trials have the same value; false may also mean that it is not worth finding out. */
+bool key_same(const struct key *k, const struct spec_trial *a, const struct spec_trial *b);
 
 /** "got X" for JSON. In the arena. */
 const char *key_describe(struct arena *a, const json_t *v);

@@ -7,7 +7,7 @@
 #include "node.h"
 
 enum {
-    LOAD_MAX_KEYS = 96,
+    LOAD_MAX_KEYS = SPEC_MAX_KEYS,
     LOAD_MAX_EXTENDS = 16,
     LOAD_MAX_FILES = 100,
     LOAD_MAX_VALUES = 10000,

@@ -8,7 +8,7 @@
 
 #include "base.h"
 
-enum { SPEC_MAX_BLOCKS = 8, SPEC_MAX_LIST = 16, SPEC_MAX_AUGMENT = 8 };
+enum { SPEC_MAX_BLOCKS = 8, SPEC_MAX_LIST = 16, SPEC_MAX_AUGMENT = 8, SPEC_MAX_KEYS = 96 };
 
 /* Stages of a trial. A key's row says which of them its value changes directly. */
 enum spec_stage {
@@ -212,6 +212,16 @@ struct status spec_trial_from_json(struct spec_trial *out, struct arena *a, cons
 /** Flat JSON, defaults filled in, of the keys whose row names one of @p stages; SPEC_ALL or 0: of every key.
  *  Owner: the caller. */
 json_t *spec_trial_to_json(const struct spec_trial *t, unsigned stages);
+
+/** What the trial before this one had, for spec_trial_to_json_after. Zero-initialise. */
+struct spec_before {
+    struct spec_trial t; /* its texts are borrowed: the trial's arena must live on */
+    json_t *v[SPEC_MAX_KEYS];
+};
+/** As spec_trial_to_json of every key; a value that the trial before had is the same JSON value, not a copy of it: ten
+ *  thousand trials that differ in little take little. Owner: the caller. */
+json_t *spec_trial_to_json_after(const struct spec_trial *t, struct spec_before *before);
+void spec_before_free(struct spec_before *b);
 
 /** One key's value checked and normalised as its row says (a --set, an axis value, a --where). Owner: the caller. */
 struct status spec_check_value(json_t **out, const char *key, const json_t *value, const char *where);

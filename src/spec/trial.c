@@ -75,6 +75,27 @@ json_t *spec_trial_to_json(const struct spec_trial *t, unsigned stages)
     return out;
 }
 
+json_t *spec_trial_to_json_after(const struct spec_trial *t, struct spec_before *b)
+{
+    json_t *out = json_object();
+    for (int i = 0; i < key_count; i++) {
+        const struct key *k = &key_table[i];
+        if (!b->v[i] || !key_same(k, t, &b->t)) {
+            json_decref(b->v[i]);
+            b->v[i] = key_get(t, k);
+        }
+        json_object_set_nocheck(out, k->path, b->v[i]);
+    }
+    b->t = *t;
+    return out;
+}
+
+void spec_before_free(struct spec_before *b)
+{
+    for (size_t i = 0; i < LEN(b->v); i++) json_decref(b->v[i]);
+    *b = (struct spec_before){0};
+}
+
 struct status spec_check_value(json_t **out, const char *key, const json_t *value, const char *where)
 {
     *out = NULL;

@@ -297,6 +297,49 @@ static json_t *get_list(const struct spec_trial *t, const struct key *k)
     return list;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool key_same(const struct key *k, const struct spec_trial *a, const struct spec_trial *b)
+{
+    const void *x = member(a, k->at), *y = member(b, k->at);
+    switch (k->type) {
+    case KEY_BOOL:
+    case KEY_WORD:
+        return *(const bool *)x == *(const bool *)y;
+    case KEY_INT:
+        return *(const int *)x == *(const int *)y;
+    case KEY_LONG:
+        return *(const int64_t *)x == *(const int64_t *)y;
+    case KEY_REAL:
+    case KEY_OWN:
+        return memcmp(x, y, sizeof(double)) == 0;
+    case KEY_TEXT:
+    case KEY_CHOICE:
+        return same_text(*(const char *const *)x, *(const char *const *)y);
+    case KEY_SIZE:
+        return memcmp(x, y, 2 * sizeof(int)) == 0;
+    case KEY_SPLIT:
+        return memcmp(x, y, sizeof(double)) == 0 &&
+               same_text(*(const char *const *)member(a, k->at2), *(const char *const *)member(b, k->at2));
+    case KEY_NUMBERS: {
+        const struct spec_numbers *v = x, *w = y;
+        return v->n == w->n && memcmp(v->v, w->v, sizeof(double) * (size_t)v->n) == 0;
+    }
+    case KEY_NAMES: {
+        const struct spec_names *v = x, *w = y;
+        bool same = v->n == w->n;
+        for (int i = 0; same && i < v->n; i++) same = same_text(v->v[i], w->v[i]);
+        return same;
+    }
+    case KEY_AUGMENT:
+        return *(const int *)member(a, k->at2) == 0 && *(const int *)member(b, k->at2) == 0;
+    }
+    return false;
+}
+
 static json_t *text_json(const char *text)
 {
     return text ? json_string(text) : json_null();
