@@ -4,6 +4,7 @@
  * every 4 KiB at the next step. Blocks of 2 MiB and more are aligned to and advised as huge pages.
  */
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <map>
 #include <mutex>
@@ -30,6 +31,13 @@ size_t class_of(size_t n)
     if (n < least_kept) return n;
     size_t step = std::bit_floor(n) / 8;
     return (n + step - 1) / step * step;
+}
+
+size_t physical_bytes()
+{
+    static const size_t bytes =
+        static_cast<size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    return bytes;
 }
 
 struct keeper final : c10::Allocator {
@@ -104,7 +112,8 @@ struct keeper final : c10::Allocator {
     {
         void *p = nullptr;
         size_t align = bytes >= huge_page ? huge_page : size_t{64};
-        if (posix_memalign(&p, align, bytes)) {
+        /* More than the machine has would be granted now and kill the process when it is written. */
+        if (bytes > physical_bytes() || posix_memalign(&p, align, bytes)) {
             const std::lock_guard<std::mutex> held(lock);
             bytes_alive -= bytes;
             drop_kept();
