@@ -92,6 +92,44 @@ struct status zoo_build_taps(struct net **out, struct zoo_features *taps, const 
  */
 const char *zoo_published_name(struct arena *a, const char *backbone, const char *name);
 
+/** The encoder alone at full depth: input "input" [N,3,256,256] -> "tap1".."tap5" ("tap0" where it is a feature). What
+ *  a published file is held against. Owner: the caller, net_free. */
+struct status zoo_encoder(struct net **out, const char *backbone);
+
+/** What is wrapped around the names in a file: a prefix to take away, one to put on, and a publisher's scheme inside.
+ */
+struct zoo_naming {
+    const char *strip, *add;
+    bool published;   /* what is left after the strip is a name of a backbone's published file */
+    const char *what; /* in words */
+};
+extern const struct zoo_naming zoo_namings[]; /* ends with what == NULL */
+
+/** The naming under which most of a file's names are parameters of @p n, a model or a loss network with this backbone.
+ */
+const struct zoo_naming *zoo_naming_of(const struct net *n, const char *backbone, const char *const *names,
+                                       size_t n_names);
+/** The net's name of a file's @p name; NULL when the naming leaves it out. Owner: @p a, or @p name itself. */
+const char *zoo_naming_apply(const struct zoo_naming *r, struct arena *a, const char *backbone, const char *name);
+
+/** Name and shape of an array in a file, and what file it is. */
+struct zoo_array {
+    const char *name;
+    int rank;
+    const int64_t *shape;
+};
+struct zoo_recognised {
+    const char *backbone;
+    const struct zoo_naming *naming;
+    const char **names; /* of each array, in the encoder; NULL: of a classifier or of another part of a model */
+    int n_renamed, n_left;
+};
+/**
+ * The backbone that has every array of the file, and of which the file has every array.
+ * Errors: STATUS_ARG with the nearest backbone and what does not fit. Owner: all in @p a.
+ */
+struct status zoo_recognise(struct zoo_recognised *out, struct arena *a, const struct zoo_array *v, size_t n_v);
+
 /**
  * Why a parameter that no output depends on (net_live) is in the model at all: the reference stores it. @p param is
  * its full name, "encoder._conv_head.weight". NULL when the zoo knows no reason: a mistake in the zoo.
