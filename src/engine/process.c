@@ -217,6 +217,7 @@ bool process_reap(struct engine *e)
         unlink(w->lock);
         e->n_running--;
         e->exclusive = false;
+        w->pid = 0; /* it runs no more, whoever asks what is left */
         job_ended(e, w, wait_status);
         json_decref(w->end);
         str_free(&w->in);
