@@ -30,6 +30,7 @@ enum cli_option_id {
     OPT_THREADS,
     OPT_MODE,
     OPT_OUT,
+    OPT_TAG,
     OPT_COST,
     OPT_SIZE,
     OPT_HELP,

@@ -1,4 +1,4 @@
-/* zoo, weights, keys: what there is to name. */
+/* zoo, keys: what there is to name. */
 #include "zoo.h"
 #include "inside.h"
 
@@ -114,29 +114,6 @@ CLI_COMMAND(cli_zoo)
     for (size_t i = 0; i < LEN(verbs); i++)
         if (strcmp(verbs[i].name, a->pos[0]) == 0) return verbs[i].run(a);
     return fail(STATUS_ARG, "sweep zoo: got \"%s\", expected ls, show or dump", a->pos[0]);
-}
-
-CLI_COMMAND(cli_weights)
-{
-    (void)code;
-    if (strcmp(a->pos[0], "ls") != 0) return fail(STATUS_ARG, "sweep weights: got \"%s\", expected ls", a->pos[0]);
-    struct arena arena = {0};
-    json_t *rows = json_array();
-    const char *const *names = zoo_backbone_names();
-    for (int i = 0; names[i]; i++) {
-        const struct zoo_info *info = zoo_backbone_info(names[i]);
-        if (!info->weights) continue;
-        const char *path = plan_weights_path(&arena, "weights", "imagenet", names[i]);
-        json_array_append_new(rows, json_pack("{s:s, s:b, s:s, s:s, s:s?, s:[f,f,f], s:[f,f,f]}", "backbone", names[i],
-                                              "here", fs_exists(path), "file", path, "published", info->weights,
-                                              "source", info->source, "mean", (double)info->mean[0],
-                                              (double)info->mean[1], (double)info->mean[2], "std", (double)info->std[0],
-                                              (double)info->std[1], (double)info->std[2]));
-    }
-    cli_print_rows(rows, cli_style_of(a));
-    json_decref(rows);
-    arena_free(&arena);
-    return ok();
 }
 
 CLI_COMMAND(cli_keys)

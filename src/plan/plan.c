@@ -23,6 +23,7 @@ static void warn(struct plan_build *b, const char *text)
 const char *plan_weights_path(struct arena *a, const char *weights_dir, const char *value, const char *backbone)
 {
     if (!value || !value[0] || strcmp(value, "random") == 0) return NULL;
+    if (fs_is_dir(value)) return arena_printf(a, "%s/%s.imagenet.safetensors", value, backbone);
     if (strpbrk(value, "/.") || fs_exists(value)) return value;
     return arena_printf(a, "%s/%s.%s.safetensors", weights_dir, backbone, value);
 }

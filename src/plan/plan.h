@@ -173,8 +173,8 @@ const char *plan_precision(void);
 /** The same from the text of /proc/cpuinfo. */
 const char *plan_precision_of(const char *cpuinfo);
 
-/** File that a weights value means: a path as it is, a tag as WEIGHTS_DIR/BACKBONE.TAG.safetensors; NULL for random.
- *  In the arena. */
+/** File that a weights value means: a path as it is, a folder as FOLDER/BACKBONE.imagenet.safetensors, a tag as
+ *  WEIGHTS_DIR/BACKBONE.TAG.safetensors; NULL for random. In the arena. */
 const char *plan_weights_path(struct arena *a, const char *weights_dir, const char *value, const char *backbone);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * weights: files of named arrays. Knows names, shapes, dtypes and bytes; no tensors, no nets. Reads safetensors and
- * (restricted, executing nothing) PyTorch's .pth; writes safetensors. Every byte read is distrusted.
+ * (restricted, executing nothing) PyTorch's .pth; writes both. Every byte read is distrusted.
  */
 #ifndef SWEEP_WEIGHTS_H
 #define SWEEP_WEIGHTS_H
@@ -54,6 +54,8 @@ const struct weights_array *weights_find(const struct weights *w, const char *na
 
 /** Atomic. @p meta is string -> string or NULL. */
 struct status weights_save(const char *path, const struct weights_array *a, size_t n, const json_t *meta);
+/** As torch.save writes a state dict, in its zip format. Atomic. Errors: STATUS_IO; STATUS_ARG beyond 4 GB. */
+struct status weights_save_pth(const char *path, const struct weights_array *a, size_t n);
 
 /** Element as double / float array conversion into @p out [n elements]; any float or integer dtype. */
 void weights_to_f32(const struct weights_array *a, float *out);

@@ -1,0 +1,205 @@
+/* weights: published files in, trained ones out. */
+#include "weights.h"
+#include "inside.h"
+#include "zoo.h"
+
+static const char weights_dir[] = "weights";
+
+static json_t *three(const float v[3])
+{
+    return json_pack("[f,f,f]", (double)v[0], (double)v[1], (double)v[2]);
+}
+
+static const char *tag_of(const struct cli_args *a)
+{
+    return a->value[OPT_TAG] ? a->value[OPT_TAG] : "imagenet";
+}
+
+static struct status ls(const struct cli_args *a)
+{
+    struct arena arena = {0};
+    json_t *rows = json_array();
+    const char *const *names = zoo_backbone_names();
+    for (int i = 0; names[i]; i++) {
+        const struct zoo_info *info = zoo_backbone_info(names[i]);
+        const char *path = plan_weights_path(&arena, weights_dir, tag_of(a), names[i]);
+        if (!info->weights && !fs_exists(path)) continue;
+        json_array_append_new(rows, json_pack("{s:s, s:b, s:s, s:s?, s:s?, s:o, s:o}", "backbone", names[i], "here",
+                                              fs_exists(path), "file", path, "published", info->weights, "source",
+                                              info->source, "mean", three(info->mean), "std", three(info->std)));
+    }
+    cli_print_rows(rows, cli_style_of(a));
+    json_decref(rows);
+    arena_free(&arena);
+    return ok();
+}
+
+/* ---- import -------------------------------------------------------------------------------------------------------
+ */
+
+static struct status recognise(struct zoo_recognised *out, struct arena *a, const struct weights *w)
+{
+    struct zoo_array *v = arena_alloc(a, (w->n + 1) * sizeof *v);
+    for (size_t i = 0; i < w->n; i++)
+        v[i] = (struct zoo_array){.name = w->a[i].name, .rank = w->a[i].rank, .shape = w->a[i].shape};
+    return zoo_recognise(out, a, v, w->n);
+}
+
+/* The encoder's arrays under its names. */
+static struct status convert(const char *to, const struct weights *w, const struct zoo_recognised *r, const char *from,
+                             const char *hash)
+{
+    struct weights_array *kept = mem_alloc((w->n + 1) * sizeof *kept);
+    size_t n = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        if (!r->names[i]) continue;
+        kept[n] = w->a[i];
+        kept[n++].name = r->names[i];
+    }
+    json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "backbone", r->backbone, "source", fs_basename(from),
+                             "source_xxh3_128", hash, "names", r->naming->what);
+    struct status s = fs_mkdir(weights_dir);
+    if (s.code == STATUS_OK) s = weights_save(to, kept, n, meta);
+    json_decref(meta);
+    free(kept);
+    return s;
+}
+
+/* True when @p to was made from the very file; an error when it was made from another. */
+static struct status made_before(bool *out, const char *to, const char *hash)
+{
+    struct weights w;
+    *out = false;
+    if (!fs_exists(to)) return ok();
+    TRY(weights_load(&w, to));
+    *out = strcmp(json_str(w.meta, "source_xxh3_128", ""), hash) == 0;
+    struct status s = *out ? ok()
+                           : fail(STATUS_ARG, "%s is there, made of another file (%s); remove it, or give --tag NAME",
+                                  to, json_str(w.meta, "source", "not by `sweep weights import`"));
+    weights_free(&w);
+    return s;
+}
+
+static struct status import_loaded(json_t *rows, struct arena *a, const struct weights *w, const char *path,
+                                   const char *tag)
+{
+    struct hash hash;
+    struct zoo_recognised r;
+    bool here;
+    TRY(hash_file(&hash, path));
+    TRY(status_at(recognise(&r, a, w), "%s", path));
+    const char *to = arena_printf(a, "%s/%s.%s.safetensors", weights_dir, r.backbone, tag);
+    TRY(status_at(made_before(&here, to, hash.hex), "%s: is of %s", path, r.backbone));
+    if (!here) TRY(convert(to, w, &r, path, hash.hex));
+    json_array_append_new(rows,
+                          json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "file", path, "backbone", r.backbone,
+                                    "names", r.naming->what, "arrays", (int)w->n - r.n_left, "renamed", r.n_renamed,
+                                    "left_out", r.n_left, "to", to, "state", here ? "was here" : "written"));
+    return ok();
+}
+
+static struct status import(const struct cli_args *a)
+{
+    if (a->n_pos < 2) return fail(STATUS_ARG, "sweep weights import: expected a file or several after it");
+    if (strpbrk(tag_of(a), "/.") || !tag_of(a)[0])
+        return fail(STATUS_ARG, "--tag: got \"%s\", expected a word without \"/\" and \".\"", tag_of(a));
+    json_t *rows = json_array();
+    struct status s = ok();
+    for (int i = 1; i < a->n_pos && s.code == STATUS_OK; i++) {
+        struct weights w;
+        struct arena arena = {0};
+        s = weights_load(&w, a->pos[i]);
+        if (s.code != STATUS_OK) break;
+        s = import_loaded(rows, &arena, &w, a->pos[i], tag_of(a));
+        weights_free(&w);
+        arena_free(&arena);
+    }
+    if (json_array_size(rows)) cli_print_rows(rows, cli_style_of(a));
+    json_decref(rows);
+    return s;
+}
+
+/* ---- export -------------------------------------------------------------------------------------------------------
+ */
+
+/* The arrays of a checkpoint that are the model's; what continuing needs is under "state/". */
+static struct status write_model(const char *to, const struct weights *w, const char *trial, const json_t *config)
+{
+    const struct zoo_info *info = zoo_backbone_info(json_str(config, "model.backbone", ""));
+    struct weights_array *kept = mem_alloc((w->n + 1) * sizeof *kept);
+    size_t n = 0, length = strlen(to);
+    for (size_t i = 0; i < w->n; i++)
+        if (strncmp(w->a[i].name, "state/", 6) != 0) kept[n++] = w->a[i];
+    json_t *meta = json_pack("{s:s, s:s, s:s, s:s, s:s}", "trial", trial, "arch", json_str(config, "model.arch", ""),
+                             "encoder_name", info ? info->reference : "", "residual",
+                             json_is_true(json_object_get(config, "model.output.residual")) ? "yes" : "no", "format",
+                             "segmentation_models_pytorch state dict");
+    bool pth = length > 4 && strcmp(to + length - 4, ".pth") == 0;
+    struct status s = pth ? weights_save_pth(to, kept, n) : weights_save(to, kept, n, meta);
+    json_decref(meta);
+    free(kept);
+    return s;
+}
+
+static struct status export_row(const struct cli_args *a, struct store *s, const json_t *t, const json_t *config)
+{
+    const char *id = json_str(t, "id", ""), *to = a->value[OPT_OUT];
+    json_t *rows, *params = json_pack("[s,s]", id, json_str(config, "evaluate.weights", "best"));
+    struct status st = store_rows(&rows, s, "SELECT path FROM artifacts WHERE trial = ?1 AND kind = ?2", params);
+    json_decref(params);
+    TRY(st);
+    struct arena arena = {0};
+    struct weights w = {.a = NULL};
+    const char *path = json_str(json_array_get(rows, 0), "path", NULL);
+    if (!to) to = arena_printf(&arena, "%s.smp.safetensors", id);
+    if (!path)
+        st = fail(STATUS_ARG, "trial %s: is not trained yet (%s)", id, json_str(t, "state", ""));
+    else
+        st = weights_load(&w, fs_join(&arena, store_dir(s), path));
+    if (st.code == STATUS_OK) {
+        st = write_model(to, &w, id, config);
+        weights_free(&w);
+    }
+    if (st.code == STATUS_OK && !a->value[OPT_JSON]) printf("%s\n", to);
+    if (st.code == STATUS_OK && a->value[OPT_JSON]) printf("{\"trial\": \"%s\", \"path\": \"%s\"}\n", id, to);
+    if (st.code == STATUS_OK && json_is_true(json_object_get(config, "model.output.residual")))
+        log_warn("%s: the trial adds its input to the net's output (model.output.residual); the state dict is of the "
+                 "net alone, so add the input yourself",
+                 to);
+    json_decref(rows);
+    arena_free(&arena);
+    return st;
+}
+
+static struct status export(const struct cli_args *a)
+{
+    const char *format = a->value[OPT_FORMAT];
+    struct store *s;
+    json_t *t, *config = NULL;
+    if (a->n_pos != 2) return fail(STATUS_ARG, "sweep weights export: expected one trial, got %d", a->n_pos - 1);
+    if (format && strcmp(format, "smp") != 0)
+        return fail(STATUS_ARG, "--format: got \"%s\", expected smp; `sweep export` writes models for devices", format);
+    TRY(cli_open(&s, a, false));
+    struct status st = cli_trial(&t, s, a->pos[1]);
+    if (st.code == STATUS_OK) {
+        const char *text = json_str(t, "config", "{}");
+        st = json_parse(&config, "config", text, strlen(text));
+        if (st.code == STATUS_OK) st = export_row(a, s, t, config);
+        json_decref(config);
+        json_decref(t);
+    }
+    store_close(s);
+    return st;
+}
+
+CLI_COMMAND(cli_weights)
+{
+    static const struct {
+        const char *name;
+        struct status (*run)(const struct cli_args *);
+    } verbs[] = {{"ls", ls}, {"import", import}, {"export", export}};
+    (void)code;
+    for (size_t i = 0; i < LEN(verbs); i++)
+        if (strcmp(verbs[i].name, a->pos[0]) == 0) return verbs[i].run(a);
+    return fail(STATUS_ARG, "sweep weights: got \"%s\", expected ls, import or export", a->pos[0]);
+}
