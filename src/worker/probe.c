@@ -145,17 +145,17 @@ void probe_free_all(struct tensor **t, int n)
 
 static const struct kind {
     const char *name;
-    struct status (*run)(struct probe *p, json_t *answer, const json_t *q);
+    struct status (*run)(json_t *answer, const json_t *q);
 } kinds[] = {{"model", probe_model}, {"loss", probe_loss}, {"train", probe_train}};
 
-static struct status answer_one(struct probe *p, json_t *answer, const char *line, size_t n)
+static struct status answer_one(json_t *answer, const char *line, size_t n)
 {
     json_t *q;
     TRY(json_parse(&q, "request", line, n));
     const char *name = json_str(q, "kind", "");
     struct status s = fail(STATUS_ARG, "kind: got \"%s\", expected model, loss or train", name);
     for (size_t i = 0; i < LEN(kinds); i++)
-        if (strcmp(kinds[i].name, name) == 0) s = kinds[i].run(p, answer, q);
+        if (strcmp(kinds[i].name, name) == 0) s = kinds[i].run(answer, q);
     json_decref(q);
     return s;
 }
@@ -174,18 +174,15 @@ static void put(FILE *out, json_t *answer, struct status s)
 
 int worker_probe(FILE *in, FILE *out)
 {
-    struct probe p = {0};
     char *line = NULL;
     size_t cap = 0;
     tensor_start(0);
     for (ssize_t n; (n = getline(&line, &cap, in)) >= 0;) {
         if (strspn(line, " \t\r\n") == (size_t)n) continue;
         json_t *answer = json_object();
-        put(out, answer, answer_one(&p, answer, line, (size_t)n));
+        put(out, answer, answer_one(answer, line, (size_t)n));
         json_decref(answer);
     }
     free(line);
-    free(p.taps_of);
-    json_decref(p.taps);
     return 0;
 }

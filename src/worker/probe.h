@@ -8,15 +8,9 @@
 
 enum { SIDE_MOST = 4096, BATCH_MOST = 64, STEPS_MOST = 100, TAP_SAMPLES = 16, OUTPUT_SAMPLES = 64, AFTER_SAMPLES = 32 };
 
-/** Kept between requests: the encoder's taps of the last backbone, since the cells of one come one after the other. */
-struct probe {
-    char *taps_of;
-    json_t *taps;
-};
-
-struct status probe_model(struct probe *p, json_t *answer, const json_t *q);
-struct status probe_loss(struct probe *p, json_t *answer, const json_t *q);
-struct status probe_train(struct probe *p, json_t *answer, const json_t *q);
+struct status probe_model(json_t *answer, const json_t *q);
+struct status probe_loss(json_t *answer, const json_t *q);
+struct status probe_train(json_t *answer, const json_t *q);
 
 /** null when it is no finite number. */
 json_t *probe_real(double v);

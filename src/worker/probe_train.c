@@ -58,9 +58,8 @@ static struct status run_loss(json_t *answer, struct probe_filled *f, const int6
     return s;
 }
 
-struct status probe_loss(struct probe *p, json_t *answer, const json_t *q)
+struct status probe_loss(json_t *answer, const json_t *q)
 {
-    (void)p;
     int64_t dims[4];
     struct probe_filled f = {0};
     TRY(read_shape(dims, q));
@@ -223,9 +222,8 @@ static struct status run_session(json_t *answer, struct session *s, const json_t
     return tell_output(answer, s);
 }
 
-struct status probe_train(struct probe *p, json_t *answer, const json_t *q)
+struct status probe_train(json_t *answer, const json_t *q)
 {
-    (void)p;
     struct session s = {0};
     struct status st = run_session(answer, &s, q);
     close_session(&s);
