@@ -10,26 +10,6 @@ void engine_keep(struct engine *e, struct status st)
     if (st.code != STATUS_OK && e->error.code == STATUS_OK) e->error = st;
 }
 
-bool engine_batch(struct engine *e)
-{
-    if (e->error.code != STATUS_OK) return false;
-    if (!e->in_batch) {
-        engine_keep(e, store_begin(e->s));
-        e->in_batch = e->error.code == STATUS_OK;
-    }
-    return e->in_batch;
-}
-
-static void end_batch(struct engine *e)
-{
-    if (!e->in_batch) return;
-    if (e->error.code == STATUS_OK)
-        engine_keep(e, store_commit(e->s));
-    else
-        store_rollback(e->s);
-    e->in_batch = false;
-}
-
 void engine_tell(struct engine *e, struct engine_event ev)
 {
     e->totals.left_s = ahead_seconds(e);
@@ -60,18 +40,16 @@ void engine_store_event(struct engine *e, struct worker *w, const json_t *event)
         const char *name;
         enum engine_event_kind kind;
     } told[] = {{"progress", ENGINE_PROGRESS}, {"metrics", ENGINE_METRICS}, {"log", ENGINE_LOG}};
-    struct store_stage row = engine_stage_row(e, w->task);
     const struct plan_stage *g = &e->p->stages[w->task];
     const char *name = json_str(event, "ev", "");
     if (strcmp(name, "progress") == 0) {
         ahead_hears(w, event);
-    } else if (engine_batch(e)) {
-        struct status st = store_event(e->s, &row, event);
-        if (st.code == STATUS_ARG) { /* its mistake, not the store's */
+    } else {
+        struct status st = writes_event(e, w->task, event);
+        if (st.code != STATUS_OK) {
             snprintf(w->trouble, sizeof w->trouble, "%s", st.msg);
             return;
         }
-        engine_keep(e, st);
     }
     for (size_t i = 0; i < LEN(told); i++)
         if (strcmp(told[i].name, name) == 0)
@@ -148,12 +126,11 @@ static void start_ready(struct engine *e)
     while (!e->stopping && e->error.code == STATUS_OK && e->n_running < jobs) {
         int task = queue_next(e);
         if (task < 0) return;
-        struct store_stage row = engine_stage_row(e, task);
         const struct plan_stage *g = &e->p->stages[task];
-        if (e->tasks[task].run == 0 && engine_batch(e)) engine_keep(e, store_stage_start(e->s, &row));
-        if (!e->begun[g->trial] && engine_batch(e)) engine_keep(e, store_set_trial(e->s, row.trial, "running", NULL));
+        if (e->tasks[task].run == 0) writes_stage_start(e, task);
+        if (!e->begun[g->trial]) writes_trial(e, g->trial, "running", NULL);
         e->begun[g->trial] = true;
-        end_batch(e); /* a stage is known to run before it does */
+        writes_end(e); /* a stage is known to run before it does */
         engine_keep(e, e->error.code == STATUS_OK ? process_start(e, task) : ok());
         if (e->error.code == STATUS_OK)
             engine_tell(
@@ -173,7 +150,7 @@ static void stop(struct engine *e)
     engine_tell(e, (struct engine_event){.kind = ENGINE_STOPPING});
 }
 
-static bool take_signals(struct engine *e)
+bool engine_take_signals(struct engine *e)
 {
     struct signalfd_siginfo s;
     bool child = false;
@@ -200,11 +177,11 @@ static void wait_for_news(struct engine *e)
     int got = poll(fds, n, (int)tick);
     for (nfds_t i = 1; got > 0 && i < n; i++)
         if (fds[i].revents) process_read(e, who[i]);
-    take_signals(e);
+    engine_take_signals(e);
     process_reap(e);
     process_watch(e);
     if (e->o->fail_fast && e->totals.failed && !e->stopping) stop(e);
-    end_batch(e);
+    writes_end(e);
     if (e->o->ms_tick > 0) engine_tell(e, (struct engine_event){.kind = ENGINE_TICK});
 }
 
@@ -220,10 +197,9 @@ static void close_begun(struct engine *e)
     for (int i = 0; i < e->p->n_trials; i++) {
         if (!e->open[i]) continue;
         e->result.interrupted++;
-        if (e->begun[i] && engine_batch(e))
-            engine_keep(e, store_set_trial(e->s, e->p->trials[i].id, "interrupted", NULL));
+        if (e->begun[i]) writes_trial(e, i, "interrupted", NULL);
     }
-    end_batch(e);
+    writes_end(e);
 }
 
 static void program_path(char *out, size_t n, const char *given, const char *name)
@@ -250,11 +226,15 @@ static struct status run(struct engine *e)
     TRY(take_signal_fd(e));
     TRY(locks_clear(e));
     TRY(store_begin(e->s));
-    e->in_batch = true;
-    engine_keep(e, store_recover(e->s));
-    if (e->error.code == STATUS_OK) engine_keep(e, store_plan(e));
-    if (e->error.code == STATUS_OK) engine_keep(e, queue_init(e));
-    end_batch(e);
+    struct status st = store_recover(e->s);
+    if (st.code == STATUS_OK) st = store_plan(e);
+    if (st.code != STATUS_OK) {
+        store_rollback(e->s);
+        return st;
+    }
+    TRY(store_commit(e->s));
+    TRY(queue_init(e));
+    writes_end(e);
     TRY(e->error);
     engine_tell(e, (struct engine_event){.kind = ENGINE_START});
     while (work_left(e)) {
@@ -265,7 +245,7 @@ static struct status run(struct engine *e)
         else if (!e->stopping && e->error.code == STATUS_OK)
             CHECK(e->totals.ended == e->totals.stages, "nothing runs and nothing can start");
     }
-    end_batch(e);
+    writes_end(e);
     close_begun(e);
     if (e->error.code != STATUS_OK) return e->error;
     bool asked = e->stopping && !(e->o->fail_fast && e->totals.failed);
@@ -291,6 +271,7 @@ struct status engine_run(struct engine_result *out, const struct engine_options 
         sigprocmask(SIG_SETMASK, &e->mask_before, NULL);
     }
     if (e->tasks) queue_free(e);
+    writes_free(e);
     free(e);
     return st;
 }

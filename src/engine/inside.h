@@ -63,7 +63,9 @@ struct engine {
     int n_running;
     bool exclusive; /* a measurement runs */
     bool loading, stopping, killing;
-    struct status error; /* of the store: ends the run */
+    struct status error;  /* of the store: ends the run */
+    struct write *writes; /* of the batch at hand */
+    int n_writes, cap_writes;
     bool in_batch;
     struct rng rng;
     struct engine_totals totals;
@@ -121,11 +123,24 @@ void locks_sign(int fd, pid_t pid);
 /** Predicted cost of all runs of a stage, as stored beside what they took. Owner: the caller. */
 json_t *engine_estimate(const struct plan_stage *g);
 
+/* writes.c: what is stored, in batches; where the store cannot take them now, the run stands still until it can */
+void writes_stage_start(struct engine *e, int task);
+void writes_stage_end(struct engine *e, int task, const char *state, const char *reason);
+void writes_trial(struct engine *e, int trial, const char *state, const char *reason);
+/** Errors: STATUS_ARG for an event that is not as the protocol says, which is not stored. */
+struct status writes_event(struct engine *e, int task, const json_t *event);
+/** Takes @p values over. */
+void writes_info(struct engine *e, int task, json_t *values);
+/** Commits what has come since the last time. */
+void writes_end(struct engine *e);
+void writes_free(struct engine *e);
+
 /* events */
 void engine_tell(struct engine *e, struct engine_event ev);
 void engine_store_event(struct engine *e, struct worker *w, const json_t *event);
-/** Opens the batch's transaction when it is not open; keeps the first failure in e->error. */
-bool engine_batch(struct engine *e);
+/** Signals that have come; true when a child's was among them. */
+bool engine_take_signals(struct engine *e);
+/** Keeps the first failure in e->error. */
 void engine_keep(struct engine *e, struct status st);
 struct store_stage engine_stage_row(const struct engine *e, int task);
 

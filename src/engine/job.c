@@ -74,6 +74,8 @@ struct status job_json(json_t **out, struct engine *e, int task)
                   e->p->trials[g->trial].id, "key", g->key, "train_key", train >= 0 ? e->p->stages[train].key : "",
                   "config", g->config, "dir", job_dir(&a, e, g->trial), "cache", cache, "format", g->format, "device",
                   g->device, "threads", engine_threads(g, e->o->jobs, engine_cores()));
+    const char *images = e->p->trials[g->trial].content.images;
+    if (images) json_object_set_new(j, "images", json_string(images));
     struct status st = fs_mkdir(cache);
     if (st.code == STATUS_OK) st = measure_members(j, &a, e, task);
     arena_free(&a);

@@ -96,7 +96,7 @@ static void trial_done(struct engine *e, int trial)
     ++*(int *)(void *)((char *)&e->result + counter[e->verdict[trial]]);
     e->totals.trials_ended++;
     if (strcmp(state, "failed") == 0) e->totals.trials_failed++;
-    if (engine_batch(e)) engine_keep(e, store_set_trial(e->s, e->p->trials[trial].id, state, e->why[trial]));
+    writes_trial(e, trial, state, e->why[trial]);
     engine_tell(e,
                 (struct engine_event){
                     .kind = ENGINE_TRIAL_END, .trial = &e->p->trials[trial], .state = state, .reason = e->why[trial]});
@@ -146,13 +146,8 @@ void queue_end(struct engine *e, int task, const char *state, const char *reason
 {
     struct task *t = &e->tasks[task];
     const struct plan_stage *g = &e->p->stages[task];
-    if (engine_batch(e)) engine_keep(e, store_stage_end(e->s, g->key, state, reason, t->seconds, t->rss_bytes));
-    if (engine_batch(e)) {
-        struct store_stage row = engine_stage_row(e, task);
-        json_t *info = json_pack("{s:s, s:o}", "ev", "info", "values", engine_estimate(g));
-        engine_keep(e, store_event(e->s, &row, info));
-        json_decref(info);
-    }
+    writes_stage_end(e, task, state, reason);
+    writes_info(e, task, engine_estimate(g));
     e->result.ran++;
     if (strcmp(state, "failed") == 0) e->totals.failed++;
     engine_tell(e, (struct engine_event){.kind = ENGINE_STAGE_END,

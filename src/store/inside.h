@@ -44,10 +44,11 @@ struct store {
     char path[1024], dir[1024];      /* dir is absolute */
     int lock_fd;
     bool read_only;
+    bool may_pass; /* the last failure was of a kind that passes by itself */
 };
 
 /** SQLite's last failure in our form: where, doing what, its words, what to do. */
-struct status store_fail(const struct store *s, const char *doing);
+struct status store_fail(struct store *s, const char *doing);
 
 /**
  * Runs one of the prepared statements that gives no rows. @p types has a letter an argument: t text (NULL is NULL),

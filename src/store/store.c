@@ -6,11 +6,27 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MS_BUSY = 10000 };
+enum { MS_BUSY = 3000 };
 
-struct status store_fail(const struct store *s, const char *doing)
+/* A quota or a limit on file sizes is no full disk to SQLite, but a write that failed. */
+static bool may_pass(sqlite3 *db)
+{
+    static const int codes[] = {SQLITE_IOERR_WRITE, SQLITE_IOERR_SHMSIZE, SQLITE_FULL, SQLITE_BUSY, SQLITE_LOCKED};
+    int code = sqlite3_extended_errcode(db);
+    for (size_t i = 0; i < LEN(codes); i++)
+        if (code == codes[i] || (code & 0xff) == codes[i]) return true;
+    return false;
+}
+
+bool store_may_pass(const struct store *s)
+{
+    return s->may_pass;
+}
+
+struct status store_fail(struct store *s, const char *doing)
 {
     int code = sqlite3_errcode(s->db) & 0xff;
+    s->may_pass = may_pass(s->db);
     const char *hint = "";
     if (code == SQLITE_FULL)
         hint = "; no space left: free some and run the same command again, what is stored stays";

@@ -39,6 +39,9 @@ const char *store_dir(const struct store *s);
 struct status store_begin(struct store *s);
 struct status store_commit(struct store *s);
 void store_rollback(struct store *s);
+/** The last failure, a STATUS_DB, passes without our doing: no room on the disk, another program's transaction. The
+ * same again may succeed later. */
+bool store_may_pass(const struct store *s);
 
 /* ---- rows in --------------------------------------------------------------------------------------------------- */
 

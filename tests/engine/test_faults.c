@@ -2,6 +2,7 @@
 #include "made.h"
 #include <errno.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -31,7 +32,7 @@ static pid_t coordinator(const struct made *m, int jobs, rlim_t file_limit)
     log_set_level(LOG_ERROR);
     if (file_limit) {
         signal(SIGXFSZ, SIG_IGN);
-        setrlimit(RLIMIT_FSIZE, &(struct rlimit){file_limit, file_limit});
+        setrlimit(RLIMIT_FSIZE, &(struct rlimit){file_limit, RLIM_INFINITY});
     }
     struct engine_result r;
     struct status st = made_run(&r, m, (struct engine_options){.jobs = jobs, .seed = 1});
@@ -149,7 +150,7 @@ static void engine_faults__coordinator_and_workers_killed_at_any_time(void)
 
 static void engine_faults__asked_to_stop_it_checkpoints_and_goes_on(void)
 {
-    struct made *m = cells(2, "ok:60");
+    struct made *m = cells(2, "ok:200");
     struct engine_result r;
     for (int round = 0; round < 2; round++) {
         pid_t pid = coordinator(m, 1, 0);
@@ -195,15 +196,52 @@ static void engine_faults__a_second_coordinator_is_told_who_runs(void)
     made_free(m);
 }
 
-static void engine_faults__a_full_disk_loses_nothing_stored(void)
+/* Waits until nothing more is stored, and something is: the coordinator stands still. */
+static int64_t standstill(const struct made *m)
+{
+    const char *sql = "SELECT count(*) AS n FROM stages WHERE state = 'done'";
+    int64_t last = -1, now = 0;
+    int same = 0;
+    for (int i = 0; i < 300 && same < 12; i++) {
+        nap_ms(100);
+        struct store *s = NULL;
+        struct status st = store_open(&s, (struct store_options){.path = m->db, .read_only = true});
+        store_close(s);
+        if (st.code == STATUS_OK) now = made_int(m, sql);
+        same = now == last && now > 0 ? same + 1 : 0;
+        last = now;
+    }
+    return now;
+}
+
+static void engine_faults__a_full_disk_is_waited_for(void)
 {
     struct made *calm = cells(12, "ok"), *full = cells(12, "ok");
     struct engine_result r;
     TEST_OK(made_run(&r, calm, (struct engine_options){.jobs = 2, .seed = 1}));
     /* No file may outgrow this: the journal hits it after some stages. */
-    int code = wait_for(coordinator(full, 2, 600000));
-    CU_ASSERT_EQUAL(code, STATUS_DB);
-    int64_t before = made_int(full, "SELECT count(*) AS n FROM stages WHERE state = 'done'");
+    pid_t pid = coordinator(full, 2, 600000);
+    int64_t before = standstill(full);
+    CU_ASSERT_TRUE(before > 0 && before < 72);
+    CU_ASSERT_EQUAL(waitpid(pid, NULL, WNOHANG), 0);
+    prlimit(pid, RLIMIT_FSIZE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}, NULL); /* room again */
+    CU_ASSERT_EQUAL(wait_for(pid), STATUS_OK);
+    CU_ASSERT_EQUAL(made_int(full, "SELECT count(*) AS n FROM stages WHERE attempts > 1"), 0);
+    check_same(calm, full);
+    check_sound(full);
+    made_free(calm);
+    made_free(full);
+}
+
+static void engine_faults__a_full_disk_loses_nothing_stored(void)
+{
+    struct made *calm = cells(12, "ok"), *full = cells(12, "ok");
+    struct engine_result r;
+    TEST_OK(made_run(&r, calm, (struct engine_options){.jobs = 2, .seed = 1}));
+    pid_t pid = coordinator(full, 2, 600000);
+    int64_t before = standstill(full);
+    kill(pid, SIGINT); /* whoever cannot make room stops it */
+    CU_ASSERT_EQUAL(wait_for(pid), STATUS_DB);
     CU_ASSERT_TRUE(before > 0);
     TEST_OK(made_run(&r, full, (struct engine_options){.jobs = 2, .seed = 1}));
     CU_ASSERT_EQUAL(r.cached, before);
@@ -211,6 +249,30 @@ static void engine_faults__a_full_disk_loses_nothing_stored(void)
     check_sound(full);
     made_free(calm);
     made_free(full);
+}
+
+/* Another program holds the database for longer than SQLite itself waits. */
+static void engine_faults__a_locked_database_is_waited_for(void)
+{
+    struct made *m = cells(6, "ok:4");
+    pid_t pid = coordinator(m, 1, 0);
+    while (!fs_exists(m->db)) nap_ms(5);
+    nap_ms(150);
+    sqlite3 *db = NULL;
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(m->db, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 2000);
+    CU_ASSERT_EQUAL(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    int64_t before = made_int(m, "SELECT count(*) AS n FROM stages WHERE state = 'done'");
+    nap_ms(4500);
+    CU_ASSERT_EQUAL(waitpid(pid, NULL, WNOHANG), 0);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM stages WHERE state = 'done'"), before);
+    CU_ASSERT_EQUAL(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    CU_ASSERT_EQUAL(wait_for(pid), STATUS_OK);
+    CU_ASSERT_TRUE(before < 36);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM stages WHERE state = 'done' AND attempts = 1"), 36);
+    check_sound(m);
+    made_free(m);
 }
 
 static void engine_faults__a_missing_program_is_named(void)
@@ -232,7 +294,9 @@ static const struct test tests[] = {
     TEST(engine_faults__asked_to_stop_it_checkpoints_and_goes_on),
     TEST(engine_faults__asked_twice_it_kills),
     TEST(engine_faults__a_second_coordinator_is_told_who_runs),
+    TEST(engine_faults__a_full_disk_is_waited_for),
     TEST(engine_faults__a_full_disk_loses_nothing_stored),
+    TEST(engine_faults__a_locked_database_is_waited_for),
     TEST(engine_faults__a_missing_program_is_named),
 };
 
