@@ -11,6 +11,19 @@ void running_close(struct running *r)
     *r = (struct running){0};
 }
 
+/* A stage's key promises what it was made of: images that changed since are another experiment. */
+static struct status check_images(const struct data *d, const struct train_job *job)
+{
+    struct hash h;
+    if (!job->images || !job->images[0]) return ok();
+    TRY(data_fingerprint(&h, d));
+    if (strcmp(h.hex, job->images) == 0) return ok();
+    return fail(STATUS_ARG,
+                "data.root: %s: the images have changed since this run was planned; run the command again, "
+                "which plans with what is there now",
+                job->trial->data.root);
+}
+
 struct status train_data_open(struct data **out, const struct train_job *job)
 {
     const struct spec_trial *t = job->trial;
@@ -30,19 +43,24 @@ struct status train_data_open(struct data **out, const struct train_job *job)
                                            .hue = a->hue,
                                            .both = a->both};
     }
-    return data_open(out, &(struct data_options){.root = t->data.root,
-                                                 .input = t->data.input,
-                                                 .target = t->data.target,
-                                                 .height = t->data.size[0],
-                                                 .width = t->data.size[1],
-                                                 .split_val = t->data.split_val,
-                                                 .split_seed = t->data.split_seed,
-                                                 .split_train = t->data.split_train,
-                                                 .split_val_list = t->data.split_val_list,
-                                                 .synthetic_pairs = t->data.synthetic_pairs,
-                                                 .cache = job->cache,
-                                                 .augment = augment,
-                                                 .n_augment = t->n_augment});
+    TRY(data_open(out, &(struct data_options){.root = t->data.root,
+                                              .input = t->data.input,
+                                              .target = t->data.target,
+                                              .height = t->data.size[0],
+                                              .width = t->data.size[1],
+                                              .split_val = t->data.split_val,
+                                              .split_seed = t->data.split_seed,
+                                              .split_train = t->data.split_train,
+                                              .split_val_list = t->data.split_val_list,
+                                              .synthetic_pairs = t->data.synthetic_pairs,
+                                              .cache = job->cache,
+                                              .augment = augment,
+                                              .n_augment = t->n_augment}));
+    struct status s = check_images(*out, job);
+    if (s.code == STATUS_OK) return s;
+    data_close(*out);
+    *out = NULL;
+    return s;
 }
 
 static struct zoo_model zoo_model_of(const struct spec_trial *t)

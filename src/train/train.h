@@ -27,6 +27,7 @@ struct train_job {
     const struct spec_trial *trial;
     const char *id;     /* of the trial, for the files' metadata; NULL: none */
     const char *key;    /* of what decides the weights: a checkpoint of another key is not continued; NULL: "" */
+    const char *images; /* data_fingerprint of the pairs that were planned with; NULL, "": whatever is there */
     const char *dir;    /* of the checkpoints; exists */
     const char *cache;  /* of decoded images; NULL: none */
     const char *device; /* "auto", "cpu", "cuda:1"; NULL: auto */

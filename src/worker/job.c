@@ -24,6 +24,7 @@ static struct status fill(struct job *j)
     j->stage = json_str(o, "stage", NULL);
     j->trial = json_str(o, "trial", "");
     j->key = json_str(o, "train_key", json_str(o, "key", "")); /* what checkpoints are signed with */
+    j->images = json_str(o, "images", "");
     j->dir = json_str(o, "dir", NULL);
     j->cache = json_str(o, "cache", NULL);
     j->format = json_str(o, "format", "");

@@ -86,6 +86,7 @@ static int run(const struct stage *stage, const struct job *j)
     struct train_job t = {.trial = &j->config,
                           .id = j->trial,
                           .key = j->key,
+                          .images = j->images,
                           .dir = j->dir,
                           .cache = j->cache,
                           .emit = events_emit,

@@ -10,7 +10,7 @@
 struct job {
     json_t *json;
     struct arena arena;
-    const char *stage, *trial, *key, *dir, *cache, *format, *device, *model;
+    const char *stage, *trial, *key, *images, *dir, *cache, *format, *device, *model;
     int threads;
     struct spec_trial config;
 };

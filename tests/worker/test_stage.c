@@ -259,6 +259,16 @@ static void stage__what_is_not_understood_exits_2(void)
     json_decref(e);
 }
 
+static void stage_train__refuses_images_that_changed_since_the_plan(void)
+{
+    json_t *e;
+    make_dir();
+    CU_ASSERT_EQUAL(run(&e, "train", "{\"config\": {}, \"images\": \"00000000000000000000000000000000\"}"), 1);
+    check_end(e, "failed");
+    CU_ASSERT_PTR_NOT_NULL(strstr(json_str(find(e, "end"), "reason", ""), "the images have changed since"));
+    json_decref(e);
+}
+
 static void stage__impossible_is_refused_not_failed(void)
 {
     json_t *e;
@@ -358,6 +368,7 @@ static const struct test tests[] = {
     TEST(stage_screen__exports_what_is_not_trained),
     TEST(stage_verify__catches_a_wrong_file),
     TEST(stage__what_is_not_understood_exits_2),
+    TEST(stage_train__refuses_images_that_changed_since_the_plan),
     TEST(stage__impossible_is_refused_not_failed),
     TEST(stage__asked_to_stop_writes_a_checkpoint),
     TEST(stage__nobody_listening_is_a_stop),
