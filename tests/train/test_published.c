@@ -1,5 +1,7 @@
 /* Weights from files under other names, into models and loss networks. */
+#include "parts.h"
 #include "tiny.h"
+#include "zoo.h"
 
 /** The tiny model's arrays whose name begins with @p strip, without it and behind @p add, as a file. */
 static const char *write_renamed(const char *strip, const char *add, const char *extra)
@@ -70,6 +72,7 @@ static void published__names_of_other_makers_are_understood(void)
     } rows[] = {
         {"", "", NULL, ""},
         {"", "model.", NULL, ""},                                /* Lightning */
+        {"", "net.", "loss.weight", ""},                         /* the same, by its other usual name */
         {"", "module.", NULL, ""},                               /* DataParallel */
         {"encoder.model.", "", "classifier.weight", "encoder."}, /* the backbone's own file, with its head */
         {"encoder.", "", NULL, "encoder."},
@@ -98,6 +101,80 @@ static void published__what_does_not_fit_is_listed(void)
     path = write_renamed("", "", "decoder.more.weight");
     TEST_FAILS(load_and_compare(&equal, &all, path, "true", ""), STATUS_ARG, "decoder.more.weight");
     TEST_FAILS(load_and_compare(&equal, &all, "/nowhere/x.safetensors", "true", ""), STATUS_IO, "/nowhere/x");
+}
+
+/** A backbone's own file, of full depth and for RGB, with values that depend on the place alone. */
+static const char *write_backbone(struct arena *a, const char *backbone)
+{
+    const char *path = arena_printf(a, "%s/backbone.safetensors", test_dir());
+    struct net *n;
+    size_t kept = 0;
+    TEST_OK(zoo_encoder(&n, backbone));
+    struct weights_array *v = arena_alloc(a, (size_t)n->n_params * sizeof *v);
+    for (int i = 0; i < n->n_params; i++) {
+        const struct net_param *p = &n->params[i];
+        if (p->kind != NET_WEIGHT && p->kind != NET_BUFFER) continue;
+        size_t bytes = (size_t)net_numel(p->shape) * sizeof(float);
+        float *values = arena_alloc(a, bytes);
+        for (size_t k = 0; k < bytes / sizeof *values; k++) values[k] = (float)(k % 97) / 97;
+        v[kept] = (struct weights_array){.name = arena_strdup(a, p->name),
+                                         .dtype = WEIGHTS_F32,
+                                         .rank = p->shape.rank,
+                                         .data = values,
+                                         .bytes = bytes};
+        memcpy(v[kept++].shape, p->shape.d, sizeof p->shape.d);
+    }
+    net_free(n);
+    TEST_OK(weights_save(path, v, kept, NULL));
+    return path;
+}
+
+/** The first convolution's weights after loading @p path into a shallow model of so many channels. */
+static float *first_convolution(struct arena *a, const char *path, int channels, int64_t shape[4])
+{
+    struct tiny t;
+    struct net *net;
+    struct exec *e;
+    struct weights_array *v;
+    size_t n;
+    tiny_open(&t, "", "{}");
+    TEST_OK(zoo_build(&net, &(struct zoo_model){.arch = "unet",
+                                                .backbone = "mobilenetv3_small_100",
+                                                .depth = 3,
+                                                .height = 64,
+                                                .width = 64,
+                                                .in_channels = channels}));
+    TEST_OK(exec_new(&e, net, &(struct exec_options){.compute = TENSOR_F32, .device = tensor_cpu()}));
+    TEST_OK(load_model_file(e, &t.job, path));
+    TEST_OK(exec_arrays(&v, &n, a, e));
+    exec_free(e);
+    net_free(net);
+    tiny_close(&t);
+    struct weights w = {.a = v, .n = n};
+    const struct weights_array *x = weights_find(&w, "encoder.model.conv_stem.weight");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(x);
+    memcpy(shape, x->shape, 4 * sizeof *shape);
+    return arena_copy(a, x->data, x->bytes);
+}
+
+static void published__a_whole_backbone_fits_a_shallow_model_of_any_channels(void)
+{
+    struct arena a = {0};
+    const char *path = write_backbone(&a, "mobilenetv3_small_100");
+    int64_t s3[4], s1[4], s5[4];
+    float *rgb = first_convolution(&a, path, 3, s3), *one = first_convolution(&a, path, 1, s1);
+    float *five = first_convolution(&a, path, 5, s5);
+    int64_t area = s3[2] * s3[3];
+    CU_ASSERT(s3[1] == 3 && s1[1] == 1 && s5[1] == 5 && s3[0] == s1[0] && s3[0] == s5[0]);
+    for (int64_t o = 0; o < s3[0]; o++)
+        for (int64_t i = 0; i < area; i++) {
+            const float *p = rgb + o * 3 * area + i;
+            CU_ASSERT_DOUBLE_EQUAL(p[0], (double)((o * 3 * area + i) % 97) / 97, 1e-6);
+            CU_ASSERT_DOUBLE_EQUAL(one[o * area + i], p[0] + p[area] + p[2 * area], 1e-6);
+            for (int64_t c = 0; c < 5; c++)
+                CU_ASSERT_DOUBLE_EQUAL(five[(o * 5 + c) * area + i], 0.6 * (double)p[c % 3 * area], 1e-6);
+        }
+    arena_free(&a);
 }
 
 /** Runs one epoch with this loss network file. */
@@ -137,6 +214,7 @@ static void published__loss_network_takes_a_backbone_or_a_model(void)
 static const struct test tests[] = {
     TEST(published__names_of_other_makers_are_understood),
     TEST(published__what_does_not_fit_is_listed),
+    TEST(published__a_whole_backbone_fits_a_shallow_model_of_any_channels),
     TEST(published__loss_network_takes_a_backbone_or_a_model),
 };
 
