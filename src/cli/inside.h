@@ -13,6 +13,8 @@ enum cli_option_id {
     OPT_JOBS,
     OPT_FAIL_FAST,
     OPT_HANG,
+    OPT_MEMORY,
+    OPT_STAGE_TIME,
     OPT_REDO,
     OPT_FAILED,
     OPT_DELETE,

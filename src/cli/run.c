@@ -4,9 +4,11 @@
 
 struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
 {
-    int jobs, hang;
+    int jobs, hang, memory, stage;
     TRY(cli_int(&jobs, a, OPT_JOBS, 1, 1, 64));
     TRY(cli_int(&hang, a, OPT_HANG, 900, 1, 1000000));
+    TRY(cli_int(&memory, a, OPT_MEMORY, 0, 1, 100000000));
+    TRY(cli_int(&stage, a, OPT_STAGE_TIME, 0, 1, 100000000));
     struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, a->value[OPT_NO_TTY] != NULL);
     struct engine_result r = {0};
     struct status st = engine_run(&r, &(struct engine_options){.plan = p,
@@ -14,6 +16,8 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
                                                                .jobs = jobs,
                                                                .fail_fast = a->value[OPT_FAIL_FAST] != NULL,
                                                                .hang_s = hang,
+                                                               .bytes_limit = (int64_t)memory << 20,
+                                                               .stage_s = stage,
                                                                .ms_tick = cli_live_tick_ms(l),
                                                                .on_event = cli_live_event,
                                                                .ctx = l});

@@ -48,6 +48,7 @@ void engine_store_event(struct engine *e, struct worker *w, const json_t *event)
         struct status st = writes_event(e, w->task, event);
         if (st.code != STATUS_OK) {
             snprintf(w->trouble, sizeof w->trouble, "%s", st.msg);
+            w->fault = HOW_NONSENSE;
             return;
         }
     }
@@ -174,6 +175,7 @@ static void wait_for_news(struct engine *e)
         who[n++] = &e->workers[i];
     }
     double tick = e->o->ms_tick > 0 ? e->o->ms_tick : 1000;
+    if (e->o->bytes_limit > 0 && tick > ENGINE_WATCH_MS) tick = ENGINE_WATCH_MS; /* a leak is fast */
     int got = poll(fds, n, (int)tick);
     for (nfds_t i = 1; got > 0 && i < n; i++)
         if (fds[i].revents) process_read(e, who[i]);

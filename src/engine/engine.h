@@ -51,6 +51,8 @@ struct engine_options {
     int jobs;                   /* workers at once; 0: 1 */
     bool fail_fast;             /* the first failed stage stops the sweep */
     double hang_s;              /* a worker without a sign of life for so long is killed; 0: 900 */
+    double stage_s;             /* a run of a stage that takes longer is killed and has failed; 0: no limit */
+    int64_t bytes_limit;        /* resident memory of a worker: over it counts as out of memory; 0: no limit */
     double ms_tick;             /* how often ENGINE_TICK comes; 0: never */
     uint64_t seed;              /* of the order of measurements */
     const char *worker, *bench; /* programs; NULL: sweep-worker and sweep-bench beside this one */

@@ -6,7 +6,20 @@
 #include <signal.h>
 #include <sys/types.h>
 
-enum { ENGINE_MAX_JOBS = 64, ENGINE_MAX_CRASHES = 1, ENGINE_MAX_INTERRUPTS = 3 };
+enum { ENGINE_MAX_JOBS = 64, ENGINE_WATCH_MS = 200 };
+
+/* How a run of a stage ended, told apart. */
+enum how {
+    HOW_SAID, /* by the protocol: what it said counts */
+    HOW_CRASH,
+    HOW_NONSENSE, /* what came through its pipe was no protocol */
+    HOW_HANG,
+    HOW_MEMORY, /* said by itself, or over the limit */
+    HOW_TIME,
+    HOW_JOB, /* did not understand what it should do */
+    HOW_INTERRUPTED,
+    N_HOWS
+};
 
 /* A stage on its way through the queue. WAITING -> READY -> RUNNING -> READY (next run, retry) or ENDED. */
 enum task_state { TASK_WAITING, TASK_READY, TASK_RUNNING, TASK_ENDED };
@@ -14,11 +27,13 @@ enum task_state { TASK_WAITING, TASK_READY, TASK_RUNNING, TASK_ENDED };
 struct task {
     enum task_state state;
     bool cached;
-    int missing; /* needs that have not ended */
-    int run;     /* of engine_runs() */
-    int crashes, interrupts;
-    double seconds; /* of the runs so far */
+    int missing;       /* needs that have not ended */
+    int run;           /* of engine_runs() */
+    int tries[N_HOWS]; /* runs that ended so and were tried again */
+    double seconds;    /* of the runs so far */
     int64_t rss_bytes;
+    int micro; /* images at once in training, fewer than the batch because that did not fit; 0: all */
+    enum how how;
     const char *outcome; /* of an ended one: "done", ... or "skipped" */
 };
 
@@ -37,6 +52,7 @@ struct worker {
     struct str in;        /* an unfinished line */
     json_t *end;          /* its end event */
     char trouble[300];    /* why it was killed or is not believed */
+    enum how fault;       /* of what kind that is */
     bool killed;          /* by us */
     char log[1200], lock[1200];
 };
@@ -70,6 +86,8 @@ struct engine {
     struct rng rng;
     struct engine_totals totals;
     struct engine_result result;
+    json_t *micro; /* what fitted: backbone and size -> images at once */
+    double watched;
     double *run_s; /* [stage] predicted seconds of one run */
     struct ahead ahead[PLAN_N_KINDS];
     char environment[33];
@@ -98,7 +116,19 @@ bool process_reap(struct engine *e);
 void process_signal(struct engine *e, int sig);
 void process_watch(struct engine *e);
 
-/* job.c: what a worker is told, and what its end means */
+/* ending.c: what the end of a process means */
+struct ending {
+    enum how how;
+    const char *state; /* what the stage would be if nothing more is tried */
+    char reason[700];
+};
+struct ending ending_of(const struct worker *w, int wait_status);
+/** Name of the kind of end, as stored; NULL: it said itself. */
+const char *ending_name(enum how how);
+/** How often such an end is tried again. */
+int ending_tries(enum how how);
+
+/* job.c: what a worker is told, and what follows from its end */
 struct status job_json(json_t **out, struct engine *e, int task);
 /** Path of the program for the task's next run. */
 const char *job_program(const struct engine *e, int task);
@@ -113,6 +143,14 @@ void ahead_add(struct engine *e, int task, int runs);
 void ahead_ran(struct engine *e, int task, double seconds);
 void ahead_hears(struct worker *w, const json_t *progress);
 double ahead_seconds(const struct engine *e);
+
+/* ladder.c: a training that does not fit is done with fewer images at once, and as many steps */
+/** What earlier runs learnt. */
+struct status ladder_init(struct engine *e);
+/** Images at once for the training's next run; 0: the whole batch. */
+int ladder_micro(struct engine *e, int task);
+/** It did not fit: true when there is a smaller step to try, which is remembered for cells of the same backbone. */
+bool ladder_down(struct engine *e, int task);
 
 /* locks.c: a worker that outlived its coordinator is waited for before its stage is taken again */
 struct status locks_clear(struct engine *e);

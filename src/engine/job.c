@@ -1,6 +1,5 @@
-/* What a worker is told, and what its end means. */
+/* What a worker is told, and what follows from its end. */
 #include "inside.h"
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* Which program measures on a device. */
@@ -76,6 +75,7 @@ struct status job_json(json_t **out, struct engine *e, int task)
                   g->device, "threads", engine_threads(g, e->o->jobs, engine_cores()));
     const char *images = e->p->trials[g->trial].content.images;
     if (images) json_object_set_new(j, "images", json_string(images));
+    if (g->kind == PLAN_TRAIN) json_object_set_new(j, "micro_batch", json_integer(ladder_micro(e, task)));
     struct status st = fs_mkdir(cache);
     if (st.code == STATUS_OK) st = measure_members(j, &a, e, task);
     arena_free(&a);
@@ -85,86 +85,6 @@ struct status job_json(json_t **out, struct engine *e, int task)
         *out = NULL;
     }
     return st;
-}
-
-/* The last words of a log, on one line. */
-static void last_words(char *out, size_t n, const char *path)
-{
-    char *text = NULL;
-    size_t len = 0;
-    struct status st = fs_read(&text, &len, path);
-    out[0] = 0;
-    if (st.code == STATUS_OK && len) {
-        while (len && strchr("\n\r ", text[len - 1])) text[--len] = 0;
-        size_t at = len;
-        for (int lines = 0; at > 0 && len - at < n - 1; at--)
-            if (text[at - 1] == '\n' && ++lines == 3) break;
-        snprintf(out, n, "%s", text + at);
-        for (char *p = out; *p; p++)
-            if ((unsigned char)*p < ' ') *p = ' ';
-        /* Cutting may have split a character; what is stored is UTF-8. */
-        json_t *valid = json_string(out);
-        if (!valid)
-            for (char *p = out; *p; p++)
-                if ((unsigned char)*p >= 0x80) *p = '?';
-        json_decref(valid);
-    }
-    free(text);
-}
-
-static const struct {
-    int code;
-    const char *state, *reason;
-} exits[] = {
-    {1, "failed", "ended with a failure"},
-    {2, "failed", "did not understand its job"},
-    {12, "failed", "out of memory: a smaller train.batch or data.size needs less"},
-    {75, "interrupted", "stopped; its checkpoint is written"},
-};
-
-/* How a run ended: a state with its reason, or a crash (state NULL). */
-struct ending {
-    const char *state;
-    char reason[700];
-};
-
-static void crash_reason(struct ending *out, const struct worker *w, int wait_status)
-{
-    char words[400], how[120] = "ended without saying how";
-    if (WIFSIGNALED(wait_status))
-        snprintf(how, sizeof how, "killed by signal %d (%s)", WTERMSIG(wait_status), strsignal(WTERMSIG(wait_status)));
-    else if (WEXITSTATUS(wait_status))
-        snprintf(how, sizeof how, "exit status %d", WEXITSTATUS(wait_status));
-    last_words(words, sizeof words, w->log);
-    snprintf(out->reason, sizeof out->reason, "%s%s%s", w->trouble[0] ? w->trouble : how,
-             words[0] ? "; last words: " : "", words);
-}
-
-static struct ending ending_of(const struct worker *w, int wait_status)
-{
-    struct ending out = {0};
-    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : -1;
-    const char *said = json_str(w->end, "state", NULL), *why = json_str(w->end, "reason", NULL);
-    if (w->trouble[0] || code < 0 || (code == 0 && !said)) {
-        crash_reason(&out, w, wait_status);
-        return out;
-    }
-    if (code == 0) {
-        out.state = said;
-        snprintf(out.reason, sizeof out.reason, "%s", why ? why : "");
-        return out;
-    }
-    for (size_t i = 0; i < LEN(exits); i++) {
-        if (exits[i].code != code) continue;
-        char words[400] = "";
-        if (!why && code != 75) last_words(words, sizeof words, w->log);
-        out.state = exits[i].state;
-        snprintf(out.reason, sizeof out.reason, "%s%s%s", why ? why : exits[i].reason, words[0] ? "; last words: " : "",
-                 words);
-        return out;
-    }
-    crash_reason(&out, w, wait_status);
-    return out;
 }
 
 /* The screen's timing against the gate. */
@@ -197,26 +117,36 @@ static void run_done(struct engine *e, const struct worker *w, struct ending *en
         queue_end(e, task, "done", NULL);
 }
 
+/* Tries it again where that may help; false: its end stands. */
+static bool try_again(struct engine *e, int task, const struct ending *end)
+{
+    struct task *t = &e->tasks[task];
+    const struct plan_stage *g = &e->p->stages[task];
+    if (e->stopping) return false;
+    if (end->how == HOW_MEMORY) {
+        if (!ladder_down(e, task)) return false;
+        log_warn("train of %s: %s; trying with %d images at once, the batch stays %d", e->p->trials[g->trial].id,
+                 end->reason, t->micro, (int)json_int(g->config, "train.batch", 0));
+    } else {
+        if (t->tries[end->how]++ >= ending_tries(end->how)) return false;
+        if (end->how != HOW_INTERRUPTED)
+            log_warn("%s of %s: %s; trying once more", plan_kinds[g->kind].name, e->p->trials[g->trial].id,
+                     end->reason);
+    }
+    queue_again(e, task);
+    return true;
+}
+
 void job_ended(struct engine *e, struct worker *w, int wait_status)
 {
     int task = w->task;
-    struct task *t = &e->tasks[task];
-    const struct plan_stage *g = &e->p->stages[task];
     struct ending end = ending_of(w, wait_status);
-    if (!end.state && e->killing) {
-        queue_end(e, task, "interrupted", "killed on request");
-    } else if (!end.state) {
-        if (t->crashes++ < ENGINE_MAX_CRASHES && !e->stopping) {
-            log_warn("%s of %s: %s; trying once more", plan_kinds[g->kind].name, e->p->trials[g->trial].id, end.reason);
-            queue_again(e, task);
-        } else {
-            queue_end(e, task, e->stopping ? "interrupted" : "failed", end.reason);
-        }
-    } else if (strcmp(end.state, "interrupted") == 0 && !e->stopping && t->interrupts++ < ENGINE_MAX_INTERRUPTS) {
-        queue_again(e, task);
-    } else if (strcmp(end.state, "done") != 0) {
-        queue_end(e, task, end.state, end.reason[0] ? end.reason : NULL);
-    } else {
+    e->tasks[task].how = end.how;
+    if (end.how == HOW_SAID && strcmp(end.state, "done") == 0)
         run_done(e, w, &end);
-    }
+    else if (end.how == HOW_CRASH && e->killing)
+        queue_end(e, task, "interrupted", "killed on request");
+    else if (!try_again(e, task, &end)) /* what a stop cut short is no failure */
+        queue_end(e, task, e->stopping && ending_tries(end.how) ? "interrupted" : end.state,
+                  end.reason[0] ? end.reason : NULL);
 }

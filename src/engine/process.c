@@ -138,9 +138,12 @@ struct status process_start(struct engine *e, int task)
     return st;
 }
 
-static void distrust(struct worker *w, const char *why)
+static void distrust(struct worker *w, enum how fault, const char *why)
 {
-    if (!w->trouble[0]) snprintf(w->trouble, sizeof w->trouble, "%s", why);
+    if (!w->trouble[0]) {
+        snprintf(w->trouble, sizeof w->trouble, "%s", why);
+        w->fault = fault;
+    }
     if (w->pid > 0) kill(-w->pid, SIGKILL);
     w->killed = true;
 }
@@ -154,7 +157,7 @@ static void take_line(struct engine *e, struct worker *w, const char *line, size
         snprintf(why, sizeof why, "wrote something that is no event: %.80s", line);
         for (char *p = why; *p; p++)
             if ((unsigned char)*p < ' ' || (unsigned char)*p > '~') *p = '?';
-        distrust(w, why);
+        distrust(w, HOW_NONSENSE, why);
     } else if (!w->trouble[0]) {
         w->beat = time_mono();
         if (strcmp(json_str(j, "ev", ""), "end") == 0) {
@@ -190,7 +193,7 @@ void process_read(struct engine *e, struct worker *w)
         memmove(w->in.s, w->in.s + at, w->in.n - at + 1);
         w->in.n -= at;
         if (w->in.n > MAX_LINE) {
-            distrust(w, "wrote an event without an end");
+            distrust(w, HOW_NONSENSE, "wrote an event without an end");
             w->in.n = 0;
         }
     }
@@ -233,14 +236,43 @@ void process_signal(struct engine *e, int sig)
         if (e->workers[i].pid) kill(sig == SIGKILL ? -e->workers[i].pid : e->workers[i].pid, sig);
 }
 
+/* Bytes resident in memory; 0 when it is gone. */
+static int64_t resident(pid_t pid)
+{
+    char path[64], text[200] = "";
+    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    if (fd >= 0) close(fd);
+    long pages = 0;
+    return n > 0 && sscanf(text, "%*d %ld", &pages) == 1 ? (int64_t)pages * sysconf(_SC_PAGESIZE) : 0;
+}
+
+static void watch(const struct engine_options *o, struct worker *w, double now)
+{
+    const double mib = 1048576.0, hang_s = o->hang_s > 0 ? o->hang_s : 900;
+    char why[160];
+    int64_t bytes = o->bytes_limit > 0 ? resident(w->pid) : 0;
+    if (bytes > o->bytes_limit) {
+        snprintf(why, sizeof why, "used %.0f MiB of memory, over the limit of %.0f MiB", (double)bytes / mib,
+                 (double)o->bytes_limit / mib);
+        distrust(w, HOW_MEMORY, why);
+    } else if (o->stage_s > 0 && now - w->started > o->stage_s) {
+        snprintf(why, sizeof why, "took longer than the limit of %.0f s", o->stage_s);
+        distrust(w, HOW_TIME, why);
+    } else if (now - w->beat > hang_s) {
+        snprintf(why, sizeof why, "gave no sign of life for %.0f s", hang_s);
+        distrust(w, HOW_HANG, why);
+    }
+}
+
 void process_watch(struct engine *e)
 {
-    double limit = e->o->hang_s > 0 ? e->o->hang_s : 900, now = time_mono();
+    double now = time_mono();
+    if (now - e->watched < ENGINE_WATCH_MS / 1e3) return;
+    e->watched = now;
     for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
         struct worker *w = &e->workers[i];
-        char why[100];
-        if (!w->pid || w->killed || now - w->beat < limit) continue;
-        snprintf(why, sizeof why, "gave no sign of life for %.0f s", limit);
-        distrust(w, why);
+        if (w->pid && !w->killed) watch(e->o, w, now);
     }
 }

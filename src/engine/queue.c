@@ -147,7 +147,10 @@ void queue_end(struct engine *e, int task, const char *state, const char *reason
     struct task *t = &e->tasks[task];
     const struct plan_stage *g = &e->p->stages[task];
     writes_stage_end(e, task, state, reason);
-    writes_info(e, task, engine_estimate(g));
+    json_t *info = engine_estimate(g);
+    if (t->micro) json_object_set_new(info, "micro_batch", json_integer(t->micro));
+    if (ending_name(t->how)) json_object_set_new(info, "ended_by", json_string(ending_name(t->how)));
+    writes_info(e, task, info);
     e->result.ran++;
     if (strcmp(state, "failed") == 0) e->totals.failed++;
     engine_tell(e, (struct engine_event){.kind = ENGINE_STAGE_END,
@@ -217,6 +220,7 @@ struct status queue_init(struct engine *e)
     e->begun = mem_zalloc(sizeof *e->begun * m);
     e->totals = (struct engine_totals){.stages = p->n_stages, .trials = p->n_trials};
     link_needs(e);
+    TRY(ladder_init(e));
     TRY(predict_runs(e));
     for (int i = 0; i < p->n_stages; i++) {
         e->tasks[i].missing = p->stages[i].n_needs;
@@ -243,6 +247,7 @@ void queue_free(struct engine *e)
     free(e->timing.v);
     for (int i = 0; e->why && i < e->p->n_trials; i++) free(e->why[i]);
     free(e->why);
+    json_decref(e->micro);
     free(e->begun);
     free(e->run_s);
     free(e->verdict);

@@ -153,11 +153,16 @@ static int act(const char *how)
     }
     if (strcmp(how, "silent") == 0) return 0;
     if (strcmp(how, "badjob") == 0) return 2;
+    int64_t batch = json_int(json_object_get(job, "config"), "train.batch", 0), micro = json_int(job, "micro_batch", 0);
+    if (strncmp(how, "oom-above:", 10) == 0 && (micro ? micro : batch) > n) return end("failed", "no memory", 12);
+    if (strcmp(how, "leak") == 0 && !micro)
+        for (size_t size = 4 << 20;; nap(5)) memset(mem_alloc(size), 1, size);
     if (strcmp(how, "oom") == 0) return end("failed", "no memory for batch 8", 12);
     if (strcmp(how, "refuse") == 0) return end("refused", "this op has no counterpart", 0);
     if (strcmp(how, "diverge") == 0) return end("diverged", "loss is not finite at step 3", 0);
     if (strcmp(how, "fail") == 0) return end("failed", "image 7 does not decode", 1);
     if (strcmp(how, "stop-once") == 0 && first) return end("interrupted", NULL, 75);
+    if (strncmp(how, "oom-above:", 10) == 0) n = 1; /* its number was not of steps */
     if (!work(n ? (int)n : 1)) return end("interrupted", NULL, 75);
     results();
     return end("done", NULL, 0);

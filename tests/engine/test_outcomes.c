@@ -191,6 +191,86 @@ static void engine_run__a_lost_file_is_made_again_when_it_is_needed(void)
     made_free(m);
 }
 
+static void engine_run__memory_ladder_halves_until_it_fits(void)
+{
+    static const struct {
+        const char *act, *state;
+        int batch, attempts, micro; /* micro 0: not recorded */
+        const char *backbone, *ended_by;
+    } cases[] = {
+        {"oom-above:8", "done", 8, 1, 0, "vgg11", NULL}, {"oom-above:2", "done", 8, 2, 2, "vgg13", NULL},
+        {"oom-above:2", "done", 8, 2, 2, "vgg13", NULL}, /* each learns from the other: 8; 4; 2; 2 */
+        {"oom-above:4", "done", 7, 2, 4, "vgg16", NULL}, {"oom-above:0", "failed", 4, 3, 1, "vgg19", "out_of_memory"},
+        {"leak", "done", 2, 2, 1, "resnet34", NULL}, /* over the limit that the coordinator watches */
+    };
+    struct made *m = made_new();
+    struct engine_result r;
+    for (size_t i = 0; i < LEN(cases); i++) {
+        int trial = made_trial(m, json_pack("{s:s, s:i}", "fake.train", cases[i].act, "train.batch", cases[i].batch));
+        m->trials[trial].t.model.backbone = cases[i].backbone;
+    }
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .bytes_limit = 400 << 20}));
+    CU_ASSERT_EQUAL(r.done, 5);
+    CU_ASSERT_EQUAL(r.failed, 1);
+    json_t *rows = made_rows(m, "SELECT state, attempts, coalesce(json_extract(info, '$.micro_batch'), 0) AS micro, "
+                                "json_extract(info, '$.ended_by') AS ended_by, reason FROM stages WHERE stage = "
+                                "'train' ORDER BY trial");
+    CU_ASSERT_EQUAL_FATAL(json_array_size(rows), LEN(cases));
+    for (size_t i = 0; i < LEN(cases); i++) {
+        const json_t *row = json_array_get(rows, i);
+        const char *by = json_str(row, "ended_by", NULL);
+        CU_ASSERT_STRING_EQUAL(json_str(row, "state", ""), cases[i].state);
+        CU_ASSERT_EQUAL(json_int(row, "attempts", 0), cases[i].attempts);
+        CU_ASSERT_EQUAL(json_int(row, "micro", -1), cases[i].micro);
+        CU_ASSERT_TRUE(by ? cases[i].ended_by && strcmp(by, cases[i].ended_by) == 0 : !cases[i].ended_by);
+    }
+    json_decref(rows);
+    int64_t stored = made_int(m, "SELECT count(*) AS n FROM trials"); /* no new identity */
+    CU_ASSERT_EQUAL(stored, (int64_t)LEN(cases));
+    made_free(m);
+    /* A later run knows it from the database. */
+    m = made_new();
+    for (int run = 0; run < 2; run++) {
+        int trial = made_trial(m, json_pack("{s:s, s:i}", "fake.train", "oom-above:1", "train.batch", 2));
+        m->trials[trial].t.model.backbone = "vgg13";
+        TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
+    }
+    CU_ASSERT_EQUAL(made_int(m, "SELECT sum(attempts) AS n FROM stages WHERE stage = 'train'"), 2 + 1);
+    made_free(m);
+}
+
+static void engine_run__limits_and_ends_are_told_apart(void)
+{
+    static const struct {
+        const char *act, *ended_by, *reason;
+        int attempts;
+    } cases[] = {
+        {"ok:2000", "time_limit", "took longer than the limit of 1 s", 1},
+        {"leak", "out_of_memory", "over the limit of 400 MiB", 1}, /* an evaluation has no smaller step */
+        {"crash", "crash", "killed by signal 6", 2},
+        {"garbage", "nonsense", "no event", 2},
+        {"badjob", "bad_job", "did not understand", 1},
+        {"fail", NULL, "image 7", 1},
+    };
+    struct made *m = made_new();
+    struct engine_result r;
+    for (size_t i = 0; i < LEN(cases); i++) made_trial(m, json_pack("{s:s}", "fake.evaluate", cases[i].act));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 2, .bytes_limit = 400 << 20, .stage_s = 1}));
+    CU_ASSERT_EQUAL(r.failed, (int)LEN(cases));
+    json_t *rows = made_rows(m, "SELECT attempts, json_extract(info, '$.ended_by') AS ended_by, reason FROM stages "
+                                "WHERE stage = 'evaluate' ORDER BY trial");
+    for (size_t i = 0; i < LEN(cases); i++) {
+        const json_t *row = json_array_get(rows, i);
+        const char *by = json_str(row, "ended_by", NULL), *why = json_str(row, "reason", "");
+        if (!strstr(why, cases[i].reason)) fprintf(stderr, "%s: %s\n", cases[i].act, why);
+        CU_ASSERT_PTR_NOT_NULL(strstr(why, cases[i].reason));
+        CU_ASSERT_TRUE(by ? cases[i].ended_by && strcmp(by, cases[i].ended_by) == 0 : !cases[i].ended_by);
+        CU_ASSERT_EQUAL(json_int(row, "attempts", 0), cases[i].attempts);
+    }
+    json_decref(rows);
+    made_free(m);
+}
+
 struct forecasts {
     double start, last;
     int rises; /* times that the rest grew though work was done */
@@ -229,6 +309,8 @@ static const struct test tests[] = {
     TEST(engine_run__gate_keeps_slow_cells_from_training),
     TEST(engine_run__measures_alone_and_mixes_the_cells),
     TEST(engine_run__a_lost_file_is_made_again_when_it_is_needed),
+    TEST(engine_run__memory_ladder_halves_until_it_fits),
+    TEST(engine_run__limits_and_ends_are_told_apart),
     TEST(engine_run__says_how_long_it_takes),
 };
 
