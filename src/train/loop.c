@@ -24,6 +24,8 @@ static void tell_info(const struct run *r)
                "macs", (json_int_t)cost.macs, "device", device.s, "libtorch", tensor_torch_version(), "batch",
                r->t->train.batch, "train_images", n_train, "val_images", n_val);
     str_free(&device);
+    if (r->job->micro_batch > 0 && r->job->micro_batch < r->t->train.batch)
+        train_emit(r->job, "info", "{s:{s:i}}", "values", "micro_batch", r->job->micro_batch);
 }
 
 /** A norm that would see one value a channel cannot train: said before any work is done. */
@@ -33,8 +35,17 @@ static struct status check_batch(const struct run *r)
     data_part(r->judge.data, DATA_TRAIN, &n);
     int batch = r->t->train.batch < n ? r->t->train.batch : n;
     int rest = r->t->train.drop_last ? 0 : n % batch;
-    int least = rest ? rest : batch;
+    int least = rest ? rest : batch, micro = r->job->micro_batch;
     const char *layer = net_single_value_norm(r->model.net, least);
+    if (!layer && micro > 0) { /* the batch would do, but its parts do not: there is no memory for what is asked */
+        int a = run_least_part(micro, batch), b = rest ? run_least_part(micro, rest) : a;
+        layer = net_single_value_norm(r->model.net, a < b ? a : b);
+        if (layer)
+            return fail(STATUS_OOM,
+                        "%s would normalise one value a channel with %d images at once, and more do not "
+                        "fit; use a smaller data.size or a machine with more memory",
+                        layer, micro);
+    }
     if (!layer) return ok();
     return fail(STATUS_REFUSED, "%s would normalise one value a channel in a batch of %d; use a larger train.batch%s",
                 layer, least, rest ? " or train.drop_last: true" : "");
@@ -130,7 +141,8 @@ static struct status baselines(struct run *r)
     r->at.curve = json_array();
     r->at.final = json_object();
     struct values untrained, identity;
-    struct validate_options o = {.model = r->model.exec, .batch = r->t->train.batch, .stop = r->job->stop};
+    struct validate_options o = {
+        .model = r->model.exec, .batch = run_part(r->job->micro_batch, r->t->train.batch), .stop = r->job->stop};
     TRY(validate(&untrained, &r->judge, &o));
     o.model = NULL;
     TRY(validate(&identity, &r->judge, &o));
@@ -191,7 +203,8 @@ static struct status train_epoch(struct run *r, struct train_result *out)
 /** Validation uses the averaged weights where there are any. */
 static struct status validate_epoch(struct values *v, struct run *r)
 {
-    struct validate_options o = {.model = r->model.exec, .batch = r->t->train.batch, .stop = r->job->stop};
+    struct validate_options o = {
+        .model = r->model.exec, .batch = run_part(r->job->micro_batch, r->t->train.batch), .stop = r->job->stop};
     if (r->w.average) exec_swap(r->model.exec, r->w.average);
     struct status s = validate(v, &r->judge, &o);
     if (r->w.average) exec_swap(r->model.exec, r->w.average);

@@ -25,7 +25,11 @@ struct status run_prepare(struct run *r);
 void run_release(struct run *r);
 /** What is frozen in @p epoch. */
 void run_freeze(struct run *r, int epoch);
-/** One step on the loader's next batch. *diverged: the loss was no number, nothing was changed. */
+/** How many of the @p left images of a batch go through the net at once; 0 in @p micro: all. */
+int run_part(int micro, int left);
+/** The smallest part that a batch is cut into. */
+int run_least_part(int micro, int batch);
+/** One step on the loader's next batch. *diverged: the loss was no number, no weight was changed. */
 struct status run_step(struct run *r, double *loss, bool *diverged);
 
 #endif

@@ -149,13 +149,14 @@ static struct status update(struct run *r)
     return follow(r);
 }
 
-/** Forward through the model and the loss; *total wants backward. */
-static struct status forward(struct run *r, struct tensor **total, const struct data_batch *b)
+/** Forward of images first..first+n of the batch through the model and the loss; *total wants backward. */
+static struct status forward(struct run *r, struct tensor **total, const struct data_batch *b, int first, int n)
 {
     struct tensor *x = NULL, *y = NULL, *pred = NULL, *out[MAX_VALUES] = {NULL};
     const struct net *loss = r->judge.loss.net;
-    TRY(judge_tensors(&x, &y, &r->judge, b->input, b->target, b->n));
-    uint64_t seed = rng_key((uint64_t)r->t->seed, (uint64_t)r->at.epoch, (uint64_t)r->at.step, 1).key;
+    size_t skip = (size_t)first * 3 * (size_t)r->t->data.size[0] * (size_t)r->t->data.size[1];
+    TRY(judge_tensors(&x, &y, &r->judge, b->input + skip, b->target + skip, n));
+    uint64_t seed = rng_key((uint64_t)r->t->seed, (uint64_t)r->at.epoch, (uint64_t)r->at.step, 1 + (uint64_t)first).key;
     struct status s =
         exec_run(r->model.exec, &(struct exec_mode){.train = true, .grad = true, .seed = seed}, &x, &pred);
     if (s.code == STATUS_OK)
@@ -172,23 +173,53 @@ static struct status forward(struct run *r, struct tensor **total, const struct 
     return s;
 }
 
+/** Adds the gradients of a part of the batch, weighted by its share. */
+static struct status add_gradients(struct run *r, double *loss, bool *diverged, const struct data_batch *b, int first,
+                                   int n)
+{
+    struct tensor *total = NULL;
+    double value = 0, share = n == b->n ? 1 : (double)n / b->n;
+    struct status s = forward(r, &total, b, first, n);
+    if (s.code == STATUS_OK) s = tensor_item(&value, total);
+    *loss += share * value;
+    *diverged = s.code == STATUS_OK && (!isfinite(value) || r->at.loss_scale < scale_least);
+    if (s.code == STATUS_OK && !*diverged) s = tensor_backward(total, share * r->at.loss_scale);
+    tensor_free(total);
+    return s;
+}
+
 struct status run_step(struct run *r, double *loss, bool *diverged)
 {
     struct data_batch b;
     TRY(data_loader_next(r->loader, &b));
-    struct tensor *total = NULL;
     TRY(tensor_drop_grads(r->params, r->w.n_params));
-    struct status s = forward(r, &total, &b);
-    if (s.code == STATUS_OK) s = tensor_item(loss, total);
-    *diverged = s.code == STATUS_OK && (!isfinite(*loss) || r->at.loss_scale < scale_least);
-    if (s.code == STATUS_OK && !*diverged) {
-        s = tensor_backward(total, r->at.loss_scale);
-        if (s.code == STATUS_OK) s = update(r);
+    *loss = 0;
+    *diverged = false;
+    for (int first = 0, n; first < b.n && !*diverged; first += n) {
+        n = run_part(r->job->micro_batch, b.n - first);
+        TRY(add_gradients(r, loss, diverged, &b, first, n));
     }
-    tensor_free(total);
-    if (s.code != STATUS_OK || *diverged) return s;
+    if (*diverged) return ok();
+    TRY(update(r));
     r->at.step++;
     r->at.loss_sum += *loss * b.n;
     r->at.loss_images += b.n;
     return ok();
+}
+
+/* The last part is never one image that a norm cannot use alone: what is left is halved rather than cut. */
+int run_part(int micro, int left)
+{
+    if (micro <= 0 || left <= micro) return left;
+    return left < 2 * micro ? (left + 1) / 2 : micro;
+}
+
+int run_least_part(int micro, int batch)
+{
+    int least = batch;
+    for (int left = batch, n; left > 0; left -= n) {
+        n = run_part(micro, left);
+        if (n < least) least = n;
+    }
+    return least;
 }

@@ -30,6 +30,8 @@ struct train_job {
     const char *images; /* data_fingerprint of the pairs that were planned with; NULL, "": whatever is there */
     const char *dir;    /* of the checkpoints; exists */
     const char *cache;  /* of decoded images; NULL: none */
+    int micro_batch;    /* images at once, gradients added up to those of train.batch; 0: the whole batch. Batch norms
+                           then see so many images: their statistics, and so the weights, differ a little */
     const char *device; /* "auto", "cpu", "cuda:1"; NULL: auto */
     void (*emit)(void *user, json_t *event);                   /* borrows the event; may be NULL */
     void (*after_step)(void *user, int64_t step, double loss); /* steps of the whole run, from 0; may be NULL */
@@ -56,8 +58,8 @@ struct train_result {
  * Events: info, log, metrics (each epoch, again those of epochs done by an earlier process; at the end epoch -1 with
  * train_loss, best_epoch, untrained_* and identity_*), progress, artifact (best, last).
  * Errors: STATUS_INTERRUPTED when asked to stop (the checkpoint is written); STATUS_REFUSED for what is impossible by
- *         rule (a size, a batch that leaves a norm one value a channel); those of the rooms it uses. A loss that is no
- *         number is a result, not an error.
+ *         rule (a size, a batch that leaves a norm one value a channel); STATUS_OOM, also where micro_batch is that
+ * small; those of the rooms it uses. A loss that is no number is a result, not an error.
  */
 struct status train_run(struct train_result *out, const struct train_job *job);
 

@@ -31,10 +31,13 @@ static struct status fill(struct job *j)
     j->device = json_str(o, "device", "");
     j->model = json_str(o, "model", NULL);
     j->threads = (int)json_int(o, "threads", 0);
+    j->micro_batch = (int)json_int(o, "micro_batch", 0);
     TRY(need(j->stage, "stage"));
     TRY(need(j->dir, "dir"));
     if (!fs_is_dir(j->dir)) return fail(STATUS_ARG, "job: dir: %s is no folder", j->dir);
     if (j->threads < 0) return fail(STATUS_ARG, "job: threads: got %d, expected 0 (all) or more", j->threads);
+    if (j->micro_batch < 0)
+        return fail(STATUS_ARG, "job: micro_batch: got %d, expected 0 (the whole batch) or more", j->micro_batch);
     if (!json_is_object(config)) return fail(STATUS_ARG, "job: member \"config\" is missing or no object");
     return spec_trial_from_json(&j->config, &j->arena, config, "job.config");
 }

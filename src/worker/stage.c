@@ -89,6 +89,7 @@ static int run(const struct stage *stage, const struct job *j)
                           .images = j->images,
                           .dir = j->dir,
                           .cache = j->cache,
+                          .micro_batch = j->micro_batch,
                           .emit = events_emit,
                           .stop = &worker_stop};
     struct outcome o = {.state = "done"};

@@ -11,7 +11,7 @@ struct job {
     json_t *json;
     struct arena arena;
     const char *stage, *trial, *key, *images, *dir, *cache, *format, *device, *model;
-    int threads;
+    int threads, micro_batch;
     struct spec_trial config;
 };
 /** Reads the whole of @p in. Errors: STATUS_ARG saying which member; the process then exits 2.
