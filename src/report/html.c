@@ -148,21 +148,30 @@ static const struct cell *fastest(const struct report *r)
     return f;
 }
 
+/* One card a distinct cell: what it is best for, all in its head. */
 static void add_answers(struct report *r, struct str *out)
 {
     if (!r->n_ranked) {
         str_add(out, "<p class=note>No cell has a result yet: the page fills as <code>sweep run</code> goes on.</p>\n");
         return;
     }
+    const struct {
+        const char *what;
+        const struct cell *cell;
+    } answers[] = {{"Best picture", &r->cells[0]},
+                   {"Best at 15 frames/s", best_at(r, 15)},
+                   {"Best at 30 frames/s", best_at(r, 30)},
+                   {"Best at 60 frames/s", best_at(r, 60)},
+                   {"Fastest", fastest(r)}};
     str_add(out, "<div class=cards>\n");
-    add_answer(out, "Best picture", &r->cells[0], r);
-    static const int rates[] = {60, 30, 15};
-    for (size_t i = 0; i < LEN(rates); i++) {
-        char what[60];
-        snprintf(what, sizeof what, "Best at %d frames/s", rates[i]);
-        add_answer(out, what, best_at(r, rates[i]), r);
+    for (size_t i = 0, next; i < LEN(answers); i = next) {
+        struct str what = {0};
+        str_add(&what, answers[i].what);
+        for (next = i + 1; next < LEN(answers) && answers[next].cell == answers[i].cell; next++)
+            str_addf(&what, "<br>%s", answers[next].what);
+        add_answer(out, what.s, answers[i].cell, r);
+        str_free(&what);
     }
-    add_answer(out, "Fastest", fastest(r), r);
     str_add(out, "</div>\n");
 }
 

@@ -153,9 +153,14 @@ static bool quality_latency(struct report *r, struct str *gp)
     qsort(front, (size_t)n_front, sizeof *front, by_latency);
     for (int i = 0; i < n_front; i++) str_addf(gp, "%.6g %.8g\n", front[i]->p50_ms, front[i]->quality);
     free(front);
-    str_add(gp, "EOD\n$numbers << EOD\n");
-    for (int i = 0; i < n_shown; i++) str_addf(gp, "%.6g %.8g %d\n", shown[i]->p50_ms, shown[i]->quality, i + 1);
-    str_add(gp, "EOD\nplot $front using 1:2 with steps lw 2 dt 2 lc rgb '#444444' title 'Pareto front'");
+    str_add(gp, "EOD\n");
+    for (int odd = 1; odd >= 0; odd--) { /* above and below in turn: neighbours do not cover each other's number */
+        str_addf(gp, "$numbers%d << EOD\n", odd);
+        for (int i = !odd; i < n_shown; i += 2)
+            str_addf(gp, "%.6g %.8g %d\n", shown[i]->p50_ms, shown[i]->quality, i + 1);
+        str_add(gp, "EOD\n");
+    }
+    str_add(gp, "plot $front using 1:2 with steps lw 2 dt 2 lc rgb '#444444' title 'Pareto front'");
     if (!isnan(r->identity))
         str_addf(gp, ", %.8g with lines dt 4 lc rgb '#aa7700' title 'identity mapping'", r->identity);
     if (!isnan(r->untrained))
@@ -165,7 +170,8 @@ static bool quality_latency(struct report *r, struct str *gp)
                  colours[(size_t)k % LEN(colours)]);
         add_quoted(gp, archs.v[k]);
     }
-    str_add(gp, ", $numbers using 1:2:3 with labels offset char 1.3,0.5 notitle");
+    str_add(gp, ", $numbers1 using 1:2:3 with labels offset char 0,1 notitle");
+    if (n_shown > 1) str_add(gp, ", $numbers0 using 1:2:3 with labels offset char 0,-1 notitle");
     for (int i = 0; i < n_shown; i++) {
         char text[400];
         snprintf(text, sizeof text, "%d%s %s", i + 1, shown[i]->pareto ? "*" : " ", shown[i]->label);
