@@ -6,13 +6,13 @@ static const struct {
     const char *name;
     int tries; /* again */
 } hows[N_HOWS] = {
-    [HOW_CRASH] = {"crash", 1},
-    [HOW_NONSENSE] = {"nonsense", 1},
-    [HOW_HANG] = {"hang", 1},
-    [HOW_MEMORY] = {"out_of_memory"},
-    [HOW_TIME] = {"time_limit"},
-    [HOW_JOB] = {"bad_job"},
-    [HOW_INTERRUPTED] = {"interrupted", 3},
+    [HOW_CRASH] = {.name = "crash", .tries = 1},
+    [HOW_NONSENSE] = {.name = "nonsense", .tries = 1},
+    [HOW_HANG] = {.name = "hang", .tries = 1},
+    [HOW_MEMORY] = {.name = "out_of_memory"}, /* the ladder tries again, with less */
+    [HOW_TIME] = {.name = "time_limit"},
+    [HOW_JOB] = {.name = "bad_job"},
+    [HOW_INTERRUPTED] = {.name = "interrupted", .tries = 3},
 };
 
 const char *ending_name(enum how how)
