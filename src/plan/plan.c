@@ -212,8 +212,8 @@ static void tell_rules(struct plan_build *b, struct plan_sweep *w, const struct 
         if (!x.n && !s->sample.n) warn(b, arena_printf(a, "%s: exclude: %s matches no cell", x.where, x.rule));
     }
     if (s->sample.n > cells->n_drawn && s->sample.n)
-        warn(b, arena_printf(a, "%s: sample: %d cells are asked for, the axes have no more than %d",
-                             spec_mark_str(a, s->sample.mark), s->sample.n, cells->n_drawn));
+        warn(b, arena_printf(a, "%s: sample: got %d of the %d cells asked for: further draws found no other",
+                             spec_mark_str(a, s->sample.mark), cells->n_drawn, s->sample.n));
 }
 
 static struct status add_sweep(struct plan_build *b, const char *path)
