@@ -1,5 +1,6 @@
 /* Opening, the lock that names its owner, transactions. */
 #include "inside.h"
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -117,7 +118,12 @@ static struct status place(struct store *s, struct store_options o)
         st =
             fail(STATUS_ARG,
                  "%s: there is no such database yet; `sweep run FILE.yaml` makes one, --db PATH names another", o.path);
-    if (st.code == STATUS_OK && !o.read_only) st = fs_mkdir(dir);
+    if (st.code == STATUS_OK && fs_is_dir(o.path))
+        st = fail(STATUS_ARG, "%s: is a folder, expected a database file; --db PATH chooses another", o.path);
+    if (st.code == STATUS_OK && !o.read_only) {
+        st = fs_mkdir(dir);
+        if (st.code != STATUS_OK) st = fail(st.code, "%s; --db PATH chooses a place where you may write", st.msg);
+    }
     if (st.code == STATUS_OK) {
         char *real = realpath(dir, NULL);
         if (real)
@@ -130,13 +136,39 @@ static struct status place(struct store *s, struct store_options o)
     return st;
 }
 
+/* A database at rest where the reader may not write: SQLite would make a file of shared memory beside it, unless told
+ * that nothing changes it. True only without a log, so that nothing written is left out. */
+static bool at_rest(const struct store_options *o, const char *dir)
+{
+    char wal[1040];
+    snprintf(wal, sizeof wal, "%s-wal", o->path);
+    return o->read_only && access(dir, W_OK) != 0 && !fs_exists(wal);
+}
+
+/* The path as a file: URI: all but the plainest bytes escaped. Owner: the caller frees. */
+static char *immutable_uri(const char *path)
+{
+    struct str s = {0};
+    str_add(&s, "file:");
+    for (const unsigned char *p = (const unsigned char *)path; *p; p++)
+        if (*p < 0x80 && (isalnum(*p) || strchr("/._-", *p)))
+            str_addf(&s, "%c", *p);
+        else
+            str_addf(&s, "%%%02X", *p);
+    str_add(&s, "?immutable=1");
+    return s.s;
+}
+
 static struct status open_it(struct store *s, struct store_options o)
 {
     TRY(place(s, o));
     if (!o.read_only) TRY(store_lock(s, o.command, o.wait_s));
     int flags = o.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    if (sqlite3_open_v2(o.path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-        return store_fail(s, "opening");
+    char *uri = at_rest(&o, s->dir) ? immutable_uri(o.path) : NULL;
+    int got =
+        sqlite3_open_v2(uri ? uri : o.path, &s->db, flags | SQLITE_OPEN_NOMUTEX | (uri ? SQLITE_OPEN_URI : 0), NULL);
+    free(uri);
+    if (got != SQLITE_OK) return store_fail(s, "opening");
     sqlite3_busy_timeout(s->db, MS_BUSY);
     sqlite3_extended_result_codes(s->db, 1);
     return store_migrate(s);

@@ -1,9 +1,12 @@
 /* The database: who may write, what an event becomes, what is refused, what survives. */
 #include "store.h"
 #include "test.h"
+#include <linux/capability.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -158,7 +161,40 @@ static void store_open__refuses_what_is_not_its_own(void)
     char below[480];
     snprintf(below, sizeof below, "%s/results/sweep.db", other); /* a file where a folder should be */
     TEST_FAILS(store_open(&s, (struct store_options){.path = below}), STATUS_IO, "text.db");
+    TEST_FAILS(store_open(&s, (struct store_options){.path = below}), STATUS_IO, "--db PATH chooses");
+    TEST_FAILS(store_open(&s, (struct store_options){.path = test_dir()}), STATUS_ARG, "is a folder");
+    TEST_FAILS(store_open(&s, (struct store_options){.path = test_dir(), .read_only = true}), STATUS_ARG,
+               "is a folder");
     CU_ASSERT_PTR_NULL(s);
+}
+
+/* A colleague's results: neither the file nor its folder may be written by who reads them. Root may write all, so a
+ * child gives that up. */
+static void store_open__reads_where_it_may_not_write(void)
+{
+    struct arena a = {0};
+    const char *path = fresh(), *dir = fs_dirname(&a, path);
+    struct store *s = open_writer(path);
+    put_trial(s);
+    store_close(s);
+    CU_ASSERT_EQUAL(chmod(path, 0444), 0);
+    CU_ASSERT_EQUAL(chmod(dir, 0555), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct none[2] = {{0}};
+        bool plain = syscall(SYS_capset, &head, none) == 0 && access(dir, W_OK) != 0;
+        struct status st = plain ? store_open(&s, (struct store_options){.path = path, .read_only = true})
+                                 : fail(STATUS_IO, "the folder can be written all the same");
+        if (st.code != STATUS_OK) fprintf(stderr, "%s\n", st.msg);
+        _exit(st.code == STATUS_OK && count(s, "SELECT count(*) AS n FROM trials") == 1 ? 0 : 1);
+    }
+    int status = -1;
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT_EQUAL(status, 0);
+    CU_ASSERT_EQUAL(chmod(dir, 0755), 0);
+    CU_ASSERT_EQUAL(chmod(path, 0644), 0);
+    arena_free(&a);
 }
 
 static struct status no_rows(void *ctx, const struct store_row *row)
@@ -246,6 +282,7 @@ static const struct test tests[] = {
     TEST(store_event__is_whole_or_nothing),
     TEST(store_open__names_the_holder_and_lets_readers_in),
     TEST(store_open__refuses_what_is_not_its_own),
+    TEST(store_open__reads_where_it_may_not_write),
     TEST(store_query__only_reads),
     TEST(store_recover__closes_what_a_dead_writer_left),
     TEST(store_commit__a_full_disk_says_so_and_keeps_what_is_stored),
