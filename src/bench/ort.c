@@ -6,6 +6,10 @@
 #include "ort.h"
 #include "host.h"
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* The oldest table that has every slot below; ONNX Runtime 1.16. */
 enum { ORT_API_VERSION = 16 };
@@ -161,9 +165,22 @@ static struct status read_all_io(struct bench_ort *o, const char *path)
     return ok();
 }
 
+/* The runtime's own words for these are a number of errno, or a line of its source. */
+static struct status readable(const char *path)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC), why = errno;
+    bool known = fd >= 0 && fstat(fd, &st) == 0;
+    if (fd >= 0) close(fd);
+    if (!known && why == ENOENT) return fail(STATUS_IO, "%s: no such file, expected a model", path);
+    if (!known) return fail(STATUS_IO, "%s: cannot open: %s; expected a model", path, strerror(why));
+    if (S_ISDIR(st.st_mode)) return fail(STATUS_ARG, "%s: is a folder, expected an ONNX model", path);
+    return st.st_size ? ok() : fail(STATUS_ARG, "%s: is empty, expected an ONNX model", path);
+}
+
 static struct status open_into(struct bench_ort *o, const char *lib, const char *path)
 {
-    if (!fs_exists(path) || fs_is_dir(path)) return fail(STATUS_IO, "%s: no such file, expected a model", path);
+    TRY(readable(path));
     TRY(load_library(o, lib));
     TRY(make_options(o));
     TRY(said(o, CALL(o, ORT_DEFAULT_ALLOCATOR, (void **))(&o->allocator), o->lib));
@@ -171,9 +188,10 @@ static struct status open_into(struct bench_ort *o, const char *lib, const char 
              o->lib)); /* arena allocator, default memory */
     o->rss_runtime_bytes = host_rss_peak();
     double start = time_mono();
-    TRY(said(
+    struct status s = said(
         o, CALL(o, ORT_CREATE_SESSION, (void *, const char *, void *, void **))(o->env, path, o->options, &o->session),
-        path));
+        path);
+    if (s.code != STATUS_OK) return fail(s.code, "%s; expected an ONNX model that this runtime can read", s.msg);
     o->load_ms = (time_mono() - start) * 1e3;
     return read_all_io(o, path);
 }

@@ -110,6 +110,11 @@ static void bench_ort__files_and_libraries_that_are_none(void)
     model_cast(good, 1, 1, small);
     TEST_OK(fs_write(text, "this is no model", 16));
     TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "text.onnx: ONNX Runtime");
+    TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "expected an ONNX model that this runtime can read");
+    TEST_FAILS(bench_ort_open(&o, NULL, test_dir(), 1), STATUS_ARG, "is a folder, expected an ONNX model");
+    TEST_OK(fs_write(text, "", 0));
+    TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "is empty, expected an ONNX model");
+    TEST_OK(fs_write(text, "this is no model", 16));
     TEST_FAILS(bench_ort_open(&o, NULL, "/nowhere/model.onnx", 1), STATUS_IO, "no such file, expected a model");
     TEST_FAILS(bench_ort_open(&o, "/nowhere/libonnxruntime.so", good, 1), STATUS_IO, "no such file, asked for");
     TEST_FAILS(bench_ort_open(&o, "libm.so.6", good, 1), STATUS_ARG, "is no ONNX Runtime");
