@@ -29,8 +29,11 @@ static struct status wrong(const struct key *k, const json_t *v)
 {
     struct arena a = {0};
     bool unquoted = k->type == KEY_TEXT && (json_is_number(v) || json_is_boolean(v));
+    bool huge = k->hi >= 9e15 && json_number_value(v) > k->hi; /* its range is not in the words of the key */
     struct status s = fail(STATUS_ARG, "got %s, expected %s%s", key_describe(&a, v), key_expected(&a, k),
-                           unquoted ? "; quote it" : "");
+                           unquoted ? "; quote it"
+                           : huge   ? arena_printf(&a, ", at most %.16g", k->hi)
+                                    : "");
     arena_free(&a);
     return s;
 }
@@ -48,15 +51,23 @@ static struct status wrong_name(const struct key *k, const json_t *v)
     return s;
 }
 
-/* A number within the row's range; whole ones stay integers, others become real, so that 1 and 1.0 hash alike. */
+/* 1e3 is a thousand, whether it counts or measures. */
+static bool is_whole(const json_t *v)
+{
+    double x = json_number_value(v);
+    return json_is_integer(v) || (json_is_real(v) && x <= floor(x) && fabs(x) <= 9007199254740991.0);
+}
+
+/* A number within the row's range; whole ones become integers, others real, so that 1 and 1.0 hash alike. */
 static struct status check_number(json_t **out, const struct key *k, const json_t *v, bool whole)
 {
-    if (!json_is_number(v) || (whole && !json_is_integer(v))) return wrong(k, v);
+    if (!json_is_number(v) || (whole && !is_whole(v))) return wrong(k, v);
     double x = json_number_value(v);
+    json_int_t i = json_is_integer(v) ? json_integer_value(v) : whole ? (json_int_t)x : 0;
     bool in = (k->above ? x > k->lo : x >= k->lo) && (k->below ? x < k->hi : x <= k->hi);
-    if (in && k->power && (json_integer_value(v) & (json_integer_value(v) - 1))) in = false;
+    if (in && k->power && (i & (i - 1))) in = false;
     if (!in && !(k->zero && x >= 0 && x <= 0)) return wrong(k, v);
-    *out = whole ? json_integer(json_integer_value(v)) : json_real(x);
+    *out = whole ? json_integer(i) : json_real(x);
     return ok();
 }
 

@@ -97,6 +97,9 @@ static void spec_errors__out_of_range(void)
 {
     static const struct wrong w[] = {
         {"seed: -1\n", "1:7: seed: got -1, expected a whole number 0 or more"},
+        {"seed: 99999999999999999999\n",
+         "1:7: seed: got 1e+20, expected a whole number 0 or more, at most 9007199254740991"},
+        {"train: {epochs: 1e7}\n", "1:17: train.epochs: got 10000000, expected a whole number from 1 to 100000"},
         {"train: {epochs: 0}\n", "1:17: train.epochs: got 0, expected a whole number from 1 to 100000"},
         {"train: {lr: 0}\n", "1:13: train.lr: got 0, expected a number above 0 and at most 10"},
         {"train: {momentum: 1}\n", "1:19: train.momentum: got 1, expected a number from 0 and below 1"},
