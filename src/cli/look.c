@@ -77,6 +77,7 @@ CLI_COMMAND(cli_ls)
 
 struct status cli_trial(json_t **out, struct store *s, const char *id)
 {
+    if (!*id) return fail(STATUS_ARG, "got an empty trial, expected an id or the beginning of one");
     json_t *rows, *params = json_pack("[s]", id);
     struct status st =
         store_rows(&rows, s, "SELECT * FROM trials WHERE substr(id, 1, length(?1)) = ?1 LIMIT 3", params);
@@ -152,7 +153,7 @@ static struct status show(const struct cli_args *a, struct store *s)
         printf("\nconfiguration\n");
         json_object_foreach(config, name, v)
         {
-            char *value = json_canonical(v);
+            char *value = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)); /* 0.2 as 0.2 */
             printf("%-24s %s\n", name, value);
             free(value);
         }

@@ -175,6 +175,13 @@ static struct status run_all(const struct cli_args *a, struct store *s, const st
     }
     if (st.code == STATUS_OK && !a->value[OPT_JSON] && p->n_sweeps) {
         const char *db = a->value[OPT_DB] ? " --db " : "", *path = a->value[OPT_DB] ? a->value[OPT_DB] : "";
+        if (*code) {
+            fprintf(stderr,
+                    "what failed, and when it is mended, again:\n"
+                    "          sweep ls %s --where \"state = 'failed'\"%s%s\n"
+                    "          sweep retry --failed --sweep %s%s%s\n",
+                    p->sweeps[0].name, db, path, p->sweeps[0].name, db, path);
+        }
         fprintf(stderr,
                 "try next: sweep top --sweep %s --by p50_ms%s%s\n"
                 "          sweep show %.8s%s%s\n"

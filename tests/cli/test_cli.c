@@ -119,6 +119,7 @@ static void cli__exit_codes_and_words(void)
         {"zoo show unet resnet19", 2, NULL, "resnet18"},
         {"zoo show unet resnet18", 0, "14.3 M", NULL},
         {"show zzzz", 2, NULL, "not in the database"},
+        {"show ''", 2, NULL, "got an empty trial"},
         {"show aaa", 2, NULL, "several begin so (aaaa00000001, aaab00000002"},
         {"show aaaa", 0, "unet", NULL},
         {"ls tinny", 2, NULL, "did you mean tiny?"},
