@@ -29,15 +29,17 @@ const struct zoo_naming *zoo_naming_of(const struct net *n, const char *backbone
                                        size_t n_names)
 {
     const struct zoo_naming *best = zoo_namings;
-    int most = -1;
+    int most = -1, fewest = 0;
     for (const struct zoo_naming *r = zoo_namings; r->what; r++) {
         struct arena a = {0};
-        int hits = 0;
+        int hits = 0, over = 0; /* over: a classifier's names, under a naming that does not know it */
         for (size_t i = 0; i < n_names; i++) {
             const char *name = zoo_naming_apply(r, &a, backbone, names[i]);
-            hits += name && net_param_find(n, name) >= 0;
+            bool hit = name && net_param_find(n, name) >= 0;
+            hits += hit;
+            over += name && !hit;
         }
-        if (hits > most) most = hits, best = r;
+        if (hits > most || (hits == most && over < fewest)) most = hits, fewest = over, best = r;
         arena_free(&a);
     }
     return best;

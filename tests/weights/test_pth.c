@@ -218,6 +218,27 @@ static void weights_parse__survives_each_cut_and_flip(void)
     }
 }
 
+static void weights_save_pth__comes_back_equal(void)
+{
+    char path[600];
+    struct weights in, out;
+    snprintf(path, sizeof path, "%s/w.pth", test_dir());
+    TEST_OK(weights_load(&in, fixture("zip.pth"))); /* every dtype, rank 0, nothing at all */
+    TEST_OK(weights_save_pth(path, in.a, in.n));
+    TEST_OK(weights_load(&out, path));
+    CU_ASSERT_EQUAL(out.n, in.n);
+    for (size_t i = 0; i < in.n; i++) {
+        const struct weights_array *a = weights_find(&out, in.a[i].name);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+        CU_ASSERT(a->dtype == in.a[i].dtype && a->rank == in.a[i].rank && a->bytes == in.a[i].bytes);
+        CU_ASSERT(!memcmp(a->shape, in.a[i].shape, (size_t)a->rank * sizeof *a->shape));
+        CU_ASSERT(!a->bytes || !memcmp(a->data, in.a[i].data, a->bytes));
+    }
+    weights_free(&out);
+    weights_free(&in);
+    TEST_FAILS(weights_save_pth("/nowhere/at/all/w.pth", NULL, 0), STATUS_IO, "/nowhere/at/all");
+}
+
 static const struct test tests[] = {
     TEST(weights_load__reads_zip),
     TEST(weights_load__reads_legacy),
@@ -229,6 +250,7 @@ static const struct test tests[] = {
     TEST(weights_parse__bounds_the_interpreter),
     TEST(weights_parse__refuses_the_other_byte_order),
     TEST(weights_parse__refuses_compressed_entries),
+    TEST(weights_save_pth__comes_back_equal),
     TEST(weights_parse__survives_each_cut_and_flip),
 };
 TEST_MAIN("weights.pth", tests)
