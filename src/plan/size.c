@@ -118,10 +118,17 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
                                                   .split_val_list = t->data.split_val_list,
                                                   .synthetic_pairs = t->data.synthetic_pairs});
         if (st.code == STATUS_OK) st = data_fingerprint(&h, d);
+        int n_train = 0, n_val = 0;
         if (st.code == STATUS_OK) {
-            int n_train = 0, n_val = 0;
             data_part(d, DATA_TRAIN, &n_train);
             data_part(d, DATA_VAL, &n_val);
+            if (!n_train || !n_val)
+                st = fail(STATUS_ARG,
+                          "data.split: got %d pairs for training and %d for validation, expected at least 1 of each; "
+                          "add pairs to %s, or change data.split",
+                          n_train, n_val, t->data.root);
+        }
+        if (st.code == STATUS_OK) {
             j = json_pack("{s:s, s:i, s:i}", "hash", h.hex, "train", n_train, "val", n_val);
             json_object_set_new(b->images, text.s, j);
         }

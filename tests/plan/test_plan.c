@@ -56,6 +56,25 @@ static void plan_load__takes_the_product_in_written_order(void)
     plan_free(p);
 }
 
+/* A set that cannot be split is known before anything starts. */
+static void plan_load__refuses_a_split_without_pairs(void)
+{
+    struct plan *p = NULL;
+    static const char *const part[] = {"input", "target"};
+    char dir[400], path[500], set[500];
+    snprintf(dir, sizeof dir, "%s", test_dir()); /* another at each call */
+    for (size_t i = 0; i < LEN(part); i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, part[i]);
+        TEST_OK(fs_mkdir(path));
+        snprintf(path, sizeof path, "%s/%s/a.png", dir, part[i]);
+        TEST_OK(fs_write(path, "x", 1));
+    }
+    snprintf(set, sizeof set, "data.root=%s", dir);
+    TEST_FAILS(load(&p, write_yaml("one", small), NULL, set), STATUS_ARG,
+               "got 1 pairs for training and 0 for validation");
+    CU_ASSERT_PTR_NULL(p);
+}
+
 /* Which kinds of stages get another key when one setting changes. */
 static void plan_keys__change_exactly_when_they_should(void)
 {
@@ -301,6 +320,7 @@ static void plan_load__ten_thousand_cells_in_a_second(void)
 
 static const struct test tests[] = {
     TEST(plan_load__takes_the_product_in_written_order),
+    TEST(plan_load__refuses_a_split_without_pairs),
     TEST(plan_keys__change_exactly_when_they_should),
     TEST(plan_load__joins_equal_cells_of_several_files),
     TEST(plan_load__a_moved_set_is_the_same_set),
