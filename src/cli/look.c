@@ -130,6 +130,8 @@ static struct status show(const struct cli_args *a, struct store *s)
         printf("trial %s: %s x %s at %lldx%lld, seed %lld, %s\nfiles in %s/trials/%s\n", id, json_str(t, "arch", ""),
                json_str(t, "backbone", ""), (long long)json_int(t, "height", 0), (long long)json_int(t, "width", 0),
                (long long)json_int(t, "seed", 0), json_str(t, "state", ""), store_dir(s), id);
+    if (!a->value[OPT_JSON] && *json_str(t, "reason", "")) /* the tables below cut it */
+        printf("reason: %s\n", json_str(t, "reason", ""));
     for (size_t i = 0; i < LEN(parts) && st.code == STATUS_OK; i++) {
         json_t *rows;
         st = store_rows(&rows, s, parts[i].sql, params);

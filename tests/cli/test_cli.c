@@ -48,6 +48,8 @@ static char *keep(const char *s)
 /* A database with two finished trials of a sweep and one that failed. */
 static void fill(const char *dir)
 {
+    /* Wider than a column of a table. */
+    static const char reason[] = "faces/input/a-face-with-a-rather-long-name.jpg: the image cannot be decoded: it ends";
     static const struct {
         const char *id, *arch, *state;
         double ssim, p50;
@@ -86,7 +88,7 @@ static void fill(const char *dir)
         json_decref(m);
         json_decref(l);
         TEST_OK(store_stage_end(s, g.key, rows[i].state, NULL, 1, 0));
-        TEST_OK(store_set_trial(s, rows[i].id, rows[i].state, NULL));
+        TEST_OK(store_set_trial(s, rows[i].id, rows[i].state, i == 2 ? reason : NULL));
     }
     json_decref(spec);
     TEST_OK(store_commit(s));
@@ -122,6 +124,7 @@ static void cli__exit_codes_and_words(void)
         {"show ''", 2, NULL, "got an empty trial"},
         {"show aaa", 2, NULL, "several begin so (aaaa00000001, aaab00000002"},
         {"show aaaa", 0, "unet", NULL},
+        {"show cccc", 0, "be decoded: it ends\n", NULL},
         {"ls tinny", 2, NULL, "did you mean tiny?"},
         {"ls", 0, "tiny", NULL},
         {"ls tiny --where \"state = 'failed'\"", 0, "cccc00000003", NULL},
