@@ -48,6 +48,13 @@ static void spec_load__nested_and_dotted_keys_are_one(void)
     spec_free(b);
 }
 
+static void spec_load__a_thousand_has_many_spellings(void)
+{
+    struct spec *s = parse("train: {epochs: 1e3, batch: 8.0}\nseed: 2E2\n");
+    base_is(s, "{\"seed\":200,\"train.batch\":8,\"train.epochs\":1000}");
+    spec_free(s);
+}
+
 static void spec_load__remembers_places(void)
 {
     struct spec *s = parse("seed: 4\nmodel:\n  backbone: vgg16\naxes:\n  model.arch: [unet,\n    fpn]\n");
@@ -216,6 +223,7 @@ static void spec_load__committed_experiments(void)
 
 static const struct test tests[] = {
     TEST(spec_load__nested_and_dotted_keys_are_one),
+    TEST(spec_load__a_thousand_has_many_spellings),
     TEST(spec_load__remembers_places),
     TEST(spec_load__extends_and_set),
     TEST(spec_load__extends_several_files),
