@@ -148,13 +148,26 @@ static void engine_faults__coordinator_and_workers_killed_at_any_time(void)
     made_free(wild);
 }
 
+/* Waits until the coordinator has a stage under way, however busy the machine is. */
+static void until_running(const struct made *m)
+{
+    for (int i = 0; i < 500; i++) {
+        nap_ms(20);
+        struct store *s = NULL;
+        struct status st = store_open(&s, (struct store_options){.path = m->db, .read_only = true});
+        store_close(s);
+        if (st.code == STATUS_OK && made_int(m, "SELECT count(*) AS n FROM stages WHERE state = 'running'") > 0) return;
+    }
+    CU_FAIL("no stage started");
+}
+
 static void engine_faults__asked_to_stop_it_checkpoints_and_goes_on(void)
 {
     struct made *m = cells(2, "ok:200");
     struct engine_result r;
     for (int round = 0; round < 2; round++) {
         pid_t pid = coordinator(m, 1, 0);
-        nap_ms(250);
+        until_running(m);
         kill(pid, SIGTERM);
         CU_ASSERT_EQUAL(wait_for(pid), STATUS_INTERRUPTED);
         CU_ASSERT_EQUAL(orphans(m), 0);
@@ -170,7 +183,7 @@ static void engine_faults__asked_twice_it_kills(void)
 {
     struct made *m = cells(1, "hang");
     pid_t pid = coordinator(m, 1, 0);
-    nap_ms(250);
+    until_running(m);
     kill(pid, SIGINT);
     nap_ms(100);
     CU_ASSERT_EQUAL(waitpid(pid, NULL, WNOHANG), 0); /* a hanging worker does not hear the first */
@@ -185,7 +198,7 @@ static void engine_faults__a_second_coordinator_is_told_who_runs(void)
     struct made *m = cells(1, "ok:100");
     struct engine_result r;
     pid_t pid = coordinator(m, 1, 0);
-    nap_ms(200);
+    until_running(m);
     char who[64];
     snprintf(who, sizeof who, "process %d on ", (int)pid);
     TEST_FAILS(made_run(&r, m, (struct engine_options){.jobs = 1}), STATUS_IO, who);
