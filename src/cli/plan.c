@@ -269,8 +269,7 @@ CLI_COMMAND(cli_plan)
     struct plan *p;
     (void)code;
     TRY(cli_int(&o.jobs, a, OPT_JOBS, 1, 1, 64));
-    TRY(plan_load(&p,
-                  &(struct plan_options){.files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set}));
+    TRY(cli_load_plan(&p, a));
     o.p = p;
     struct status st = look_up(&o, a);
     if (st.code == STATUS_OK) {

@@ -1,6 +1,45 @@
 /* run. */
 #include "inside.h"
 #include "report.h"
+#include "weights.h"
+
+/* Each file once. A file is mapped and its header read, which costs little whatever its size. */
+static struct status check_weights(const struct plan *p)
+{
+    json_t *seen = json_object();
+    struct status st = ok();
+    for (int i = 0; i < p->n_trials && st.code == STATUS_OK; i++) {
+        const struct spec_trial *t = &p->trials[i].t;
+        const struct {
+            const char *key, *path;
+        } files[] = {{"model.weights", strcmp(t->model.weights, "random") == 0 ? NULL : t->model.weights},
+                     {"loss.weights", t->loss.weights}};
+        for (size_t k = 0; k < LEN(files) && st.code == STATUS_OK; k++) {
+            struct weights w;
+            if (!files[k].path || json_object_get(seen, files[k].path)) continue;
+            json_object_set_new(seen, files[k].path, json_true());
+            st = weights_load(&w, files[k].path);
+            if (st.code == STATUS_OK)
+                weights_free(&w);
+            else
+                st = fail(st.code, "%s: %s; put a sound file there, or name another", files[k].key, st.msg);
+        }
+    }
+    json_decref(seen);
+    return st;
+}
+
+struct status cli_load_plan(struct plan **out, const struct cli_args *a)
+{
+    TRY(plan_load(out,
+                  &(struct plan_options){.files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set}));
+    struct status st = check_weights(*out);
+    if (st.code != STATUS_OK) {
+        plan_free(*out);
+        *out = NULL;
+    }
+    return st;
+}
 
 struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
 {
@@ -196,8 +235,7 @@ CLI_COMMAND(cli_run)
 {
     struct plan *p;
     struct store *s;
-    TRY(plan_load(&p,
-                  &(struct plan_options){.files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set}));
+    TRY(cli_load_plan(&p, a));
     struct status st = cli_open(&s, a, true);
     if (st.code == STATUS_OK) {
         st = run_all(a, s, p, code);

@@ -117,6 +117,8 @@ static void cli__exit_codes_and_words(void)
         {"query a b", 2, NULL, "\"b\" is one argument too many"},
         {"run none.yaml", 2, NULL, "none.yaml"},
         {"plan bad.yaml", 2, NULL, "bad.yaml:2:"},
+        {"plan a.yaml --set model.weights=torn.safetensors", 2, NULL, "model.weights: torn.safetensors: header"},
+        {"run a.yaml --set loss.weights=torn.safetensors", 2, NULL, "loss.weights: torn.safetensors: header"},
         {"zoo shwo", 2, NULL, "expected ls, show or dump"},
         {"zoo show unet resnet19", 2, NULL, "resnet18"},
         {"zoo show unet resnet18", 0, "14.3 M", NULL},
@@ -156,6 +158,8 @@ static void cli__exit_codes_and_words(void)
     fill(dir);
     snprintf(path, sizeof path, "%s/bad.yaml", dir);
     TEST_OK(fs_write(path, "name: bad\ntrain: {epochs: -1}\n", 30));
+    snprintf(path, sizeof path, "%s/torn.safetensors", dir);
+    TEST_OK(fs_write(path, "\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10)); /* a header longer than any file */
     snprintf(path, sizeof path, "%s/a.yaml", dir);
     static const char good[] = "name: a\ndata: {size: 64, pairs: 8}\n";
     TEST_OK(fs_write(path, good, sizeof good - 1));
