@@ -126,7 +126,9 @@ static void train__stopped_anywhere_continues_to_the_bit(void)
 
 static void train__killed_anywhere_continues_to_the_bit(void)
 {
+    double whole = time_mono();
     run_in(fresh_dir(0), hard);
+    whole = time_mono() - whole; /* moments are told in this, so that a fast machine does not finish before them */
     fresh_dir(1);
     struct rng r = rng_key((uint64_t)getpid(), 0, 0, 0);
     int killed = 0;
@@ -136,7 +138,7 @@ static void train__killed_anywhere_continues_to_the_bit(void)
             run_in(dirs[1], hard);
             _exit(0);
         }
-        usleep((useconds_t)(50000 + rng_below(&r, 900000)));
+        usleep((useconds_t)(1e6 * whole * rng_range(&r, 0.02, round ? 0.6 : 0.3)));
         kill(pid, SIGKILL);
         int how;
         waitpid(pid, &how, 0);
