@@ -28,6 +28,8 @@ int net_param_add(struct net *n, const char *full_name, enum net_param_kind kind
 int net_const_add(struct net *n, struct net_shape shape, const float *value);
 
 struct net_shape net_shape_make(int rank, const int64_t *d);
+/** Not memcmp: unused dimensions and padding may hold anything. */
+bool net_shape_same(struct net_shape a, struct net_shape b);
 
 /** True when an attribute, a kernel bigger than its input for instance, makes no sense. Latches. */
 #define NET_REQUIRE(n, cond, code, ...)                                                                                \

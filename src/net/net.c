@@ -27,6 +27,13 @@ const char *net_shape_str(struct net_shape s)
     return out;
 }
 
+bool net_shape_same(struct net_shape a, struct net_shape b)
+{
+    bool same = a.rank == b.rank;
+    for (int i = 0; same && i < a.rank; i++) same = a.d[i] == b.d[i];
+    return same;
+}
+
 struct net_shape net_shape_make(int rank, const int64_t *d)
 {
     struct net_shape s = {.rank = rank};
@@ -193,7 +200,7 @@ int net_param_add(struct net *n, const char *full_name, enum net_param_kind kind
     int *slot = slot_of(n, full_name);
     if (*slot) {
         const struct net_param *p = &n->params[*slot - 1];
-        if (p->kind != kind || memcmp(&p->shape, &shape, sizeof shape) != 0)
+        if (p->kind != kind || !net_shape_same(p->shape, shape))
             net_fail(n, STATUS_ARG, "parameter %s is used as %s and as %s", full_name, net_shape_str(p->shape),
                      net_shape_str(shape));
         return *slot - 1;

@@ -251,7 +251,7 @@ net_val net_l1(struct net *n, net_val a, net_val b)
 {
     if (net_bad(n, (net_val[]){a, b}, 2)) return NET_NONE;
     struct net_shape s = n->nodes[a].shape, t = n->nodes[b].shape;
-    NET_REQUIRE(n, !memcmp(&s, &t, sizeof s), STATUS_ARG, "l1 of %s and %s", net_shape_str(s), net_shape_str(t));
+    NET_REQUIRE(n, net_shape_same(s, t), STATUS_ARG, "l1 of %s and %s", net_shape_str(s), net_shape_str(t));
     return net_append(n, &(struct net_node){.op = NET_L1, .n_in = 2, .in = (net_val[]){a, b}});
 }
 

@@ -108,7 +108,7 @@ static void check_not_repeated(const struct made *m, const json_t *done)
 
 static void engine_faults__coordinator_and_workers_killed_at_any_time(void)
 {
-    struct made *calm = cells(8, "ok:4"), *wild = cells(8, "ok:4");
+    struct made *calm = cells(8, "ok:10"), *wild = cells(8, "ok:10");
     struct engine_result r;
     TEST_OK(made_run(&r, calm, (struct engine_options){.jobs = 4, .seed = 1}));
     struct rng rng = rng_key(20261124, 0, 0, 0);
@@ -269,8 +269,7 @@ static void engine_faults__a_locked_database_is_waited_for(void)
 {
     struct made *m = cells(6, "ok:4");
     pid_t pid = coordinator(m, 1, 0);
-    while (!fs_exists(m->db)) nap_ms(5);
-    nap_ms(150);
+    until_running(m);
     sqlite3 *db = NULL;
     CU_ASSERT_EQUAL_FATAL(sqlite3_open(m->db, &db), SQLITE_OK);
     sqlite3_busy_timeout(db, 2000);

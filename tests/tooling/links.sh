@@ -5,9 +5,11 @@ set -euo pipefail
 
 tensor_library='libtorch|libc10|libonnxruntime'
 for program in sweep sweep-bench; do
-    if ldd "$1/$program" | grep -E "$tensor_library"; then
+    linked=$(ldd "$1/$program")
+    if grep -E "$tensor_library" <<<"$linked"; then
         echo "$program: links a tensor library; it must start without one"
         exit 1
     fi
 done
-ldd "$1/sweep-worker" | grep -qE 'libtorch' || { echo "sweep-worker: links no libtorch, or ldd says nothing"; exit 1; }
+linked=$(ldd "$1/sweep-worker")
+grep -qE 'libtorch' <<<"$linked" || { echo "sweep-worker: links no libtorch, or ldd says nothing"; exit 1; }
