@@ -27,7 +27,6 @@ int net_param_add(struct net *n, const char *full_name, enum net_param_kind kind
 /** A constant under a name of its own; values copied. */
 int net_const_add(struct net *n, struct net_shape shape, const float *value);
 
-struct net_shape net_shape_make(int rank, const int64_t *d);
 /** Not memcmp: unused dimensions and padding may hold anything. */
 bool net_shape_same(struct net_shape a, struct net_shape b);
 

@@ -34,13 +34,6 @@ bool net_shape_same(struct net_shape a, struct net_shape b)
     return same;
 }
 
-struct net_shape net_shape_make(int rank, const int64_t *d)
-{
-    struct net_shape s = {.rank = rank};
-    for (int i = 0; i < rank; i++) s.d[i] = d[i];
-    return s;
-}
-
 struct net *net_new(void)
 {
     struct net *n = mem_zalloc(sizeof *n);
