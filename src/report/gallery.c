@@ -82,16 +82,13 @@ static json_t *images_of(struct report *r)
 
 static json_t *worst_of(struct report *r, const char *trial)
 {
+    char sql[300];
+    snprintf(sql, sizeof sql,
+             "SELECT m.image FROM image_metrics m JOIN artifacts a ON a.trial = m.trial AND a.name = m.image AND"
+             " a.kind = 'sample' WHERE m.trial = ?1 AND m.name = ?2 ORDER BY m.value%s LIMIT 1",
+             r->rank->higher_is_better ? "" : " DESC");
     json_t *rows, *params = json_pack("[ss]", trial, r->rank->name);
-    struct status s = store_rows(&rows, r->store,
-                                 r->rank->higher_is_better
-                                     ? "SELECT m.image FROM image_metrics m JOIN artifacts a ON a.trial = m.trial AND"
-                                       " a.name = m.image AND a.kind = 'sample' WHERE m.trial = ?1 AND m.name = ?2"
-                                       " ORDER BY m.value LIMIT 1"
-                                     : "SELECT m.image FROM image_metrics m JOIN artifacts a ON a.trial = m.trial AND"
-                                       " a.name = m.image AND a.kind = 'sample' WHERE m.trial = ?1 AND m.name = ?2"
-                                       " ORDER BY m.value DESC LIMIT 1",
-                                 params);
+    struct status s = store_rows(&rows, r->store, sql, params);
     json_decref(params);
     return s.code == STATUS_OK ? rows : json_array();
 }

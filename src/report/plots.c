@@ -327,8 +327,8 @@ static bool heat_map(struct report *r, struct str *gp, struct heat h)
 static bool heat_quality(struct report *r, struct str *gp)
 {
     char title[200];
-    snprintf(title, sizeof title, "%s%s%s%s (%s; best of the other axes)", r->rank->name, *r->rank->unit ? ", " : "",
-             r->rank->unit, "", direction(r));
+    snprintf(title, sizeof title, "%s%s%s (%s; best of the other axes)", r->rank->name, *r->rank->unit ? ", " : "",
+             r->rank->unit, direction(r));
     int digits = *r->rank->unit ? 2 : 3;
     return heat_map(r, gp, (struct heat){"heat-quality", title, quality_of, r->rank->higher_is_better, digits});
 }
