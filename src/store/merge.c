@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Stages that are to come over, decided once: those not known here, and those that only there have a result. */
-#define RESULTS "('done', 'refused', 'diverged', 'too_slow')"
+/* Stages that are to come over, decided once: those not known here, those that only there have a result, and those that
+ * were pruned here and went on to their end there. */
+#define ENDS    "'done', 'refused', 'diverged', 'too_slow'"
+#define RESULTS "(" ENDS ", 'pruned')"
 static const char *const choose =
     "DROP TABLE IF EXISTS temp.taken; CREATE TEMP TABLE taken AS SELECT o.key FROM other.stages o "
     "LEFT JOIN main.stages m ON m.key = o.key WHERE m.key IS NULL "
-    "OR (m.state NOT IN " RESULTS " AND o.state IN " RESULTS ")";
+    "OR (m.state NOT IN " RESULTS " AND o.state IN " RESULTS ") OR (m.state = 'pruned' AND o.state IN (" ENDS "))";
 
 /* Parents before children; running this twice changes nothing. */
 static const char *const rows[] = {
@@ -23,6 +25,7 @@ static const char *const rows[] = {
     "DELETE FROM main.image_metrics WHERE stage_key IN (SELECT key FROM taken)",
     "DELETE FROM main.artifacts WHERE stage_key IN (SELECT key FROM taken)",
     "DELETE FROM main.latencies WHERE stage_key IN (SELECT key FROM taken)",
+    "DELETE FROM main.decisions WHERE stage_key IN (SELECT key FROM taken)",
     "INSERT INTO main.stages SELECT * FROM other.stages WHERE key IN (SELECT key FROM taken) "
     "ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason, attempts = excluded.attempts, "
     "started = excluded.started, ended = excluded.ended, seconds = excluded.seconds, rss_bytes = excluded.rss_bytes, "
@@ -36,9 +39,11 @@ static const char *const rows[] = {
     "SELECT stage_key, trial, format, device, threads, height, width, visit, n, load_ms, first_ms, min_ms, p50_ms, "
     "p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured FROM other.latencies "
     "WHERE stage_key IN (SELECT key FROM taken)",
+    "INSERT INTO main.decisions SELECT * FROM other.decisions WHERE stage_key IN (SELECT key FROM taken)",
     "UPDATE main.trials SET (state, reason) = (SELECT o.state, o.reason FROM other.trials o WHERE o.id = "
     "main.trials.id) "
-    "WHERE state NOT IN " RESULTS " AND id IN (SELECT id FROM other.trials WHERE state IN " RESULTS ")",
+    "WHERE (state NOT IN " RESULTS " AND id IN (SELECT id FROM other.trials WHERE state IN " RESULTS ")) "
+    "OR (state = 'pruned' AND id IN (SELECT id FROM other.trials WHERE state IN (" ENDS ")))",
     /* What ran there when it was last written does not run here. */
     "UPDATE main.stages SET state = 'interrupted' WHERE state = 'running'",
     "UPDATE main.trials SET state = 'interrupted' WHERE state = 'running'",

@@ -8,6 +8,31 @@ extern const char store_schema[];
 
 enum { APPLICATION_ID = 0x53574550 }; /* "SWEP", so that a file of another program is told from an empty one */
 
+/* A state more, and what led to it. A CHECK that allows more changes nothing on the disk: SQLite's own recipe for that
+ * (lang_altertable, 7) edits the table's text; the new table tells other connections that the schema has changed. */
+static const char pruning[] =
+    "PRAGMA writable_schema = ON;"
+    "UPDATE sqlite_master SET sql = replace(sql, '''too_slow'',', '''too_slow'',''pruned'',') "
+    "WHERE type = 'table' AND name IN ('trials', 'stages');"
+    "PRAGMA writable_schema = RESET;"
+    "CREATE TABLE decisions ("
+    "  stage_key TEXT NOT NULL REFERENCES stages(key),"
+    "  trial     TEXT NOT NULL,"
+    "  rule      TEXT NOT NULL," /* median, asha */
+    "  rule_key  TEXT NOT NULL," /* hash of all that the rule is made of */
+    "  epoch     INTEGER NOT NULL,"
+    "  metric    TEXT NOT NULL,"
+    "  value     REAL,"             /* the best so far; NULL: never a number */
+    "  threshold REAL,"             /* what it was compared with; NULL: nothing */
+    "  stop      INTEGER NOT NULL," /* 0: went on */
+    "  n_peers   INTEGER NOT NULL,"
+    "  peers     TEXT NOT NULL," /* JSON: ids of the trials it was compared with, the best of them when many */
+    "  reason    TEXT NOT NULL,"
+    "  decided   REAL NOT NULL,"
+    "  PRIMARY KEY (stage_key, rule_key, epoch)"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX decisions_trial ON decisions(trial, epoch)";
+
 static const struct {
     int to;
     const char *sql;
@@ -15,6 +40,7 @@ static const struct {
     {.to = 1, .sql = store_schema},
     /* JSON: hashes of the images and weights behind the places that config names */
     {.to = 2, .sql = "ALTER TABLE trials ADD COLUMN content TEXT"},
+    {.to = 3, .sql = pruning},
 };
 
 static struct status exec_sql(struct store *s, const char *sql, const char *doing)

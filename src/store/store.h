@@ -13,7 +13,7 @@
 
 #include "base.h"
 
-enum { STORE_VERSION = 2 }; /* of the schema: PRAGMA user_version */
+enum { STORE_VERSION = 3 }; /* of the schema: PRAGMA user_version */
 
 struct store;
 
@@ -76,6 +76,16 @@ struct status store_stage_start(struct store *s, const struct store_stage *g);
 /** Stage ends; @p seconds are added to those of earlier attempts. */
 struct status store_stage_end(struct store *s, const char *key, const char *state, const char *reason, double seconds,
                               int64_t rss_bytes);
+/** What a rule said of a training at one epoch: whether it goes on. */
+struct store_decision {
+    const char *rule, *rule_key, *metric, *reason; /* rule_key: hash of all that the rule is made of */
+    int epoch, n_peers;
+    double value, threshold; /* NAN: none */
+    bool stop;
+    const json_t *peers; /* ids of those it was compared with, the best of them when they are many */
+};
+/** One a (stage, rule_key, epoch); the same again replaces it. */
+struct status store_put_decision(struct store *s, const struct store_stage *g, const struct store_decision *d);
 /** The stage is to be done again: it becomes interrupted with this reason, and what it told is dropped. */
 struct status store_forget_stage(struct store *s, const char *key, const char *reason);
 /** What a writer that died left as running becomes interrupted. Only the holder of the lock may say so. */

@@ -47,10 +47,14 @@ static const char *const sql[STORE_N_SQL] = {
         "first_ms, min_ms, p50_ms, p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, "
         "?23)",
+    [SQL_DECISION] =
+        "INSERT OR REPLACE INTO decisions (stage_key, trial, rule, rule_key, epoch, metric, value, threshold, stop, "
+        "n_peers, peers, reason, decided) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [SQL_FORGET_METRICS] = "DELETE FROM metrics WHERE stage_key = ?1",
     [SQL_FORGET_IMAGES] = "DELETE FROM image_metrics WHERE stage_key = ?1",
     [SQL_FORGET_ARTIFACTS] = "DELETE FROM artifacts WHERE stage_key = ?1",
     [SQL_FORGET_LATENCIES] = "DELETE FROM latencies WHERE stage_key = ?1",
+    [SQL_FORGET_DECISIONS] = "DELETE FROM decisions WHERE stage_key = ?1",
     [SQL_FORGET_STAGE] = "UPDATE stages SET state = 'interrupted', reason = ?2, info = NULL WHERE key = ?1",
     [SQL_RECOVER_STAGES] = "UPDATE stages SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
     [SQL_RECOVER_TRIALS] = "UPDATE trials SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
@@ -181,6 +185,13 @@ struct status store_stage_end(struct store *s, const char *key, const char *stat
                               int64_t rss_bytes)
 {
     return store_run(s, SQL_STAGE_END, "tttddi", key, state, reason, time_now(), seconds, rss_bytes);
+}
+
+struct status store_put_decision(struct store *s, const struct store_stage *g, const struct store_decision *d)
+{
+    return store_run(s, SQL_DECISION, "ttttitddiijtd", g->key, g->trial, d->rule, d->rule_key, (int64_t)d->epoch,
+                     d->metric, d->value, d->threshold, (int64_t)d->stop, (int64_t)d->n_peers, d->peers, d->reason,
+                     time_now());
 }
 
 struct status store_forget_stage(struct store *s, const char *key, const char *reason)

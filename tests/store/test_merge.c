@@ -1,6 +1,7 @@
 /* Two databases become one; a copy is a whole one; a stage is forgotten. */
 #include "store.h"
 #include "test.h"
+#include <math.h>
 
 static const char *place(const char *name)
 {
@@ -55,6 +56,21 @@ static void put(struct store *s, const char *id, const char *state, const char *
         json_decref(f);
         json_decref(l);
     }
+    if (strcmp(state, "pruned") == 0) {
+        json_t *peers = json_array();
+        struct store_decision d = {.rule = "asha",
+                                   .rule_key = "r",
+                                   .metric = "ssim",
+                                   .reason = word,
+                                   .epoch = 2,
+                                   .value = 0.25,
+                                   .threshold = (double)NAN,
+                                   .stop = true,
+                                   .peers = peers};
+        TEST_OK(store_put_decision(s, &g, &d));
+        TEST_OK(store_put_decision(s, &g, &d)); /* the same again is the same row */
+        json_decref(peers);
+    }
     if (strcmp(state, "running") != 0) TEST_OK(store_stage_end(s, id, state, NULL, 1, 0));
     TEST_OK(store_set_trial(s, id, state, NULL));
     json_decref(config);
@@ -81,6 +97,8 @@ static void store_merge__takes_results_and_files_once(void)
         {"c00000000000", "done", "done", "done", 4},         {"d00000000000", "failed", "done", "done", 6},
         {"e00000000000", "done", "failed", "done", 4},       {"f00000000000", "failed", "interrupted", "failed", 0},
         {"g00000000000", NULL, "running", "interrupted", 0}, {"h00000000000", "interrupted", "refused", "refused", 0},
+        {"i00000000000", "failed", "pruned", "pruned", 0},   {"j00000000000", "pruned", "done", "done", 6},
+        {"k00000000000", "done", "pruned", "done", 4},
     };
     const char *ours = place("ours"), *theirs = place("theirs");
     struct store *a = opened(ours), *b = opened(theirs);
@@ -92,8 +110,8 @@ static void store_merge__takes_results_and_files_once(void)
     struct store_merged first, again;
     TEST_OK(store_merge(&first, a, theirs));
     CU_ASSERT_EQUAL(first.trials, 2);
-    CU_ASSERT_EQUAL(first.stages, 4);
-    CU_ASSERT_EQUAL(first.files, 2);
+    CU_ASSERT_EQUAL(first.stages, 6);
+    CU_ASSERT_EQUAL(first.files, 3);
     TEST_OK(store_merge(&again, a, theirs));
     CU_ASSERT_EQUAL(again.trials + again.stages + again.files, 0);
     TEST_OK(store_integrity(a));
@@ -116,8 +134,13 @@ static void store_merge__takes_results_and_files_once(void)
         if (text) CU_ASSERT_EQUAL((int64_t)strlen(text), cases[i].ssim);
         free(text);
     }
+    /* i's came over, j's went with the result that replaced it, k's stayed there */
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM decisions"), 1);
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM decisions WHERE trial LIKE 'i%' AND stop = 1 AND value = 0.25 "
+                             "AND threshold IS NULL AND peers = '[]' AND reason = 'theirs'"),
+                    1);
     CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM sweeps"), 1);
-    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM sweep_trials"), 8);
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM sweep_trials"), 11);
     store_close(a);
 }
 
@@ -162,6 +185,10 @@ static void store_forget_stage__drops_what_it_told(void)
     struct store *s = opened(place("forget"));
     put(s, "a00000000000", "done", "ours");
     put(s, "b00000000000", "done", "ours");
+    put(s, "c00000000000", "pruned", "ours");
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM decisions"), 1);
+    TEST_OK(store_forget_stage(s, "c00000000000", "to be done once more"));
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM decisions"), 0);
     TEST_OK(store_forget_stage(s, "a00000000000", "to be done again"));
     CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM metrics"), 1);
     CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM latencies"), 1);

@@ -277,12 +277,62 @@ static void store_commit__a_full_disk_says_so_and_keeps_what_is_stored(void)
     store_close(s);
 }
 
+extern const char store_schema[];
+
+/* A database as versions 1 and 2 of the program made it, with a trial under way. */
+static void make_old(const char *path, int version)
+{
+    struct arena a = {0};
+    TEST_OK(fs_mkdir(fs_dirname(&a, path)));
+    exec_sql(path, store_schema);
+    if (version >= 2) exec_sql(path, "ALTER TABLE trials ADD COLUMN content TEXT");
+    exec_sql(path, arena_printf(&a, "PRAGMA application_id = %d; PRAGMA user_version = %d", 0x53574550, version));
+    exec_sql(path, "INSERT INTO trials (id, config, arch, backbone, height, width, seed, loss_key, created) VALUES "
+                   "('t1', '{}', 'unet', 'resnet18', 64, 64, 0, 'l', 1);"
+                   "INSERT INTO stages (key, trial, stage, state) VALUES ('k1', 't1', 'train', 'interrupted');"
+                   "INSERT INTO metrics VALUES ('k1', 't1', 'ssim', 1, 0.5)");
+    arena_free(&a);
+}
+
+static void store_migrate__brings_old_files_up_to_date(void)
+{
+    for (int version = 1; version < STORE_VERSION; version++) {
+        char path[400];
+        snprintf(path, sizeof path, "%s/old%d/sweep.db", test_dir(), version);
+        make_old(path, version);
+        struct store *s = NULL, *reader = NULL;
+        TEST_FAILS(store_open(&s, (struct store_options){.path = path, .read_only = true}), STATUS_DB,
+                   "brings it up to date");
+        for (int again = 0; again < 2; again++) { /* what was migrated is opened as it is */
+            s = open_writer(path);
+            TEST_OK(store_integrity(s));
+            CU_ASSERT_EQUAL(count(s, "SELECT user_version AS n FROM pragma_user_version"), STORE_VERSION);
+            CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM metrics m JOIN stages g ON g.key = m.stage_key JOIN "
+                                     "trials t ON t.id = g.trial AND t.content IS NULL"),
+                            1);
+            CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM decisions"), 0);
+            TEST_OK(store_stage_end(s, "k1", "pruned", "behind", 1, 0));
+            TEST_OK(store_set_trial(s, "t1", "pruned", "behind"));
+            TEST_FAILS(store_set_trial(s, "t1", "nonesuch", NULL), STATUS_DB, "CHECK constraint failed");
+            TEST_FAILS(store_stage_end(s, "k1", "queued", NULL, 1, 0), STATUS_DB, "CHECK constraint failed");
+            TEST_OK(store_open(&reader, (struct store_options){.path = path, .read_only = true}));
+            if (reader)
+                CU_ASSERT_EQUAL(count(reader, "SELECT count(*) AS n FROM results WHERE state = 'pruned' AND reason = "
+                                              "'behind' AND ssim IS NULL"),
+                                1);
+            store_close(reader);
+            store_close(s);
+        }
+    }
+}
+
 static const struct test tests[] = {
     TEST(store_event__becomes_rows),
     TEST(store_event__is_whole_or_nothing),
     TEST(store_open__names_the_holder_and_lets_readers_in),
     TEST(store_open__refuses_what_is_not_its_own),
     TEST(store_open__reads_where_it_may_not_write),
+    TEST(store_migrate__brings_old_files_up_to_date),
     TEST(store_query__only_reads),
     TEST(store_recover__closes_what_a_dead_writer_left),
     TEST(store_commit__a_full_disk_says_so_and_keeps_what_is_stored),
