@@ -72,17 +72,31 @@ static struct finding ffmpeg(void)
     return program("ffmpeg -version 2>/dev/null", "not found, only needed for video: apt-get install ffmpeg", false);
 }
 
-static struct finding gpu(void)
+/* What a GPU is, and who computes on it. */
+static struct finding gpu(const struct engine_gpu *v)
 {
-    struct finding f = {.fine = true};
-    char *text = NULL;
-    struct status st = fs_read(&text, NULL, "/proc/driver/nvidia/version");
-    if (st.code == STATUS_OK)
-        snprintf(f.what, sizeof f.what, "%.*s", (int)strcspn(text, "\n"), text);
-    else
-        snprintf(f.what, sizeof f.what, "none; the CPU trains");
-    free(text);
+    const double gib = 1073741824.0;
+    struct finding f = {.fine = engine_cuda()};
+    struct str text = {0};
+    str_addf(&text, "%s, %.1f GiB, %.1f free, %s", v->name, (double)v->bytes_total / gib, (double)v->bytes_free / gib,
+             v->uuid);
+    for (int i = 0; i < v->n_processes; i++)
+        str_addf(&text, "; process %d uses %.1f GiB", v->processes[i].pid, (double)v->processes[i].bytes / gib);
+    if (!f.fine) str_add(&text, "; this build's libtorch is for the CPU alone: `make setup build` takes the other one");
+    snprintf(f.what, sizeof f.what, "%s", text.s);
+    str_free(&text);
     return f;
+}
+
+static json_t *gpu_json(const struct engine_gpu *v)
+{
+    json_t *processes = json_array();
+    for (int i = 0; i < v->n_processes; i++)
+        json_array_append_new(
+            processes, json_pack("{s:i, s:I}", "pid", v->processes[i].pid, "bytes", (json_int_t)v->processes[i].bytes));
+    return json_pack("{s:i, s:s, s:s, s:I, s:I, s:[i,i], s:o}", "index", v->index, "name", v->name, "uuid", v->uuid,
+                     "bytes_total", (json_int_t)v->bytes_total, "bytes_free", (json_int_t)v->bytes_free, "capability",
+                     v->capability[0], v->capability[1], "processes", processes);
 }
 
 static struct finding cpu(void)
@@ -110,7 +124,6 @@ static const struct {
     struct finding (*look)(void);
 } checks[] = {
     {"cpu", cpu},
-    {"gpu", gpu},
     {"disk", disk},
     {"sweep-worker", worker},
     {"sweep-bench", measurer},
@@ -148,9 +161,29 @@ static void add(json_t *rows, const char *name, const struct finding *f, int *co
                                           "detail", f->what));
 }
 
+static void add_gpus(json_t *rows, int *code)
+{
+    struct engine_gpus *g = mem_alloc(sizeof *g);
+    engine_gpus(g);
+    if (g->trouble[0] || !g->n) {
+        struct finding f = {.fine = g->absent || !g->trouble[0]};
+        snprintf(f.what, sizeof f.what, "%s%s", g->trouble[0] ? g->trouble : "none", g->n ? "" : "; the CPU trains");
+        add(rows, "gpu", &f, code);
+    }
+    for (int i = 0; i < g->n; i++) {
+        char name[24];
+        struct finding f = gpu(&g->v[i]);
+        snprintf(name, sizeof name, "gpu %d", i);
+        add(rows, name, &f, code);
+        json_object_set_new(json_array_get(rows, json_array_size(rows) - 1), "gpu", gpu_json(&g->v[i]));
+    }
+    free(g);
+}
+
 CLI_COMMAND(cli_doctor)
 {
     json_t *rows = json_array();
+    add_gpus(rows, code);
     for (size_t i = 0; i < LEN(checks); i++) {
         struct finding f = checks[i].look();
         add(rows, checks[i].name, &f, code);

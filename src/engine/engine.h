@@ -74,6 +74,35 @@ struct engine_result {
  */
 struct status engine_run(struct engine_result *out, const struct engine_options *o);
 
+/* ---- GPUs ------------------------------------------------------------------------------------------------------- */
+
+enum { ENGINE_MAX_GPUS = 32, ENGINE_GPU_PROCESSES = 16 };
+struct engine_gpu_process {
+    int pid;
+    int64_t bytes; /* of the GPU; 0: not known */
+};
+struct engine_gpu {
+    int index; /* among those that this process may use: what --gpus counts */
+    char name[96], uuid[96];
+    int64_t bytes_total, bytes_free; /* 0, 0: not known */
+    int capability[2];               /* of computing: major, minor; 0: not known */
+    struct engine_gpu_process processes[ENGINE_GPU_PROCESSES];
+    int n_processes;
+};
+struct engine_gpus {
+    int n;
+    struct engine_gpu v[ENGINE_MAX_GPUS];
+    bool absent; /* no driver library at all: trouble says no more than that */
+    char library[512], trouble[400];
+};
+/** GPUs that the driver's library tells of (SWEEP_NVML, else libnvidia-ml.so.1) and CUDA_VISIBLE_DEVICES leaves to this
+ *  process, in the order of the latter. Never fails: trouble says why there are none, or fewer. Takes 10 s at most. */
+void engine_gpus(struct engine_gpus *out);
+/** Whether the libtorch of this build can compute on a GPU. */
+bool engine_cuda(void);
+
+/* ----------------------------------------------------------------------------------------------------------------- */
+
 /** What the store holds of a plan: state by stage key for those that need not run again ("done", "refused", ...).
  *  Owner: the caller json_decrefs. */
 struct status engine_cached(json_t **out, struct store *s, const struct plan *p);

@@ -157,6 +157,11 @@ struct status locks_clear(struct engine *e);
 int locks_take(char *path, size_t n, struct engine *e, const char *key);
 void locks_sign(int fd, pid_t pid);
 
+/* gpu.c */
+void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit);
+/** Keeps those that a value of CUDA_VISIBLE_DEVICES names, in its order; NULL: all. */
+void gpu_visible(struct engine_gpus *g, const char *text);
+
 /* past.c: what the machine is, and what its finished stages say */
 /** Predicted cost of all runs of a stage, as stored beside what they took. Owner: the caller. */
 json_t *engine_estimate(const struct plan_stage *g);

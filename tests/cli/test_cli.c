@@ -266,12 +266,43 @@ static void cli_run__refuses_a_folder_that_cannot_be_written(void)
     answer_free(&a);
 }
 
+static void cli_doctor__tells_of_gpus(void)
+{
+    const char *dir = keep(test_dir()), *file = "A100 81920 80000 8.0\nL4 16384 4096 8.9 41=8000\n";
+    char path[500];
+    snprintf(path, sizeof path, "%s/gpus", dir);
+    TEST_OK(fs_write(path, file, strlen(file)));
+    setenv("FAKE_NVML", path, 1);
+    snprintf(path, sizeof path, "%s/fake-nvml.so", test_build_dir());
+    setenv("SWEEP_NVML", path, 1);
+    struct answer a = sweep_in(dir, "doctor");
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "A100, 80.0 GiB, 78.1 free, GPU-A100"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "process 41 uses 7.8 GiB"));
+    answer_free(&a);
+    setenv("CUDA_VISIBLE_DEVICES", "1", 1);
+    a = sweep_in(dir, "doctor --json");
+    json_t *rows = NULL;
+    TEST_OK(json_parse(&rows, "doctor", a.out, strlen(a.out)));
+    const json_t *gpu = json_object_get(json_array_get(rows, 0), "gpu");
+    CU_ASSERT_STRING_EQUAL(json_str(gpu, "uuid", ""), "GPU-L4");
+    CU_ASSERT_EQUAL(json_int(gpu, "bytes_free", 0), (int64_t)4096 << 20);
+    json_decref(rows);
+    answer_free(&a);
+    unsetenv("CUDA_VISIBLE_DEVICES");
+    setenv("SWEEP_NVML", "none.so", 1);
+    a = sweep_in(dir, "doctor");
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "none.so cannot be loaded: no NVIDIA driver here; the CPU trains"));
+    answer_free(&a);
+    unsetenv("SWEEP_NVML");
+}
+
 static const struct test tests[] = {
     TEST(cli__exit_codes_and_words),
     TEST(cli__data_is_json_and_csv),
     TEST(cli__starts_fast),
     TEST(cli__links_no_libtorch),
     TEST(cli_run__refuses_a_folder_that_cannot_be_written),
+    TEST(cli_doctor__tells_of_gpus),
 };
 
 TEST_MAIN("cli", tests)

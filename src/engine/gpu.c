@@ -1,0 +1,256 @@
+/*
+ * GPUs as the driver's own library (NVML) tells of them: loaded by dlopen, since most machines have none. It is asked
+ * in a process of its own with a limit on its time, so that a library that is broken, old or hangs costs a message,
+ * never the run. NVML's structures only grew at their ends or under new names; both forms that are used stand below.
+ */
+#include "inside.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MAX_SEEN = 64, NVML_SMALL = 7 }; /* 7: there are more processes than room for them */
+
+struct memory {
+    unsigned long long total, free, used;
+};
+/* Of a process: the first form ends after the bytes; later ones add two numbers of MIG. */
+struct process_1 {
+    unsigned pid;
+    unsigned long long bytes;
+};
+struct process_2 {
+    unsigned pid;
+    unsigned long long bytes;
+    unsigned instance[2];
+};
+
+struct nvml {
+    int (*start)(void);
+    int (*stop)(void);
+    int (*count)(unsigned *);
+    int (*device)(unsigned, void **);
+    int (*name)(void *, char *, unsigned);
+    int (*uuid)(void *, char *, unsigned);
+    int (*memory)(void *, struct memory *);
+    int (*capability)(void *, int *, int *);
+    int (*processes)(void *, unsigned *, void *);
+    int (*processes_1)(void *, unsigned *, void *);
+    const char *(*text)(int);
+};
+
+/* clang-format off */
+static const struct {
+    size_t at;
+    const char *names[3]; /* the newest first */
+    bool needed;
+} symbols[] = {
+    {offsetof(struct nvml, start), {"nvmlInit_v2", "nvmlInit"}, true},
+    {offsetof(struct nvml, stop), {"nvmlShutdown"}, true},
+    {offsetof(struct nvml, count), {"nvmlDeviceGetCount_v2", "nvmlDeviceGetCount"}, true},
+    {offsetof(struct nvml, device), {"nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetHandleByIndex"}, true},
+    {offsetof(struct nvml, name), {"nvmlDeviceGetName"}, true},
+    {offsetof(struct nvml, uuid), {"nvmlDeviceGetUUID"}, true},
+    {offsetof(struct nvml, memory), {"nvmlDeviceGetMemoryInfo"}, true},
+    {offsetof(struct nvml, capability), {"nvmlDeviceGetCudaComputeCapability"}, false},
+    {offsetof(struct nvml, processes),
+     {"nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2"}, false},
+    {offsetof(struct nvml, processes_1), {"nvmlDeviceGetComputeRunningProcesses"}, false},
+    {offsetof(struct nvml, text), {"nvmlErrorString"}, false},
+};
+/* clang-format on */
+
+static void trouble(struct engine_gpus *g, const char *fmt, ...) PRINTF(2, 3);
+static void trouble(struct engine_gpus *g, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    if (!g->trouble[0]) vsnprintf(g->trouble, sizeof g->trouble, fmt, args);
+    va_end(args);
+}
+
+static bool find_symbols(struct nvml *n, void *lib, struct engine_gpus *g)
+{
+    for (size_t i = 0; i < LEN(symbols); i++) {
+        void *f = NULL;
+        for (int k = 0; !f && symbols[i].names[k]; k++) f = dlsym(lib, symbols[i].names[k]);
+        memcpy((char *)n + symbols[i].at, &f, sizeof f);
+        if (f || !symbols[i].needed) continue;
+        trouble(g, "%s: it has no %s: too old a driver, or another library; update the driver", g->library,
+                symbols[i].names[0]);
+        return false;
+    }
+    return true;
+}
+
+static bool good(const struct nvml *n, struct engine_gpus *g, int rc, const char *what)
+{
+    if (rc == 0) return true;
+    const char *text = n->text ? n->text(rc) : NULL;
+    trouble(g, "%s: %s: error %d%s%s; `nvidia-smi` may say more", g->library, what, rc, text ? ": " : "",
+            text ? text : "");
+    return false;
+}
+
+/* Who computes there: those that were started by others are told from ours by whoever asks. */
+static void read_processes(struct engine_gpu *v, const struct nvml *n, void *device)
+{
+    union {
+        struct process_1 one[MAX_SEEN];
+        struct process_2 two[MAX_SEEN];
+    } seen;
+    unsigned count = MAX_SEEN;
+    memset(&seen, 0, sizeof seen);
+    bool newer = n->processes != NULL;
+    int rc = newer ? n->processes(device, &count, &seen) : n->processes_1 ? n->processes_1(device, &count, &seen) : -1;
+    if (rc != 0 && rc != NVML_SMALL) return;
+    if (count > MAX_SEEN) count = MAX_SEEN;
+    for (unsigned i = 0; i < count && v->n_processes < ENGINE_GPU_PROCESSES; i++) {
+        unsigned long long bytes = newer ? seen.two[i].bytes : seen.one[i].bytes;
+        bool known = bytes <= (unsigned long long)v->bytes_total; /* "not available" is the greatest number */
+        v->processes[v->n_processes++] = (struct engine_gpu_process){
+            .pid = (int)(newer ? seen.two[i].pid : seen.one[i].pid), .bytes = known ? (int64_t)bytes : 0};
+    }
+}
+
+static void read_gpu(struct engine_gpus *g, const struct nvml *n, unsigned index)
+{
+    void *device = NULL;
+    struct memory m = {0};
+    struct engine_gpu v = {.index = g->n};
+    /* One that a site's container or cgroup keeps from us is none of ours, and CUDA does not count it either. */
+    if (n->device(index, &device) != 0) return;
+    if (!good(n, g, n->name(device, v.name, sizeof v.name - 1), "a GPU's name")) return;
+    if (!good(n, g, n->uuid(device, v.uuid, sizeof v.uuid - 1), "a GPU's UUID")) return;
+    if (!good(n, g, n->memory(device, &m), "a GPU's memory")) return;
+    v.bytes_total = m.total > INT64_MAX ? INT64_MAX : (int64_t)m.total;
+    v.bytes_free = m.free > m.total ? v.bytes_total : (int64_t)m.free;
+    if (!n->capability || n->capability(device, &v.capability[0], &v.capability[1]) != 0)
+        v.capability[0] = v.capability[1] = 0;
+    read_processes(&v, n, device);
+    g->v[g->n++] = v;
+}
+
+static void ask(struct engine_gpus *g)
+{
+    struct nvml n = {0};
+    unsigned count = 0;
+    void *lib = dlopen(g->library, RTLD_NOW | RTLD_LOCAL);
+    if (!lib) {
+        g->absent = true;
+        trouble(g, "%s cannot be loaded: no NVIDIA driver here", g->library);
+        return;
+    }
+    if (!find_symbols(&n, lib, g)) return;
+    if (!good(&n, g, n.start(), "it does not start")) return;
+    if (good(&n, g, n.count(&count), "how many GPUs there are"))
+        for (unsigned i = 0; i < count && g->n < ENGINE_MAX_GPUS; i++) read_gpu(g, &n, i);
+    n.stop();
+}
+
+/* Reads what the child says until it ends, but no longer than the limit. */
+static size_t collect(int from, void *out, size_t size, int ms_limit)
+{
+    size_t got = 0;
+    double start = time_mono();
+    struct pollfd p = {.fd = from, .events = POLLIN};
+    while (got < size) {
+        int left = ms_limit - (int)((time_mono() - start) * 1e3);
+        int ready = left > 0 ? poll(&p, 1, left) : 0;
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready <= 0) break;
+        ssize_t n = read(from, (char *)out + got, size - got);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) break;
+        got += (size_t)n;
+    }
+    return got;
+}
+
+static _Noreturn void child(int to, const char *library)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct engine_gpus *g = mem_zalloc(sizeof *g);
+    snprintf(g->library, sizeof g->library, "%s", library);
+    ask(g);
+    for (size_t at = 0; at < sizeof *g;) {
+        ssize_t n = write(to, (const char *)g + at, sizeof *g - at);
+        if (n <= 0 && errno != EINTR) _exit(1);
+        if (n > 0) at += (size_t)n;
+    }
+    _exit(0);
+}
+
+void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit)
+{
+    int ends[2], how = 0;
+    memset(out, 0, sizeof *out);
+    snprintf(out->library, sizeof out->library, "%s", library);
+    fflush(NULL);
+    pid_t pid = pipe(ends) == 0 ? fork() : -1;
+    if (pid == 0) child(ends[1], library);
+    if (pid < 0) {
+        trouble(out, "a process that asks for GPUs cannot be started: %s", strerror(errno));
+        return;
+    }
+    close(ends[1]);
+    struct engine_gpus *said = mem_zalloc(sizeof *said);
+    double start = time_mono();
+    bool whole = collect(ends[0], said, sizeof *said, ms_limit) == sizeof *said;
+    close(ends[0]);
+    if (!whole) kill(pid, SIGKILL);
+    while (waitpid(pid, &how, 0) < 0 && errno == EINTR) continue;
+    if (whole)
+        *out = *said;
+    else if ((time_mono() - start) * 1e3 >= ms_limit)
+        trouble(out, "%s: it gave no answer for %g s; is the driver sound? `nvidia-smi` may say more", library,
+                ms_limit / 1e3);
+    else
+        trouble(out, "%s: it crashed (signal %d) when it was asked for GPUs; reinstall the driver", library,
+                WIFSIGNALED(how) ? WTERMSIG(how) : 0);
+    free(said);
+}
+
+/* The GPU that an entry of CUDA_VISIBLE_DEVICES means; -1: none. */
+static int meant(const struct engine_gpus *g, const char *entry)
+{
+    int64_t index;
+    if (str_to_i64(entry, &index)) return index >= 0 && index < g->n ? (int)index : -1;
+    for (int i = 0; i < g->n; i++)
+        if (strncmp(entry, "GPU-", 4) == 0 && strncmp(g->v[i].uuid, entry, strlen(entry)) == 0) return i;
+    return -1;
+}
+
+void gpu_visible(struct engine_gpus *g, const char *text)
+{
+    if (!text) return;
+    struct engine_gpus *all = mem_alloc(sizeof *all);
+    *all = *g;
+    g->n = 0;
+    for (const char *p = text; *p && g->n < ENGINE_MAX_GPUS; p += strcspn(p, ","), p += *p == ',') {
+        char entry[sizeof g->v[0].uuid];
+        snprintf(entry, sizeof entry, "%.*s", (int)strcspn(p, ","), p);
+        bool part = strncmp(entry, "MIG-", 4) == 0; /* of a GPU, of which NVML's list says nothing */
+        int i = part ? -1 : meant(all, entry);
+        if (i < 0 && !part) break; /* as CUDA does: what follows an entry that is not there is not there either */
+        struct engine_gpu *v = &g->v[g->n];
+        *v = i >= 0 ? all->v[i] : (struct engine_gpu){.name = "a part of a GPU (MIG)"};
+        if (part) snprintf(v->uuid, sizeof v->uuid, "%s", entry);
+        v->index = g->n++;
+    }
+    free(all);
+}
+
+void engine_gpus(struct engine_gpus *out)
+{
+    const char *library = getenv("SWEEP_NVML");
+    gpu_ask(out, library && library[0] ? library : "libnvidia-ml.so.1", 10000);
+    gpu_visible(out, getenv("CUDA_VISIBLE_DEVICES"));
+}
+
+bool engine_cuda(void)
+{
+    return ENGINE_CUDA;
+}
