@@ -129,6 +129,7 @@ static void start_ready(struct engine *e)
         if (task < 0) return;
         const struct plan_stage *g = &e->p->stages[task];
         if (e->tasks[task].run == 0) writes_stage_start(e, task);
+        e->tasks[task].open = true;
         if (!e->begun[g->trial]) writes_trial(e, g->trial, "running", NULL);
         e->begun[g->trial] = true;
         writes_end(e); /* a stage is known to run before it does */
@@ -193,9 +194,12 @@ static bool work_left(const struct engine *e)
     return !e->stopping && e->error.code == STATUS_OK && e->totals.ended < e->totals.stages;
 }
 
-/* Trials that were begun and have not ended are interrupted ones, until they are run again. */
+/* Trials that were begun and have not ended are interrupted ones, until they are run again; so are stages that were
+ * between two runs. */
 static void close_begun(struct engine *e)
 {
+    for (int i = 0; i < e->p->n_stages; i++)
+        if (e->tasks[i].open) writes_stage_end(e, i, "interrupted", "stopped between two of its runs");
     for (int i = 0; i < e->p->n_trials; i++) {
         if (!e->open[i]) continue;
         e->result.interrupted++;

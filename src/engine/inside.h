@@ -27,6 +27,7 @@ enum task_state { TASK_WAITING, TASK_READY, TASK_RUNNING, TASK_ENDED };
 struct task {
     enum task_state state;
     bool cached;
+    bool open;         /* stored as running */
     int missing;       /* needs that have not ended */
     int run;           /* of engine_runs() */
     int tries[N_HOWS]; /* runs that ended so and were tried again */

@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-static const double patience_s = 20; /* for a checkpoint to be written */
+static const double most_patience_s = 20; /* for a checkpoint to be written */
 
 /* Waits until nobody holds it; past the patience the holder is killed. */
-static struct status clear_one(const char *path)
+static struct status clear_one(const char *path, double patience_s)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT ? ok() : fail(STATUS_IO, "%s: %s", path, strerror(errno));
@@ -49,9 +49,11 @@ struct status locks_clear(struct engine *e)
     struct arena a = {0};
     char *dir = fs_join(&a, store_dir(e->s), "locks"), **names = NULL;
     size_t n = 0;
+    /* One that hangs hears nothing; how long silence is borne is the user's to say. */
+    double hang_s = e->o->hang_s, patience_s = hang_s > 0 && hang_s < most_patience_s ? hang_s : most_patience_s;
     struct status st = fs_mkdir(dir);
     if (st.code == STATUS_OK) st = fs_list(&names, &n, &a, dir);
-    for (size_t i = 0; i < n && st.code == STATUS_OK; i++) st = clear_one(fs_join(&a, dir, names[i]));
+    for (size_t i = 0; i < n && st.code == STATUS_OK; i++) st = clear_one(fs_join(&a, dir, names[i]), patience_s);
     arena_free(&a);
     return st;
 }

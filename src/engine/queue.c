@@ -147,6 +147,7 @@ void queue_end(struct engine *e, int task, const char *state, const char *reason
     struct task *t = &e->tasks[task];
     const struct plan_stage *g = &e->p->stages[task];
     writes_stage_end(e, task, state, reason);
+    t->open = false;
     json_t *info = engine_estimate(g);
     if (t->micro) json_object_set_new(info, "micro_batch", json_integer(t->micro));
     if (ending_name(t->how)) json_object_set_new(info, "ended_by", json_string(ending_name(t->how)));

@@ -1,6 +1,6 @@
 /*
- * A worker that acts out its job's configuration by the protocol: "fake.STAGE" says how. Writes what it did to
- * runs.log beside the trials, so that a test sees what ran, when, and whether it ended.
+ * A worker that acts out its job's configuration by the protocol: "fake.STAGE" says how, "HOW-once" the first time
+ * alone. Writes what it did to runs.log beside the trials, so that a test sees what ran, when, and whether it ended.
  */
 #include "base.h"
 #include <errno.h>
@@ -125,17 +125,38 @@ static void results(void)
     arena_free(&a);
 }
 
-static int act(const char *how)
+/* Grows until it is killed or asked to stop, up to a bound that spares the machine when nobody watches. */
+static int leak(void)
 {
-    const char *arg = strchr(how, ':');
-    int64_t n = 0;
-    if (arg && !str_to_i64(arg + 1, &n)) n = 0;
+    enum { STEP = 4 << 20, BOUND = 640 << 20 };
+    for (size_t size = 0; !asked; nap(5), size += STEP)
+        if (size < BOUND) memset(mem_alloc(STEP), 1, STEP);
+    return end("interrupted", NULL, 75);
+}
+
+/* True when this key's stage has not been tried before. */
+static bool first_try(void)
+{
     struct arena a = {0};
     const char *mark = arena_printf(&a, "%s/%.8s.tried", json_str(job, "dir", "."), json_str(job, "key", ""));
     bool first = !fs_exists(mark);
     put(mark, "");
     arena_free(&a);
-    if (strncmp(how, "crash-once", 10) == 0 && first) abort();
+    return first;
+}
+
+static int act(const char *scripted)
+{
+    static const char once[] = "-once";
+    char how[40];
+    const char *arg = strchr(scripted, ':');
+    int64_t n = 0;
+    if (arg && !str_to_i64(arg + 1, &n)) n = 0;
+    bool first = first_try();
+    snprintf(how, sizeof how, "%s", scripted);
+    char *suffix = strstr(how, once);
+    if (suffix) *suffix = 0;
+    if (suffix && !first) snprintf(how, sizeof how, "ok");
     if (strcmp(how, "crash") == 0) {
         fprintf(stderr, "about to go down\n");
         abort();
@@ -155,13 +176,12 @@ static int act(const char *how)
     if (strcmp(how, "badjob") == 0) return 2;
     int64_t batch = json_int(json_object_get(job, "config"), "train.batch", 0), micro = json_int(job, "micro_batch", 0);
     if (strncmp(how, "oom-above:", 10) == 0 && (micro ? micro : batch) > n) return end("failed", "no memory", 12);
-    if (strcmp(how, "leak") == 0 && !micro)
-        for (size_t size = 4 << 20;; nap(5)) memset(mem_alloc(size), 1, size);
+    if (strcmp(how, "leak") == 0 && !micro) return leak();
     if (strcmp(how, "oom") == 0) return end("failed", "no memory for batch 8", 12);
     if (strcmp(how, "refuse") == 0) return end("refused", "this op has no counterpart", 0);
     if (strcmp(how, "diverge") == 0) return end("diverged", "loss is not finite at step 3", 0);
     if (strcmp(how, "fail") == 0) return end("failed", "image 7 does not decode", 1);
-    if (strcmp(how, "stop-once") == 0 && first) return end("interrupted", NULL, 75);
+    if (strcmp(how, "stop") == 0) return end("interrupted", NULL, 75);
     if (strncmp(how, "oom-above:", 10) == 0) n = 1; /* its number was not of steps */
     if (!work(n ? (int)n : 1)) return end("interrupted", NULL, 75);
     results();

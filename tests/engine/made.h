@@ -91,7 +91,7 @@ static inline struct status made_run(struct engine_result *r, const struct made 
     TRY(store_open(&s, (struct store_options){.path = m->db, .command = "test"}));
     o.plan = &m->plan;
     o.store = s;
-    o.worker = o.bench = worker;
+    if (!o.worker) o.worker = o.bench = worker;
     struct status st = engine_run(r, &o);
     store_close(s);
     return st;

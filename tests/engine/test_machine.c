@@ -1,0 +1,490 @@
+/*
+ * The coordinator against a model of it. Random plans run through the real loop, queue and rules, but no process is
+ * started: this file takes the place of process.c and ends runs as a seeded draw says. A second account of what should
+ * follow, written from the rules alone, is compared at every event and at every turn of the loop.
+ *
+ *   MACHINE_SEED=7 test-engine-machine    one plan alone
+ */
+#include "inside.h"
+#include "made.h"
+
+enum { PLANS = 120, RUNS = 4, MAX_STAGES = 512, MAX_TRIALS = 64 };
+
+/* ---- the model --------------------------------------------------------------------------------------------------- */
+
+/* From best to worst. */
+enum outcome { DONE, REFUSED, TOO_SLOW, DIVERGED, INTERRUPTED, FAILED, N_OUTCOMES };
+static const char *const names[N_OUTCOMES] = {"done", "refused", "too_slow", "diverged", "interrupted", "failed"};
+
+struct account {
+    bool ended, running, skipped, cached, told;
+    int run, tries[N_HOWS], micro;
+    enum outcome outcome; /* of an ended one; of a skipped one, that of the stage behind it */
+    enum plan_kind cause; /* whose outcome that is */
+};
+
+static struct sim {
+    const struct made *m;
+    struct rng rng;
+    struct account at[MAX_STAGES];
+    bool result[MAX_STAGES]; /* stored as something that need not run again */
+    enum outcome stored[MAX_STAGES];
+    bool trial_told[MAX_TRIALS], begun[MAX_TRIALS];
+    int jobs, running, ran, failed, calls, stop_after;
+    bool fail_fast, asked, stopping, killing, measuring, timing_waits;
+    int expected_end; /* stage whose end must be told now; -1 */
+    int64_t steps;
+} sim;
+
+static bool is_result(enum outcome o)
+{
+    return o == DONE || o == REFUSED || o == TOO_SLOW || o == DIVERGED;
+}
+
+static enum outcome outcome_named(const char *name)
+{
+    for (int i = 0; i < N_OUTCOMES; i++)
+        if (strcmp(names[i], name) == 0) return (enum outcome)i;
+    CU_FAIL("an outcome without a name");
+    return FAILED;
+}
+
+static bool measures(int stage, int run)
+{
+    enum plan_kind k = sim.m->stages[stage].kind;
+    return k == PLAN_BENCH || (k == PLAN_SCREEN && run == 1);
+}
+
+static bool may_run(int stage)
+{
+    const struct plan_stage *g = &sim.m->stages[stage];
+    for (int i = 0; i < g->n_needs; i++) {
+        const struct account *need = &sim.at[g->needs[i]];
+        if (!need->ended || need->skipped || need->outcome != DONE) return false;
+    }
+    return !sim.at[stage].ended && !sim.at[stage].running;
+}
+
+static void settle(int stage, enum outcome o, enum plan_kind cause, bool skipped)
+{
+    struct account *a = &sim.at[stage];
+    CU_ASSERT_FALSE(a->ended);
+    a->ended = true;
+    a->outcome = o;
+    a->cause = cause;
+    a->skipped = skipped;
+    if (o == DONE) return;
+    for (int i = stage + 1; i < sim.m->plan.n_stages; i++)
+        for (int k = 0; k < sim.m->stages[i].n_needs; k++)
+            if (sim.m->stages[i].needs[k] == stage && !sim.at[i].ended) settle(i, o, cause, true);
+}
+
+/* Refusals behind the evaluation say something about the trial, and do not end it. */
+static enum outcome counts_as(const struct account *a)
+{
+    bool fact =
+        a->outcome == REFUSED && a->cause != PLAN_SCREEN && a->cause != PLAN_TRAIN && a->cause != PLAN_EVALUATE;
+    return fact ? DONE : a->outcome;
+}
+
+static bool trial_ended(int trial, enum outcome *worst)
+{
+    *worst = sim.m->trials[trial].refused ? REFUSED : DONE;
+    for (int i = 0; i < sim.m->plan.n_stages; i++) {
+        if (sim.m->stages[i].trial != trial) continue;
+        if (!sim.at[i].ended) return false;
+        if (counts_as(&sim.at[i]) > *worst) *worst = counts_as(&sim.at[i]);
+    }
+    return true;
+}
+
+static void model_begins(void)
+{
+    memset(sim.at, 0, sizeof sim.at);
+    memset(sim.trial_told, 0, sizeof sim.trial_told);
+    memset(sim.begun, 0, sizeof sim.begun);
+    sim.running = sim.ran = sim.failed = sim.calls = 0;
+    sim.asked = sim.stopping = sim.killing = sim.measuring = false;
+    sim.expected_end = -1;
+    for (int i = 0; i < sim.m->plan.n_stages; i++) {
+        if (!sim.result[i] || sim.at[i].ended) continue;
+        sim.at[i].cached = true;
+        settle(i, sim.stored[i], sim.m->stages[i].kind, false);
+    }
+}
+
+/* ---- endings ----------------------------------------------------------------------------------------------------- */
+
+static const struct ending_case {
+    enum how how;
+    const char *says; /* the end event's state; NULL: none */
+    int code, signal; /* of the process */
+    enum how fault;   /* that the coordinator saw; 0: none */
+    int weight;
+    /* The rule: again so often, then this. */
+    int again;
+    enum outcome then;
+} endings[] = {
+    {HOW_SAID, "done", 0, 0, 0, 60, 0, DONE},
+    {HOW_SAID, "refused", 0, 0, 0, 2, 0, REFUSED},
+    {HOW_SAID, "diverged", 0, 0, 0, 2, 0, DIVERGED},
+    {HOW_SAID, "failed", 1, 0, 0, 1, 0, FAILED},
+    {HOW_CRASH, NULL, 0, 6, 0, 4, 1, FAILED},
+    {HOW_CRASH, NULL, 0, 0, 0, 2, 1, FAILED},
+    {HOW_CRASH, NULL, 139, 0, 0, 1, 1, FAILED},
+    {HOW_NONSENSE, "done", 0, 0, HOW_NONSENSE, 2, 1, FAILED},
+    {HOW_HANG, NULL, 0, 9, HOW_HANG, 2, 1, FAILED},
+    {HOW_TIME, NULL, 0, 9, HOW_TIME, 1, 0, FAILED},
+    {HOW_MEMORY, "failed", 12, 0, 0, 3, 0, FAILED},
+    {HOW_MEMORY, NULL, 0, 9, HOW_MEMORY, 2, 0, FAILED},
+    {HOW_JOB, NULL, 2, 0, 0, 1, 0, FAILED},
+    {HOW_INTERRUPTED, "interrupted", 75, 0, 0, 6, 3, INTERRUPTED},
+    {HOW_INTERRUPTED, NULL, 75, 0, 0, 2, 3, INTERRUPTED},
+};
+
+static const struct ending_case *draw_ending(void)
+{
+    static const struct ending_case killed = {HOW_CRASH, NULL, 0, 9, 0, 0, 0, INTERRUPTED};
+    if (sim.killing) return &killed;
+    int total = 0, at = 0;
+    for (size_t i = 0; i < LEN(endings); i++) total += endings[i].weight;
+    int drawn = (int)rng_below(&sim.rng, (uint64_t)total);
+    for (size_t i = 0; i < LEN(endings); i++)
+        if (drawn < (at += endings[i].weight)) return &endings[i];
+    return &endings[0];
+}
+
+/* What must follow; true when it is an end, in *then. @p ms of a timed screen. */
+static bool follows(int stage, const struct ending_case *c, double ms, enum outcome *then)
+{
+    struct account *a = &sim.at[stage];
+    const struct plan_stage *g = &sim.m->stages[stage];
+    *then = c->then;
+    if (c->then == DONE) {
+        if (++a->run < engine_runs(g)) return false;
+        if (g->kind == PLAN_SCREEN && ms > json_num(g->config, "gate.p50_ms", 0)) *then = TOO_SLOW;
+        return true;
+    }
+    if (c->how == HOW_SAID) return true;
+    if (sim.stopping) {
+        bool passes = c->how == HOW_CRASH || c->how == HOW_NONSENSE || c->how == HOW_HANG || c->how == HOW_INTERRUPTED;
+        if (passes) *then = INTERRUPTED; /* would have been tried again */
+        return true;
+    }
+    if (c->how == HOW_MEMORY) {
+        int now = a->micro ? a->micro : (int)json_int(g->config, "train.batch", 0);
+        if (g->kind != PLAN_TRAIN || now < 2) return true;
+        a->micro = (now + 1) / 2;
+        return false;
+    }
+    return a->tries[c->how]++ >= c->again;
+}
+
+/* ---- in the place of process.c ------------------------------------------------------------------------------------ */
+
+struct status process_start(struct engine *e, int task)
+{
+    struct worker *w = e->workers;
+    while (w->pid) w++;
+    struct account *a = &sim.at[task];
+    *w = (struct worker){.pid = 1, .fd = -1, .task = task, .started = time_mono()};
+    e->n_running++;
+    e->exclusive = queue_measures(e, task);
+    e->tasks[task].state = TASK_RUNNING;
+    if (sim.m->stages[task].kind == PLAN_TRAIN) a->micro = ladder_micro(e, task); /* may have been learnt elsewhere */
+    return ok();
+}
+
+void process_read(struct engine *e, struct worker *w)
+{
+    (void)e, (void)w;
+}
+
+void process_watch(struct engine *e)
+{
+    (void)e;
+}
+
+void process_signal(struct engine *e, int sig)
+{
+    (void)e;
+    sim.killing = sim.killing || sig == SIGKILL;
+}
+
+/* A timed screen says how long the net took; 20 is exactly what the gate allows. */
+static double tell_time(struct engine *e, struct worker *w)
+{
+    static const double drawn_ms[] = {5, 20, 20.01, 50};
+    double ms = drawn_ms[rng_below(&sim.rng, LEN(drawn_ms))];
+    json_t *l = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:[f], s:b}", "ev", "latency", "threads", 1, "height",
+                          64, "width", 64, "visit", 0, "n", 1, "p50_ms", ms, "samples_us", ms * 1000, "unstable", 0);
+    engine_store_event(e, w, l);
+    json_decref(l);
+    return ms;
+}
+
+static void end_one(struct engine *e, struct worker *w)
+{
+    int task = w->task;
+    const struct ending_case *c = draw_ending();
+    enum outcome then;
+    double ms = c->then == DONE && sim.m->stages[task].kind == PLAN_SCREEN && sim.at[task].run == 1 ? tell_time(e, w) : 0;
+    if (c->says) w->end = json_pack("{s:s, s:s}", "ev", "end", "state", c->says);
+    if (c->fault) {
+        w->fault = c->fault;
+        snprintf(w->trouble, sizeof w->trouble, "as drawn");
+    }
+    bool ends = follows(task, c, ms, &then);
+    sim.at[task].running = false;
+    sim.running--;
+    sim.measuring = false;
+    sim.expected_end = ends ? task : -1;
+    if (ends) settle(task, then, sim.m->stages[task].kind, false);
+    e->n_running--;
+    e->exclusive = false;
+    w->pid = 0;
+    job_ended(e, w, c->signal ? c->signal : c->code << 8);
+    json_decref(w->end);
+    *w = (struct worker){0};
+    CU_ASSERT_EQUAL(sim.expected_end, -1); /* it was told */
+}
+
+static void check_nothing_waits_in_vain(void)
+{
+    bool timing = false;
+    for (int i = 0; i < sim.m->plan.n_stages; i++)
+        timing = timing || (sim.m->stages[i].kind == PLAN_SCREEN && sim.at[i].run == 1 && may_run(i));
+    if (sim.running >= sim.jobs || sim.measuring || timing || sim.stopping) return;
+    for (int i = 0; i < sim.m->plan.n_stages; i++) CU_ASSERT_FALSE(!measures(i, sim.at[i].run) && may_run(i));
+}
+
+bool process_reap(struct engine *e)
+{
+    sim.steps++;
+    check_nothing_waits_in_vain();
+    if (++sim.calls == sim.stop_after || (sim.asked && rng_below(&sim.rng, 8) == 0)) {
+        sim.asked = true;
+        raise(SIGTERM);
+    }
+    if (rng_below(&sim.rng, 4) == 0) return false;
+    int n = 0;
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++) n += e->workers[i].pid != 0;
+    CU_ASSERT_EQUAL(n, sim.running);
+    int at = n ? (int)rng_below(&sim.rng, (uint64_t)n) : 0;
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++)
+        if (e->workers[i].pid && at-- == 0) {
+            end_one(e, &e->workers[i]);
+            return true;
+        }
+    return false;
+}
+
+/* ---- what is told ------------------------------------------------------------------------------------------------ */
+
+static void stage_starts(int stage, const struct engine_event *e)
+{
+    struct account *a = &sim.at[stage];
+    CU_ASSERT_TRUE(may_run(stage));
+    CU_ASSERT_FALSE(sim.stopping);
+    CU_ASSERT_FALSE(sim.fail_fast && sim.failed);
+    CU_ASSERT_FALSE(sim.measuring);
+    CU_ASSERT_TRUE(!measures(stage, a->run) || sim.running == 0);
+    CU_ASSERT_TRUE(sim.running < sim.jobs);
+    CU_ASSERT_EQUAL(e->run, a->run);
+    a->running = true;
+    sim.running++;
+    sim.measuring = measures(stage, a->run);
+    sim.begun[sim.m->stages[stage].trial] = true;
+}
+
+static void stage_ends(int stage, const struct engine_event *e)
+{
+    struct account *a = &sim.at[stage];
+    CU_ASSERT_EQUAL(stage, sim.expected_end);
+    CU_ASSERT_FALSE(a->told);
+    CU_ASSERT_STRING_EQUAL(e->state, names[a->outcome]);
+    a->told = true;
+    sim.expected_end = -1;
+    sim.ran++;
+    sim.failed += a->outcome == FAILED;
+    sim.stored[stage] = a->outcome;
+    sim.result[stage] = is_result(a->outcome);
+}
+
+static void trial_ends(int trial, const struct engine_event *e)
+{
+    enum outcome worst;
+    CU_ASSERT_FALSE(sim.trial_told[trial]);
+    CU_ASSERT_TRUE(trial_ended(trial, &worst));
+    CU_ASSERT_STRING_EQUAL(e->state, names[worst]);
+    sim.trial_told[trial] = true;
+}
+
+static void check_totals(const struct engine_totals *t)
+{
+    int ended = 0, cached = 0, trials = 0;
+    enum outcome worst;
+    for (int i = 0; i < sim.m->plan.n_stages; i++) {
+        ended += sim.at[i].ended;
+        cached += sim.at[i].cached;
+    }
+    for (int i = 0; i < sim.m->plan.n_trials; i++) trials += trial_ended(i, &worst);
+    CU_ASSERT_EQUAL(t->ended, ended);
+    CU_ASSERT_EQUAL(t->cached, cached);
+    CU_ASSERT_EQUAL(t->failed, sim.failed);
+    CU_ASSERT_EQUAL(t->running, sim.running);
+    CU_ASSERT_EQUAL(t->trials_ended, trials);
+    CU_ASSERT_TRUE(t->left_s >= 0);
+}
+
+static void hear(void *ctx, const struct engine_event *e)
+{
+    (void)ctx;
+    int stage = e->stage ? (int)(e->stage - sim.m->stages) : -1;
+    switch (e->kind) {
+    case ENGINE_STAGE_START:
+        stage_starts(stage, e);
+        break;
+    case ENGINE_STAGE_END:
+        stage_ends(stage, e);
+        break;
+    case ENGINE_TRIAL_END:
+        trial_ends((int)(e->trial - sim.m->trials), e);
+        break;
+    case ENGINE_STOPPING:
+        CU_ASSERT_TRUE(sim.asked || (sim.fail_fast && sim.failed));
+        sim.stopping = true;
+        break;
+    case ENGINE_START:
+    case ENGINE_TICK:
+        check_totals(e->totals);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- plans and runs ---------------------------------------------------------------------------------------------- */
+
+static struct made *random_plan(struct rng *rng)
+{
+    static const char *const backbones[] = {"resnet18", "vgg11", "resnet34"};
+    struct made *m = made_new();
+    int n = 1 + (int)rng_below(rng, 12);
+    for (int i = 0; i < n; i++) {
+        json_t *config = json_pack("{s:i, s:i}", "bench.visits", 1 + (int)rng_below(rng, 3), "train.batch",
+                                   1 + (int)rng_below(rng, 8));
+        if (rng_below(rng, 2)) json_object_set_new(config, "gate.p50_ms", json_real(20));
+        int trial = made_trial(m, config);
+        m->trials[trial].t.model.backbone = backbones[rng_below(rng, LEN(backbones))];
+        if (rng_below(rng, 3) == 0) { /* another device for what is exported */
+            int bench = plan_find(&m->plan, trial, PLAN_BENCH);
+            int more = made_stage(m, trial, PLAN_BENCH, m->stages[bench].needs[0]);
+            snprintf(m->stages[more].key, PLAN_KEY, "device %d", trial);
+            m->stages[more].device = "torch";
+        }
+    }
+    if (rng_below(rng, 3) == 0) { /* and one that cannot be built */
+        struct plan_trial *t = &m->trials[m->plan.n_trials];
+        m->configs[m->plan.n_trials] = json_object();
+        *t = (struct plan_trial){.config = m->configs[m->plan.n_trials], .stages = m->lists[m->plan.n_trials],
+                                 .refused = "cannot be built"};
+        t->t.model.arch = t->t.model.backbone = "none";
+        snprintf(t->id, sizeof t->id, "refused");
+        m->cells[m->plan.n_trials] = (struct plan_cell){.trial = m->plan.n_trials, .axes = json_object()};
+        m->sweep.n_cells++;
+        m->plan.n_trials++;
+    }
+    return m;
+}
+
+static void check_result(const struct engine_result *r)
+{
+    const int *counted[N_OUTCOMES] = {&r->done, &r->refused, &r->too_slow, &r->diverged, &r->interrupted, &r->failed};
+    int want[N_OUTCOMES] = {0}, cached = 0;
+    enum outcome worst;
+    for (int i = 0; i < sim.m->plan.n_trials; i++) {
+        bool ended = trial_ended(i, &worst);
+        CU_ASSERT_EQUAL(ended, sim.trial_told[i]);
+        CU_ASSERT_TRUE(ended || sim.stopping); /* all comes to its end */
+        want[ended ? worst : INTERRUPTED]++;
+    }
+    for (int i = 0; i < N_OUTCOMES; i++) CU_ASSERT_EQUAL(*counted[i], want[i]);
+    for (int i = 0; i < sim.m->plan.n_stages; i++) cached += sim.at[i].cached;
+    CU_ASSERT_EQUAL(r->ran, sim.ran);
+    CU_ASSERT_EQUAL(r->cached, cached);
+    CU_ASSERT_EQUAL(sim.running, 0);
+}
+
+/* What is stored is what was told. */
+static void check_stored(void)
+{
+    json_t *stages = made_rows(sim.m, "SELECT key, state FROM stages"), *at = json_object();
+    for (size_t i = 0; i < json_array_size(stages); i++)
+        json_object_set(at, json_str(json_array_get(stages, i), "key", ""), json_array_get(stages, i));
+    for (int i = 0; i < sim.m->plan.n_stages; i++) {
+        const char *state = json_str(json_object_get(at, sim.m->stages[i].key), "state", NULL);
+        if (sim.at[i].told) CU_ASSERT_STRING_EQUAL(state, names[sim.at[i].outcome]);
+        if (sim.at[i].skipped && state) CU_ASSERT_FALSE(is_result(outcome_named(state)) && !sim.result[i]);
+    }
+    json_t *trials = made_rows(sim.m, "SELECT id, state FROM trials ORDER BY rowid");
+    for (int i = 0; i < sim.m->plan.n_trials; i++) {
+        enum outcome worst;
+        const char *state = json_str(json_array_get(trials, (size_t)i), "state", "");
+        bool ended = trial_ended(i, &worst);
+        if (ended || sim.begun[i]) CU_ASSERT_STRING_EQUAL(state, names[ended ? worst : INTERRUPTED]);
+    }
+    CU_ASSERT_EQUAL(made_int(sim.m, "SELECT count(*) AS n FROM stages WHERE state = 'running'"), 0);
+    json_decref(stages);
+    json_decref(trials);
+    json_decref(at);
+}
+
+static void run_plan(uint64_t seed)
+{
+    sim = (struct sim){.rng = rng_key(seed, 1, 0, 0), .steps = sim.steps};
+    struct made *m = random_plan(&sim.rng);
+    sim.m = m;
+    for (int run = 0; run < RUNS; run++) {
+        struct engine_result r;
+        sim.jobs = 1 + (int)rng_below(&sim.rng, 5);
+        sim.fail_fast = rng_below(&sim.rng, 5) == 0;
+        sim.stop_after = rng_below(&sim.rng, 3) == 0 ? 1 + (int)rng_below(&sim.rng, 60) : 0;
+        model_begins();
+        struct status st = made_run(&r, m, (struct engine_options){.jobs = sim.jobs, .fail_fast = sim.fail_fast,
+                                                                   .seed = seed, .ms_tick = 1e-3, .on_event = hear});
+        bool stopped = sim.stopping && !(sim.fail_fast && sim.failed);
+        CU_ASSERT_EQUAL(st.code, stopped ? STATUS_INTERRUPTED : STATUS_OK);
+        check_result(&r);
+        check_stored();
+    }
+    made_free(m);
+}
+
+/* Asked to stop when all was over. */
+static void too_late(int sig)
+{
+    (void)sig;
+}
+
+static void engine_machine__follows_its_model(void)
+{
+    signal(SIGTERM, too_late);
+    const char *only = getenv("MACHINE_SEED");
+    int64_t first = 1, n = PLANS;
+    if (only && str_to_i64(only, &first)) n = 1;
+    log_set_level(LOG_ERROR);
+    for (int64_t seed = first; seed < first + n; seed++) {
+        unsigned before = CU_get_number_of_failures();
+        run_plan((uint64_t)seed);
+        if (CU_get_number_of_failures() == before) continue;
+        fprintf(stderr, "the plan of MACHINE_SEED=%lld\n", (long long)seed);
+        break;
+    }
+    log_set_level(LOG_INFO);
+    printf("(%lld steps) ", (long long)sim.steps);
+    CU_ASSERT_TRUE(only || sim.steps > 5000);
+}
+
+static const struct test tests[] = {TEST(engine_machine__follows_its_model)};
+TEST_MAIN("engine machine", tests)
