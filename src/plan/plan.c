@@ -234,6 +234,7 @@ static struct status add_sweep(struct plan_build *b, const char *path)
                                  .path = arena_strdup(&p->arena, path),
                                  .rank = arena_strdup(&p->arena, json_str(s->base, "evaluate.rank", "ssim")),
                                  .spec = spec_to_json(s),
+                                 .slurm = spec_slurm_copy(&p->arena, &s->slurm),
                                  .cells = arena_alloc(&p->arena, sizeof(struct plan_cell) * (size_t)cells.n)};
         tell_rules(b, w, &cells);
         for (int i = 0; i < cells.n && st.code == STATUS_OK; i++) st = add_cell(b, w, &cells.v[i]);

@@ -50,6 +50,7 @@ struct plan_stage {
     char key[PLAN_KEY];
     int trial;                 /* the first that asked */
     const json_t *config;      /* flat, resolved: what the worker gets */
+    const char *owner;         /* id of the trial that its rows belong to; NULL: `trial`'s */
     int needs[PLAN_MAX_NEEDS]; /* stages that must be done before */
     int n_needs;
     struct plan_cost cost;
@@ -94,6 +95,7 @@ struct plan_excluded {
 struct plan_sweep {
     const char *name, *path, *rank;
     json_t *spec;
+    struct spec_slurm slurm; /* how a cluster runs it; no part of any key */
     struct plan_cell *cells;
     int n_cells, n_excluded;
     struct plan_excluded *excluded; /* by rule; those that exclude nothing are there, too */

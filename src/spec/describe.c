@@ -162,6 +162,8 @@ void spec_keys_markdown(struct str *out)
     }
     str_add(out, "\nAugmentations, with their options (meaning; values; default):\n\n");
     augment_markdown(out);
+    str_add(out, "\nKeys of `slurm`, none of them part of a trial:\n\n");
+    slurm_markdown(out);
     arena_free(&a);
 }
 

@@ -97,6 +97,9 @@ json_t *augment_get(const struct spec_augment *g);
 /** One line an augmentation: name, options, defaults, what it does. */
 void augment_markdown(struct str *out);
 
+/** One line a key of `slurm:`: values and what it does. */
+void slurm_markdown(struct str *out);
+
 struct load;
 struct node;
 /** Keys of a document that are not of a trial: name, extends, axes, ... @p rest is what follows "axes." in "axes.seed".

@@ -116,6 +116,8 @@ const struct document_key document_keys[] = {
      "{key: value} beside them, a rule about the cells that match that",
      load_include},
     {"exclude", "the same; cells that match one are not run", load_exclude},
+    {"slurm", "how a cluster runs it (`sweep run --executor slurm`); its keys are below, none is part of a trial",
+     load_slurm},
     {NULL, NULL, NULL},
 };
 

@@ -83,6 +83,7 @@ struct status load_include(struct load *l, const char *rest, const struct node *
 struct status load_exclude(struct load *l, const char *rest, const struct node *n);
 struct status load_seeds(struct load *l, const char *rest, const struct node *n);
 struct status load_sample(struct load *l, const char *rest, const struct node *n);
+struct status load_slurm(struct load *l, const char *rest, const struct node *n);
 
 /** Axes against fixed keys and each other, then into the spec. */
 struct status load_finish_axes(struct load *l);

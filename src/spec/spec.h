@@ -151,6 +151,29 @@ struct spec_sample {
     enum spec_method method;
     struct spec_mark mark;
 };
+/** slurm: how a cluster runs the sweep. NULL and 0: the site's default, or what is predicted. No part of a trial. */
+enum { SPEC_MAX_LINES = 32 };
+struct spec_lines {
+    const char *v[SPEC_MAX_LINES];
+    int n;
+};
+struct spec_slurm {
+    const char *partition, *account, *qos, *gres, *constraint;
+    double time_s;           /* the most that a task may take */
+    int64_t bytes;           /* memory of a task */
+    int cpus;                /* of a task */
+    int array_width;         /* tasks of an array at once */
+    struct spec_lines extra; /* options of sbatch as they are: "--exclusive" */
+    struct spec_lines setup; /* shell lines before the work: "module load cuda" */
+    struct spec_mark mark;
+};
+/** Slurm's ways to write a time ("90", "1:30:00", "2-12") and memory ("4G", "800"), as seconds and bytes; false for
+ *  what is neither. */
+bool spec_slurm_time(double *s, const char *text);
+bool spec_slurm_memory(int64_t *bytes, const char *text);
+/** The same with all its texts in @p a. */
+struct spec_slurm spec_slurm_copy(struct arena *a, const struct spec_slurm *s);
+
 /** A fixed key and where it was written. */
 struct spec_fixed {
     const char *key;
@@ -173,6 +196,7 @@ struct spec {
     struct spec_rule *rules;
     int n_rules;
     struct spec_sample sample;
+    struct spec_slurm slurm;
     json_t *owned; /* keeps the axes' and rules' values alive */
 };
 

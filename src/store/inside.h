@@ -5,6 +5,10 @@
 #include "store.h"
 #include <sqlite3.h>
 
+/* States of a stage that has said what there is to say; a pruned one may still be taken further. */
+#define STORE_ENDS    "'done', 'refused', 'diverged', 'too_slow'"
+#define STORE_RESULTS "(" STORE_ENDS ", 'pruned')"
+
 enum store_sql {
     SQL_BEGIN,
     SQL_COMMIT,
@@ -37,7 +41,17 @@ enum store_sql {
     SQL_FORGET_STAGE,
     SQL_RECOVER_STAGES,
     SQL_RECOVER_TRIALS,
+    SQL_HAS_RESULT,
     STORE_N_SQL
+};
+
+/* What is to be appended to the journal when the transaction ends well. */
+struct store_journal {
+    int fd; /* -1: none is kept */
+    char path[1024];
+    int64_t bytes; /* of whole batches in the file */
+    struct str pending;
+    size_t mark; /* pending at the last savepoint */
 };
 
 struct store {
@@ -47,6 +61,7 @@ struct store {
     int lock_fd;
     bool read_only;
     bool may_pass; /* the last failure was of a kind that passes by itself */
+    struct store_journal journal;
 };
 
 /** SQLite's last failure in our form: where, doing what, its words, what to do. */
@@ -59,6 +74,14 @@ struct status store_fail(struct store *s, const char *doing);
 struct status store_run(struct store *s, enum store_sql which, const char *types, ...);
 /** The same for a statement whose first row's first column is an integer; STATUS_DB when there is no row. */
 struct status store_run_int(int64_t *out, struct store *s, enum store_sql which, const char *types, ...);
+
+/** The statement by which it runs, reset; NULL after a failure, which is in the connection. */
+sqlite3_stmt *store_statement(struct store *s, enum store_sql which);
+/** A statement ran with these arguments (as store_run): the journal, where one is kept, remembers it. */
+void store_journal_note(struct store *s, enum store_sql which, const char *types, va_list ap);
+/** Appends what the transaction did and makes it durable; after a failure the file is as it was. */
+struct status store_journal_flush(struct store *s);
+void store_journal_drop(struct store *s);
 
 /** Brings the file to STORE_VERSION; refuses a newer one and files of other programs. */
 struct status store_migrate(struct store *s);

@@ -3,14 +3,19 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Stages that are to come over, decided once: those not known here, those that only there have a result, and those that
- * were pruned here and went on to their end there. */
-#define ENDS    "'done', 'refused', 'diverged', 'too_slow'"
-#define RESULTS "(" ENDS ", 'pruned')"
+/* Stages that are to come over, decided once: those not known here, those that only there have a result, those that
+ * were pruned here and went on to their end there, and of those without a result anywhere the later attempt (a
+ * failure says more than an interruption). */
+#define ENDS    STORE_ENDS
+#define RESULTS STORE_RESULTS
+#define WHEN(t) "coalesce(" t ".ended, " t ".started, 0)"
 static const char *const choose =
     "DROP TABLE IF EXISTS temp.taken; CREATE TEMP TABLE taken AS SELECT o.key FROM other.stages o "
     "LEFT JOIN main.stages m ON m.key = o.key WHERE m.key IS NULL "
-    "OR (m.state NOT IN " RESULTS " AND o.state IN " RESULTS ") OR (m.state = 'pruned' AND o.state IN (" ENDS "))";
+    "OR (m.state NOT IN " RESULTS " AND (o.state IN " RESULTS
+    " OR ((o.state = 'failed' OR m.state != 'failed') AND " WHEN("o") " > " WHEN(
+        "m") "))) "
+             "OR (m.state = 'pruned' AND o.state IN (" ENDS "))";
 
 /* Parents before children; running this twice changes nothing. */
 static const char *const rows[] = {
@@ -43,7 +48,9 @@ static const char *const rows[] = {
     "UPDATE main.trials SET (state, reason) = (SELECT o.state, o.reason FROM other.trials o WHERE o.id = "
     "main.trials.id) "
     "WHERE (state NOT IN " RESULTS " AND id IN (SELECT id FROM other.trials WHERE state IN " RESULTS ")) "
-    "OR (state = 'pruned' AND id IN (SELECT id FROM other.trials WHERE state IN (" ENDS ")))",
+    "OR (state = 'pruned' AND id IN (SELECT id FROM other.trials WHERE state IN (" ENDS "))) "
+    "OR (state NOT IN " RESULTS " AND id IN (SELECT o.id FROM other.trials o JOIN other.stages g ON g.trial = o.id "
+    "WHERE o.state != 'queued' AND g.key IN (SELECT key FROM taken)))",
     /* What ran there when it was last written does not run here. */
     "UPDATE main.stages SET state = 'interrupted' WHERE state = 'running'",
     "UPDATE main.trials SET state = 'interrupted' WHERE state = 'running'",
@@ -139,6 +146,25 @@ static struct status attach(struct store *s, const char *path)
         st = store_fail(s, "opening the other");
     sqlite3_finalize(q);
     return st;
+}
+
+/* Pages of a database that has no file, into one beside ours that has none either. */
+static struct status attach_copy(struct store *s, struct store *from)
+{
+    TRY(exec_sql(s, "ATTACH ':memory:' AS other"));
+    sqlite3_backup *b = sqlite3_backup_init(s->db, "other", from->db, "main");
+    int rc = b ? sqlite3_backup_step(b, -1) : sqlite3_errcode(s->db);
+    if (b) sqlite3_backup_finish(b);
+    return rc == SQLITE_DONE ? ok() : fail(STATUS_DB, "%s: merging: %s", s->path, sqlite3_errstr(rc));
+}
+
+struct status store_merge_store(struct store_merged *out, struct store *s, struct store *from)
+{
+    *out = (struct store_merged){0};
+    struct status st = attach_copy(s, from);
+    if (st.code == STATUS_OK) st = merge(out, s, s->dir);
+    struct status end = exec_sql(s, "DROP TABLE IF EXISTS temp.taken; DETACH other");
+    return st.code == STATUS_OK ? end : st;
 }
 
 struct status store_merge(struct store_merged *out, struct store *s, const char *path)

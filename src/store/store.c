@@ -162,11 +162,12 @@ static char *immutable_uri(const char *path)
 static struct status open_it(struct store *s, struct store_options o)
 {
     TRY(place(s, o));
-    if (!o.read_only) TRY(store_lock(s, o.command, o.wait_s));
+    if (!o.read_only && !o.memory) TRY(store_lock(s, o.command, o.wait_s));
     int flags = o.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
     char *uri = at_rest(&o, s->dir) ? immutable_uri(o.path) : NULL;
+    const char *file = o.memory ? ":memory:" : o.path;
     int got =
-        sqlite3_open_v2(uri ? uri : o.path, &s->db, flags | SQLITE_OPEN_NOMUTEX | (uri ? SQLITE_OPEN_URI : 0), NULL);
+        sqlite3_open_v2(uri ? uri : file, &s->db, flags | SQLITE_OPEN_NOMUTEX | (uri ? SQLITE_OPEN_URI : 0), NULL);
     free(uri);
     if (got != SQLITE_OK) return store_fail(s, "opening");
     sqlite3_busy_timeout(s->db, MS_BUSY);
@@ -177,7 +178,7 @@ static struct status open_it(struct store *s, struct store_options o)
 struct status store_open(struct store **out, struct store_options o)
 {
     struct store *s = mem_zalloc(sizeof *s);
-    s->lock_fd = -1;
+    s->lock_fd = s->journal.fd = -1;
     s->read_only = o.read_only;
     struct status st = open_it(s, o);
     if (st.code != STATUS_OK) {
@@ -194,6 +195,8 @@ void store_close(struct store *s)
     for (int i = 0; i < STORE_N_SQL; i++) sqlite3_finalize(s->stmt[i]);
     sqlite3_close(s->db);
     if (s->lock_fd >= 0) close(s->lock_fd);
+    if (s->journal.fd >= 0) close(s->journal.fd);
+    str_free(&s->journal.pending);
     free(s);
 }
 
@@ -209,13 +212,15 @@ struct status store_begin(struct store *s)
 
 struct status store_commit(struct store *s)
 {
-    struct status st = store_run(s, SQL_COMMIT, "");
+    struct status st = store_journal_flush(s);
+    if (st.code == STATUS_OK) st = store_run(s, SQL_COMMIT, "");
     if (st.code != STATUS_OK) store_rollback(s);
     return st;
 }
 
 void store_rollback(struct store *s)
 {
+    store_journal_drop(s);
     if (sqlite3_get_autocommit(s->db)) return; /* SQLite rolls back by itself when the disk is full */
     struct status st = store_run(s, SQL_ROLLBACK, "");
     if (st.code != STATUS_OK) log_warn("%s", st.msg);

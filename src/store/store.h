@@ -20,6 +20,7 @@ struct store;
 struct store_options {
     const char *path;    /* the database file; its folder is made when writing */
     bool read_only;      /* no lock, nothing is created */
+    bool memory;         /* rows live in memory alone; path says whose folder artifact paths are relative to */
     const char *command; /* of a writer: shown to a second one */
     double wait_s;       /* how long a second writer waits for the lock before it gives up; at least half a second */
 };
@@ -130,6 +131,27 @@ struct store_merged {
  *  both have one. Merging the same again changes nothing. Errors: those of store_open for @p path; STATUS_IO when a
  *  file cannot be copied (no row is taken then). */
 struct status store_merge(struct store_merged *out, struct store *s, const char *path);
+
+/** The same from a store that is open, of the same folder: a journal's rows. */
+struct status store_merge_store(struct store_merged *out, struct store *s, struct store *from);
+
+/* ---- journals: where no database can be, one file of lines a writer ---------------------------------------------- */
+
+/** From now on what is committed is also appended to this file, which must exist: a JSON line a row, a batch in one
+ *  write, durable when the commit returns. NULL ends it. No room on the disk fails the commit, which store_may_pass. */
+struct status store_journal(struct store *s, const char *path);
+
+struct store_replayed {
+    int rows, refused; /* lines that are torn, or not ours, are passed over */
+    char first[160];   /* why the first of them was refused */
+};
+/** Rows of a journal through the statements that wrote them. A stage that has a result keeps it: a later file cannot
+ *  undo it. Lines that are objects with other members than `do` are no rows. Errors: STATUS_IO, STATUS_DB. */
+struct status store_replay(struct store_replayed *out, struct store *s, const char *path);
+struct status store_replay_text(struct store_replayed *out, struct store *s, const char *text, size_t n);
+/** Lines that bring over what is known of these stages (an array of keys): state, files, what was resolved, their
+ * trials. */
+struct status store_journal_of(struct str *out, struct store *s, const json_t *keys);
 
 /** Who holds the writer's lock of the database at @p path, as a phrase; false: nobody. */
 bool store_writer(char *out, size_t n, const char *path);

@@ -57,6 +57,7 @@ static const char *const sql[STORE_N_SQL] = {
     [SQL_FORGET_DECISIONS] = "DELETE FROM decisions WHERE stage_key = ?1",
     [SQL_FORGET_STAGE] = "UPDATE stages SET state = 'interrupted', reason = ?2, info = NULL WHERE key = ?1",
     [SQL_RECOVER_STAGES] = "UPDATE stages SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
+    [SQL_HAS_RESULT] = "SELECT count(*) FROM stages WHERE key = ?1 AND state IN " STORE_RESULTS,
     [SQL_RECOVER_TRIALS] = "UPDATE trials SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
 };
 /* clang-format on */
@@ -80,14 +81,19 @@ static void bind_number(sqlite3_stmt *q, int i, const json_t *v)
         sqlite3_bind_null(q, i);
 }
 
-/* Prepares, resets and binds; NULL after a failure, which is in the connection. */
-static sqlite3_stmt *ready(struct store *s, enum store_sql which, const char *types, va_list ap)
+sqlite3_stmt *store_statement(struct store *s, enum store_sql which)
 {
     CHECK(!s->read_only, "a write to a database opened for reading");
     if (!s->stmt[which] && sqlite3_prepare_v3(s->db, sql[which], -1, SQLITE_PREPARE_PERSISTENT, &s->stmt[which], NULL))
         return NULL;
-    sqlite3_stmt *q = s->stmt[which];
-    for (int i = 1; *types; i++, types++) {
+    return s->stmt[which];
+}
+
+/* Prepares, resets and binds; NULL after a failure, which is in the connection. */
+static sqlite3_stmt *ready(struct store *s, enum store_sql which, const char *types, va_list ap)
+{
+    sqlite3_stmt *q = store_statement(s, which);
+    for (int i = 1; q && *types; i++, types++) {
         switch (*types) {
         case 't':
             sqlite3_bind_text(q, i, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
@@ -125,6 +131,9 @@ struct status store_run(struct store *s, enum store_sql which, const char *types
     va_end(ap);
     struct status st = q && sqlite3_step(q) == SQLITE_DONE ? ok() : store_fail(s, "writing");
     if (q) sqlite3_reset(q);
+    va_start(ap, types);
+    if (st.code == STATUS_OK) store_journal_note(s, which, types, ap);
+    va_end(ap);
     return st;
 }
 
