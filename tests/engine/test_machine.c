@@ -82,8 +82,7 @@ static void settle(int stage, enum outcome o, enum plan_kind cause, bool skipped
 /* Refusals behind the evaluation say something about the trial, and do not end it. */
 static enum outcome counts_as(const struct account *a)
 {
-    bool fact =
-        a->outcome == REFUSED && a->cause != PLAN_SCREEN && a->cause != PLAN_TRAIN && a->cause != PLAN_EVALUATE;
+    bool fact = a->outcome == REFUSED && a->cause != PLAN_SCREEN && a->cause != PLAN_TRAIN && a->cause != PLAN_EVALUATE;
     return fact ? DONE : a->outcome;
 }
 
@@ -180,7 +179,8 @@ static bool follows(int stage, const struct ending_case *c, double ms, enum outc
     return a->tries[c->how]++ >= c->again;
 }
 
-/* ---- in the place of process.c ------------------------------------------------------------------------------------ */
+/* ---- in the place of process.c ------------------------------------------------------------------------------------
+ */
 
 struct status process_start(struct engine *e, int task)
 {
@@ -228,7 +228,8 @@ static void end_one(struct engine *e, struct worker *w)
     int task = w->task;
     const struct ending_case *c = draw_ending();
     enum outcome then;
-    double ms = c->then == DONE && sim.m->stages[task].kind == PLAN_SCREEN && sim.at[task].run == 1 ? tell_time(e, w) : 0;
+    double ms =
+        c->then == DONE && sim.m->stages[task].kind == PLAN_SCREEN && sim.at[task].run == 1 ? tell_time(e, w) : 0;
     if (c->says) w->end = json_pack("{s:s, s:s}", "ev", "end", "state", c->says);
     if (c->fault) {
         w->fault = c->fault;
@@ -387,8 +388,8 @@ static struct made *random_plan(struct rng *rng)
     if (rng_below(rng, 3) == 0) { /* and one that cannot be built */
         struct plan_trial *t = &m->trials[m->plan.n_trials];
         m->configs[m->plan.n_trials] = json_object();
-        *t = (struct plan_trial){.config = m->configs[m->plan.n_trials], .stages = m->lists[m->plan.n_trials],
-                                 .refused = "cannot be built"};
+        *t = (struct plan_trial){
+            .config = m->configs[m->plan.n_trials], .stages = m->lists[m->plan.n_trials], .refused = "cannot be built"};
         t->t.model.arch = t->t.model.backbone = "none";
         snprintf(t->id, sizeof t->id, "refused");
         m->cells[m->plan.n_trials] = (struct plan_cell){.trial = m->plan.n_trials, .axes = json_object()};
@@ -451,8 +452,10 @@ static void run_plan(uint64_t seed)
         sim.fail_fast = rng_below(&sim.rng, 5) == 0;
         sim.stop_after = rng_below(&sim.rng, 3) == 0 ? 1 + (int)rng_below(&sim.rng, 60) : 0;
         model_begins();
-        struct status st = made_run(&r, m, (struct engine_options){.jobs = sim.jobs, .fail_fast = sim.fail_fast,
-                                                                   .seed = seed, .ms_tick = 1e-3, .on_event = hear});
+        struct status st = made_run(
+            &r, m,
+            (struct engine_options){
+                .jobs = sim.jobs, .fail_fast = sim.fail_fast, .seed = seed, .ms_tick = 1e-3, .on_event = hear});
         bool stopped = sim.stopping && !(sim.fail_fast && sim.failed);
         CU_ASSERT_EQUAL(st.code, stopped ? STATUS_INTERRUPTED : STATUS_OK);
         check_result(&r);

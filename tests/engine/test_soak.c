@@ -55,7 +55,8 @@ static struct site scripted(struct rng *rng)
     int chosen[LEN(faults)] = {0};
     for (size_t i = 0; rng && i < LEN(faults); i++) chosen[i] = (int)rng_below(rng, 2 * CELLS); /* or none */
     for (int i = 0; i < CELLS; i++) {
-        json_t *config = json_pack("{s:s, s:i, s:i}", "fake.train", "ok:6", "train.batch", 8, "bench.visits", 1 + i % 2);
+        json_t *config =
+            json_pack("{s:s, s:i, s:i}", "fake.train", "ok:6", "train.batch", 8, "bench.visits", 1 + i % 2);
         if (rng) add_faults(config, rng, i, chosen);
         made_trial(s.m, config);
     }
