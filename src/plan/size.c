@@ -1,30 +1,6 @@
 /* What cells share: sizes of nets and losses by structure, sets of images, hashes of files. */
-#include "data.h"
+#include "cell.h"
 #include "inside.h"
-#include "loss.h"
-#include "zoo.h"
-
-static struct zoo_model model_of(const struct spec_trial *t)
-{
-    struct zoo_model m = {
-        .arch = t->model.arch,
-        .backbone = t->model.backbone,
-        .height = t->data.size[0],
-        .width = t->data.size[1],
-        .in_channels = t->model.in_channels,
-        .depth = t->model.depth,
-        .output_stride = t->model.output_stride,
-        .interpolation = t->model.interpolation,
-        .attention = t->model.attention,
-        .merge = t->model.merge,
-        .dropout = t->model.dropout,
-        .activation = t->model.activation,
-        .residual = t->model.residual,
-    };
-    for (int i = 0; i < t->model.channels.n && i < (int)LEN(m.channels); i++)
-        m.channels[i] = (int)t->model.channels.v[i];
-    return m;
-}
 
 /* Everything of zoo_model as text. */
 static void structure_text(struct str *out, const struct zoo_model *m)
@@ -65,7 +41,7 @@ static struct plan_size size_of(const json_t *j)
 struct status plan_size_of(struct plan_size *out, const char **refused, struct plan_build *b,
                            const struct spec_trial *t)
 {
-    struct zoo_model m = model_of(t);
+    struct zoo_model m = cell_model(t);
     struct str text = {0};
     structure_text(&text, &m);
     json_t *j = json_object_get(b->sizes, text.s);
@@ -107,16 +83,9 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
     if (!j) {
         struct data *d = NULL;
         struct hash h;
-        st = data_open(&d, &(struct data_options){.root = t->data.root,
-                                                  .input = t->data.input,
-                                                  .target = t->data.target,
-                                                  .height = t->data.size[0],
-                                                  .width = t->data.size[1],
-                                                  .split_val = t->data.split_val,
-                                                  .split_seed = t->data.split_seed,
-                                                  .split_train = t->data.split_train,
-                                                  .split_val_list = t->data.split_val_list,
-                                                  .synthetic_pairs = t->data.synthetic_pairs});
+        struct data_augment augment[SPEC_MAX_AUGMENT];
+        struct data_options o = cell_data(augment, t);
+        st = data_open(&d, &o);
         if (st.code == STATUS_OK) st = data_fingerprint(&h, d);
         int n_train = 0, n_val = 0;
         if (st.code == STATUS_OK) {
@@ -157,20 +126,11 @@ struct status plan_file_of(const char **out, struct plan_build *b, const char *p
 
 struct plan_size plan_loss_size(struct plan_build *b, const struct spec_trial *t)
 {
-    struct loss_options o = {.network = t->loss.network,
-                             .height = t->data.size[0],
-                             .width = t->data.size[1],
-                             .pixel_weight = t->loss.pixel_weight,
-                             .gram_scale = t->loss.gram_scale,
-                             .n_feature = t->loss.feature_weights.n,
-                             .n_gram = t->loss.gram_weights.n,
-                             .size = t->loss.size};
+    struct loss_options o = cell_loss(t);
     struct str text = {0};
     str_addf(&text, "%s|%d|%d|%d", o.network ? o.network : "", o.height, o.width, o.size);
-    for (int i = 0; i < o.n_feature && i < LOSS_MAX_BLOCKS; i++)
-        str_addf(&text, "|%d", (o.feature_weights[i] = t->loss.feature_weights.v[i]) != 0);
-    for (int i = 0; i < o.n_gram && i < LOSS_MAX_BLOCKS; i++)
-        str_addf(&text, "|g%d", (o.gram_weights[i] = t->loss.gram_weights.v[i]) != 0);
+    for (int i = 0; i < o.n_feature && i < LOSS_MAX_BLOCKS; i++) str_addf(&text, "|%d", o.feature_weights[i] != 0);
+    for (int i = 0; i < o.n_gram && i < LOSS_MAX_BLOCKS; i++) str_addf(&text, "|g%d", o.gram_weights[i] != 0);
     json_t *j = json_object_get(b->losses, text.s);
     if (!j) {
         struct net *n = NULL;

@@ -1,7 +1,6 @@
 /* From a resolved trial to running things: the model, the loss, the metrics, the pairs. */
-#include "loss.h"
+#include "cell.h"
 #include "parts.h"
-#include "zoo.h"
 #include <math.h>
 
 void running_close(struct running *r)
@@ -26,61 +25,15 @@ static struct status check_images(const struct data *d, const struct train_job *
 
 struct status train_data_open(struct data **out, const struct train_job *job)
 {
-    const struct spec_trial *t = job->trial;
     struct data_augment augment[SPEC_MAX_AUGMENT];
-    static const enum data_augment_kind kinds[] = {
-        [SPEC_FLIP] = DATA_FLIP, [SPEC_AFFINE] = DATA_AFFINE, [SPEC_CROP] = DATA_CROP, [SPEC_COLOR] = DATA_COLOR};
-    for (int i = 0; i < t->n_augment; i++) {
-        const struct spec_augment *a = &t->augment[i];
-        augment[i] = (struct data_augment){.kind = kinds[a->kind],
-                                           .p = a->p,
-                                           .rotate = a->rotate,
-                                           .scale = {a->scale[0], a->scale[1]},
-                                           .translate = a->translate,
-                                           .brightness = a->brightness,
-                                           .contrast = a->contrast,
-                                           .saturation = a->saturation,
-                                           .hue = a->hue,
-                                           .both = a->both};
-    }
-    TRY(data_open(out, &(struct data_options){.root = t->data.root,
-                                              .input = t->data.input,
-                                              .target = t->data.target,
-                                              .height = t->data.size[0],
-                                              .width = t->data.size[1],
-                                              .split_val = t->data.split_val,
-                                              .split_seed = t->data.split_seed,
-                                              .split_train = t->data.split_train,
-                                              .split_val_list = t->data.split_val_list,
-                                              .synthetic_pairs = t->data.synthetic_pairs,
-                                              .cache = job->cache,
-                                              .augment = augment,
-                                              .n_augment = t->n_augment}));
+    struct data_options o = cell_data(augment, job->trial);
+    o.cache = job->cache;
+    TRY(data_open(out, &o));
     struct status s = check_images(*out, job);
     if (s.code == STATUS_OK) return s;
     data_close(*out);
     *out = NULL;
     return s;
-}
-
-static struct zoo_model zoo_model_of(const struct spec_trial *t)
-{
-    struct zoo_model m = {.arch = t->model.arch,
-                          .backbone = t->model.backbone,
-                          .height = t->data.size[0],
-                          .width = t->data.size[1],
-                          .in_channels = t->model.in_channels,
-                          .depth = t->model.depth,
-                          .output_stride = t->model.output_stride,
-                          .interpolation = t->model.interpolation,
-                          .attention = t->model.attention,
-                          .merge = t->model.merge,
-                          .dropout = t->model.dropout,
-                          .activation = t->model.activation,
-                          .residual = t->model.residual};
-    for (int i = 0; i < t->model.channels.n && i < (int)LEN(m.channels); i++)
-        m.channels[i] = (int)t->model.channels.v[i];
-    return m;
 }
 
 enum train_weights train_weights_wanted(const struct spec_trial *t)
@@ -106,7 +59,7 @@ struct status train_model_open(struct train_model *out, const struct train_job *
         return fail(STATUS_REFUSED, "model.in_channels: got %d, expected 3: the pairs are RGB", t->model.in_channels);
     TRY(tensor_pick_device(&out->device, job->device ? job->device : "auto"));
     TRY(tensor_pick_precision(&out->compute, precision ? precision : t->train.precision, out->device));
-    struct zoo_model m = zoo_model_of(t);
+    struct zoo_model m = cell_model(t);
     TRY(zoo_build(&out->net, &m));
     TRY(exec_new(&out->exec, out->net,
                  &(struct exec_options){
@@ -120,22 +73,6 @@ void train_model_close(struct train_model *m)
     exec_free(m->exec);
     net_free(m->net);
     *m = (struct train_model){0};
-}
-
-static struct loss_options loss_options_of(const struct spec_trial *t)
-{
-    struct loss_options o = {.network = t->loss.network,
-                             .height = t->data.size[0],
-                             .width = t->data.size[1],
-                             .pixel_weight = t->loss.pixel_weight,
-                             .gram_scale = t->loss.gram_scale,
-                             .n_feature = t->loss.feature_weights.n,
-                             .n_gram = t->loss.gram_weights.n,
-                             .size = t->loss.size};
-    _Static_assert(LEN(o.feature_weights) == SPEC_MAX_BLOCKS && LEN(o.gram_weights) == SPEC_MAX_BLOCKS, "same lists");
-    memcpy(o.feature_weights, t->loss.feature_weights.v, sizeof o.feature_weights);
-    memcpy(o.gram_weights, t->loss.gram_weights.v, sizeof o.gram_weights);
-    return o;
 }
 
 /**
@@ -161,7 +98,7 @@ static struct status random_features(struct exec *e)
 static struct status open_loss(struct running *out, const struct train_job *job, const struct train_model *m)
 {
     const struct spec_trial *t = job->trial;
-    struct loss_options o = loss_options_of(t);
+    struct loss_options o = cell_loss(t);
     TRY(loss_build(&out->net, &o));
     TRY(exec_new(
         &out->exec, out->net,
