@@ -5,7 +5,7 @@
 const struct cli_option cli_options[CLI_N_OPTIONS] = {
     [OPT_DB]        = {.name = "--db", .arg = "PATH", .doc = "results database (default results/sweep.db)"},
     [OPT_SET]       = {.name = "--set", .arg = "KEY=VALUE",
-                       .doc = "overrides a key of every file; may be repeated", .many = true},
+                       .doc = "overrides a key (of every file); may be repeated", .many = true},
     [OPT_JOBS]      = {.name = "--jobs", .arg = "N",
                        .doc = "trials at once; the cores are shared between them (default 1)"},
     [OPT_FAIL_FAST] = {.name = "--fail-fast", .doc = "stop at the first failed trial"},
@@ -23,7 +23,7 @@ const struct cli_option cli_options[CLI_N_OPTIONS] = {
     [OPT_JSON]      = {.name = "--json", .doc = "machine-readable output"},
     [OPT_CSV]       = {.name = "--csv", .doc = "comma-separated output"},
     [OPT_BY]        = {.name = "--by", .arg = "COLUMN",
-                       .doc = "order by this column of `results` (default: the sweep's rank metric)"},
+                       .doc = "order by this column (top: of `results`, by default the sweep's rank metric)"},
     [OPT_WHERE]     = {.name = "--where", .arg = "SQL", .doc = "only rows for which this holds, e.g. 'val_loss < 0.4'"},
     [OPT_LIMIT]     = {.name = "--limit", .arg = "N", .doc = "at most so many rows"},
     [OPT_ALL]       = {.name = "--all", .doc = "every row: nothing is left out"},
@@ -34,7 +34,7 @@ const struct cli_option cli_options[CLI_N_OPTIONS] = {
     [OPT_MODE]      = {.name = "--mode", .arg = "NAME", .doc = "quick, normal or thorough (default normal)"},
     [OPT_OUT]       = {.name = "--out", .arg = "PATH", .doc = "where to write (a report: default reports/NAME)"},
     [OPT_TAG]       = {.name = "--tag", .arg = "NAME", .doc = "which of a backbone's files (default imagenet)"},
-    [OPT_COST]      = {.name = "--cost", .doc = "also parameters and multiply-accumulates"},
+    [OPT_COST]      = {.name = "--cost", .doc = "of every cell: parameters, multiply-accumulates, memory"},
     [OPT_SIZE]      = {.name = "--size", .arg = "N", .doc = "height and width of the input (default 256)"},
     [OPT_HELP]      = {.name = "--help", .doc = "this text"},
 };
@@ -76,8 +76,9 @@ const struct cli_command cli_commands[] = {
      .run = cli_bench},
     {.name = "zoo", .args = "ls | show ARCH BACKBONE | dump ARCH BACKBONE",
      .summary = "architectures and backbones; what a cell is made of",
-     .examples = "sweep zoo ls --cost\nsweep zoo show unet resnet18 --size 224\nsweep zoo dump fpn vgg16",
-     OPTIONS(OPT_COST, OPT_SIZE, OPT_JSON, OPT_CSV), .min_pos = 1, .max_pos = 3, .run = cli_zoo},
+     .examples = "sweep zoo ls --cost\nsweep zoo ls --cost --by macs --csv\n"
+                 "sweep zoo show unet resnet18 --size 224 --set model.depth=4\nsweep zoo dump fpn vgg16",
+     OPTIONS(OPT_COST, OPT_SIZE, OPT_BY, OPT_SET, OPT_JSON, OPT_CSV), .min_pos = 1, .max_pos = 3, .run = cli_zoo},
     {.name = "weights", .args = "ls | import FILE... | export TRIAL",
      .summary = "published weights: which are wanted, take files in; write a trial's for segmentation_models_pytorch",
      .examples = "sweep weights ls\nsweep weights import efficientnet-lite0.pth resnet18.safetensors\n"

@@ -1,76 +1,187 @@
 /* zoo, keys: what there is to name. */
-#include "zoo.h"
+#include "cell.h"
 #include "inside.h"
 
-static struct status model_of(struct zoo_model *m, const struct cli_args *a)
+/* What a cell is: ARCH BACKBONE, the size, and any key of `model:` by --set. Strings live in @p spec. */
+static struct status model_of(struct zoo_model *m, struct spec **spec, const struct cli_args *a)
 {
     int size;
+    struct spec_trial t;
+    *spec = NULL;
     if (a->n_pos != 3)
         return fail(STATUS_ARG, "sweep zoo %s: expected ARCH BACKBONE, e.g. sweep zoo %s unet resnet18", a->pos[0],
                     a->pos[0]);
     TRY(cli_int(&size, a, OPT_SIZE, 256, 16, 8192));
-    *m = (struct zoo_model){.arch = a->pos[1], .backbone = a->pos[2], .height = size, .width = size};
-    return ok();
+    TRY(spec_from_sets(spec, a->set, a->n_set));
+    struct status s =
+        (*spec)->n_order ? fail(STATUS_ARG, "--set: got an axis (%s), expected one value a key", (*spec)->order[0]->key)
+                         : spec_trial_from_json(&t, &(*spec)->arena, (*spec)->base, "--set");
+    if (s.code == STATUS_OK) {
+        *m = cell_model(&t);
+        m->arch = a->pos[1];
+        m->backbone = a->pos[2];
+        m->height = m->width = size;
+        return s;
+    }
+    spec_free(*spec);
+    return s;
+}
+
+/* A net's cost; multiply-accumulates as the reference counts them beside what ours computes. */
+struct cost {
+    struct net_cost net;
+    int64_t macs;
+    int operations;
+};
+static struct status cost_of(struct cost *c, const struct zoo_model *m)
+{
+    struct net *n;
+    TRY(zoo_build(&n, m));
+    c->net = net_cost(n);
+    c->operations = n->n_nodes;
+    net_free(n);
+    return zoo_reference_macs(&c->macs, m);
 }
 
 static json_t *cost_row(const char *arch, const char *backbone, int size)
 {
     struct zoo_model m = {.arch = arch, .backbone = backbone, .height = size, .width = size};
-    struct net *n = NULL;
-    struct status st = zoo_build(&n, &m);
-    struct net_cost c = {0};
-    if (st.code == STATUS_OK) c = net_cost(n);
-    json_t *row = st.code == STATUS_OK
-                      ? json_pack("{s:s, s:s, s:f, s:f, s:f, s:s}", "arch", arch, "backbone", backbone, "params_m",
-                                  (double)c.params / 1e6, "gmacs", (double)c.macs / 1e9, "activations_mib",
-                                  (double)c.bytes_peak_infer / 1048576, "reason", "")
-                      : json_pack("{s:s, s:s, s:n, s:n, s:n, s:s}", "arch", arch, "backbone", backbone, "params_m",
-                                  "gmacs", "activations_mib", "reason", st.msg);
-    if (st.code == STATUS_OK) net_free(n);
-    return row;
+    struct cost c;
+    struct status st = cost_of(&c, &m);
+    if (st.code != STATUS_OK)
+        return json_pack("{s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:s}", "arch", arch, "backbone", backbone,
+                         "params_m", "gmacs", "activations_mib", "params", "macs", "macs_run", "activation_bytes",
+                         "reason", st.msg);
+    return json_pack("{s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:s}", "arch", arch, "backbone", backbone,
+                     "params_m", (double)c.net.params / 1e6, "gmacs", (double)c.macs / 1e9, "activations_mib",
+                     (double)c.net.bytes_peak_infer / 1048576, "params", (json_int_t)c.net.params, "macs",
+                     (json_int_t)c.macs, "macs_run", (json_int_t)c.net.macs, "activation_bytes",
+                     (json_int_t)c.net.bytes_peak_infer, "reason", "");
+}
+
+/* The backbone as a row of facts; parameters and multiply-accumulates are the encoder's alone, at 256 px. */
+static struct status backbone_row(json_t *rows, const char *name)
+{
+    const struct zoo_info *i = zoo_backbone_info(name);
+    struct net *n;
+    TRY(zoo_encoder(&n, name));
+    struct net_cost c = net_cost(n);
+    net_free(n);
+    json_array_append_new(rows, json_pack("{s:s, s:s, s:b, s:I, s:I, s:s?, s:s?}", "backbone", i->name, "family",
+                                          i->family, "dilates", i->dilates, "params", (json_int_t)c.params, "macs_256",
+                                          (json_int_t)c.macs, "published", i->weights, "source", i->source));
+    return ok();
+}
+
+/* ---- order ------------------------------------------------------------------------------------------------------ */
+
+struct keyed {
+    json_t *row;
+    const json_t *by;
+    size_t at; /* equal rows stay as they were */
+};
+
+/* Numbers before texts before nothing; each ascending. */
+static int by_value(const void *pa, const void *pb)
+{
+    const struct keyed *a = pa, *b = pb;
+    int kind_a = json_is_number(a->by) ? 0 : json_is_null(a->by) ? 2 : 1;
+    int kind_b = json_is_number(b->by) ? 0 : json_is_null(b->by) ? 2 : 1;
+    int order = kind_a - kind_b;
+    if (!order && kind_a == 0) {
+        double x = json_number_value(a->by), y = json_number_value(b->by);
+        order = (x > y) - (x < y);
+    }
+    if (!order && kind_a == 1 && json_is_string(a->by) && json_is_string(b->by))
+        order = strcmp(json_string_value(a->by), json_string_value(b->by));
+    return order ? order : (a->at > b->at) - (a->at < b->at);
+}
+
+/* @p rows, which all have the same columns, by one of them. */
+static struct status sort_rows(json_t *rows, const char *by)
+{
+    size_t n = json_array_size(rows), columns = 0;
+    const char *names[32], *name;
+    json_t *v;
+    json_object_foreach(json_array_get(rows, 0), name, v)
+    {
+        if (columns + 1 < LEN(names)) names[columns++] = name;
+    }
+    names[columns] = NULL;
+    if (!json_object_get(json_array_get(rows, 0), by)) {
+        const char *near = str_nearest(by, names);
+        return fail(STATUS_ARG, "--by: got \"%s\", expected a column of the table%s%s", by,
+                    near ? "; did you mean " : "", near ? near : "");
+    }
+    struct keyed *k = mem_alloc((n + 1) * sizeof *k);
+    for (size_t i = 0; i < n; i++) {
+        json_t *row = json_array_get(rows, i);
+        k[i] = (struct keyed){.row = json_incref(row), .by = json_object_get(row, by), .at = i};
+    }
+    qsort(k, n, sizeof *k, by_value);
+    json_array_clear(rows);
+    for (size_t i = 0; i < n; i++) json_array_append_new(rows, k[i].row);
+    free(k);
+    return ok();
+}
+
+/* ---- verbs ------------------------------------------------------------------------------------------------------ */
+
+static struct status list_rows(json_t *rows, const struct cli_args *a)
+{
+    int size;
+    const char *const *arch = zoo_arch_names(), *const *backbone = zoo_backbone_names();
+    TRY(cli_int(&size, a, OPT_SIZE, 256, 16, 8192));
+    if (!a->value[OPT_COST]) {
+        for (int k = 0; backbone[k]; k++) TRY(backbone_row(rows, backbone[k]));
+        return ok();
+    }
+    for (int i = 0; arch[i]; i++)
+        for (int k = 0; backbone[k]; k++) json_array_append_new(rows, cost_row(arch[i], backbone[k], size));
+    return ok();
+}
+
+/* A table for eyes has the numbers in their units alone. */
+static void drop_exact(json_t *rows)
+{
+    static const char *const exact[] = {"params", "macs", "macs_run", "activation_bytes"};
+    for (size_t r = 0; r < json_array_size(rows); r++)
+        for (size_t i = 0; i < LEN(exact); i++) json_object_del(json_array_get(rows, r), exact[i]);
 }
 
 static struct status zoo_ls(const struct cli_args *a)
 {
-    int size;
-    TRY(cli_int(&size, a, OPT_SIZE, 256, 16, 8192));
-    const char *const *arch = zoo_arch_names(), *const *backbone = zoo_backbone_names();
     json_t *rows = json_array();
-    if (a->value[OPT_COST]) {
-        for (int i = 0; arch[i]; i++)
-            for (int k = 0; backbone[k]; k++) json_array_append_new(rows, cost_row(arch[i], backbone[k], size));
-    } else {
-        for (int k = 0; backbone[k]; k++) {
-            const struct zoo_info *info = zoo_backbone_info(backbone[k]);
-            json_array_append_new(rows, json_pack("{s:s, s:s, s:b, s:s?, s:s?}", "backbone", info->name, "family",
-                                                  info->family, "dilates", info->dilates, "published", info->weights,
-                                                  "source", info->source));
-        }
-    }
-    if (cli_style_of(a) == CLI_ALIGNED && !a->value[OPT_COST]) {
+    bool cost = a->value[OPT_COST] != NULL, aligned = cli_style_of(a) == CLI_ALIGNED;
+    struct status s = list_rows(rows, a);
+    if (s.code == STATUS_OK && a->value[OPT_BY]) s = sort_rows(rows, a->value[OPT_BY]);
+    if (s.code == STATUS_OK && aligned && cost) drop_exact(rows);
+    if (s.code == STATUS_OK && aligned && !cost) {
         printf("architectures:");
-        for (int i = 0; arch[i]; i++) printf(" %s", arch[i]);
+        for (const char *const *arch = zoo_arch_names(); *arch; arch++) printf(" %s", *arch);
         printf("\n\n");
     }
-    cli_print_rows(rows, cli_style_of(a));
+    if (s.code == STATUS_OK) cli_print_rows(rows, cli_style_of(a));
     json_decref(rows);
-    return ok();
+    return s;
 }
 
 static struct status zoo_show(const struct cli_args *a)
 {
     struct zoo_model m;
-    struct net *n;
-    TRY(model_of(&m, a));
-    TRY(zoo_build(&n, &m));
-    struct net_cost c = net_cost(n);
-    const struct zoo_info *info = zoo_backbone_info(m.backbone);
-    json_t *row = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:s?}", "arch", m.arch, "backbone",
-                            m.backbone, "size", m.height, "params", (json_int_t)c.params, "params_bytes",
-                            (json_int_t)c.params_bytes, "macs", (json_int_t)c.macs, "activation_bytes",
-                            (json_int_t)c.bytes_peak_infer, "training_bytes_an_image", (json_int_t)c.bytes_train,
-                            "operations", n->n_nodes, "reference", info->reference, "published", info->weights);
-    net_free(n);
+    struct spec *spec;
+    struct cost c;
+    TRY(model_of(&m, &spec, a));
+    struct status s = cost_of(&c, &m);
+    spec_free(spec);
+    TRY(s);
+    const struct zoo_info *info = zoo_backbone_info(a->pos[2]);
+    json_t *row = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:s?}", "arch", a->pos[1],
+                            "backbone", a->pos[2], "size", m.height, "params", (json_int_t)c.net.params, "params_bytes",
+                            (json_int_t)c.net.params_bytes, "macs", (json_int_t)c.macs, "macs_run",
+                            (json_int_t)c.net.macs, "activation_bytes", (json_int_t)c.net.bytes_peak_infer,
+                            "training_bytes_an_image", (json_int_t)c.net.bytes_train, "operations", c.operations,
+                            "reference", info->reference, "published", info->weights);
     if (a->value[OPT_JSON]) {
         json_dumpf(row, stdout, JSON_INDENT(1));
         putchar('\n');
@@ -93,10 +204,13 @@ static struct status zoo_show(const struct cli_args *a)
 static struct status zoo_dump(const struct cli_args *a)
 {
     struct zoo_model m;
+    struct spec *spec;
     struct net *n;
     struct str text = {0};
-    TRY(model_of(&m, a));
-    TRY(zoo_build(&n, &m));
+    TRY(model_of(&m, &spec, a));
+    struct status s = zoo_build(&n, &m);
+    spec_free(spec);
+    TRY(s);
     net_dump(n, &text);
     fwrite(text.s, 1, text.n, stdout);
     str_free(&text);

@@ -295,6 +295,11 @@ struct status spec_parse(struct spec **out, const char *where, const char *text,
     return load(out, where, text, n, NULL, 0);
 }
 
+struct status spec_from_sets(struct spec **out, const char *const *sets, int n_sets)
+{
+    return load(out, "--set", "{}", 2, sets, n_sets);
+}
+
 void spec_free(struct spec *s)
 {
     if (!s) return;

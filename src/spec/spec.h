@@ -208,6 +208,8 @@ struct spec {
 struct status spec_load(struct spec **out, const char *path, const char *const *sets, int n_sets);
 /** Same from memory (fuzzing, tests); extends resolves against the folder of @p where. */
 struct status spec_parse(struct spec **out, const char *where, const char *text, size_t n);
+/** What --set assignments say alone, of no file. Errors and owner: as spec_load. */
+struct status spec_from_sets(struct spec **out, const char *const *sets, int n_sets);
 void spec_free(struct spec *s);
 
 /** Where a key was fixed, the file itself (line 0) when it was not. */

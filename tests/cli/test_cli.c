@@ -1,40 +1,8 @@
 /* The program as a user meets it: exit codes, words, times, output that other programs can read. */
+#include "answer.h"
 #include "store.h"
-#include "test.h"
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-struct answer {
-    int code;
-    char *out, *err;
-    double ms;
-};
-
-/* Runs `sweep ARGS` in a folder of its own by the shell; stdout and stderr apart. */
-static struct answer sweep_in(const char *dir, const char *args)
-{
-    struct answer a = {.code = -1};
-    struct str command = {0};
-    str_addf(&command, "cd '%s' && '%s/sweep' %s >out.txt 2>err.txt </dev/null", dir, test_build_dir(), args);
-    double start = time_mono();
-    int status = system(command.s);
-    a.ms = 1e3 * (time_mono() - start);
-    a.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    char path[500];
-    snprintf(path, sizeof path, "%s/out.txt", dir);
-    TEST_OK(fs_read(&a.out, NULL, path));
-    snprintf(path, sizeof path, "%s/err.txt", dir);
-    TEST_OK(fs_read(&a.err, NULL, path));
-    str_free(&command);
-    return a;
-}
-
-static void answer_free(struct answer *a)
-{
-    free(a->out);
-    free(a->err);
-}
 
 static char *keep(const char *s)
 {

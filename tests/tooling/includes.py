@@ -10,12 +10,13 @@ import subprocess
 import sys
 import tempfile
 
-TORCH_FREE = "base spec net zoo weights loss data export bench plan store engine report serve"
+TORCH_FREE = "base spec net zoo weights loss data cell export bench plan store engine report serve"
 MAY_USE = {  # the design's table: what each room may include beside itself
     "base": "", "spec": "base", "net": "base", "zoo": "base net", "weights": "base", "loss": "base net zoo",
     "tensor": "base", "exec": "base net weights tensor", "data": "base",
-    "train": "base spec net zoo loss tensor exec data weights", "export": "base net weights", "bench": "base",
-    "plan": "base spec net zoo loss data", "store": "base", "engine": "base spec plan store", "report": "base store",
+    "cell": "base spec net zoo loss data", "train": "base spec net zoo loss tensor exec data weights cell",
+    "export": "base net weights", "bench": "base", "plan": "base spec net zoo loss data cell",
+    "store": "base", "engine": "base spec plan store", "report": "base store",
     "serve": "base store report", "cli": TORCH_FREE, "worker": TORCH_FREE + " tensor exec train",
 }
 
