@@ -41,7 +41,7 @@ static double rest_of(const struct engine *e, const struct worker *w, double now
 
 double ahead_seconds(const struct engine *e)
 {
-    int jobs = e->o->jobs > 0 ? e->o->jobs : 1;
+    int jobs = e->place.jobs;
     double now = time_mono(), left = 0, waiting[PLAN_N_KINDS];
     for (int k = 0; k < PLAN_N_KINDS; k++) waiting[k] = e->ahead[k].left_s;
     for (int i = 0; i < ENGINE_MAX_JOBS; i++) {

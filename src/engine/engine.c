@@ -70,6 +70,7 @@ static void add_program(json_t *info, const char *name, const char *path)
 static json_t *environment(const struct engine *e)
 {
     json_t *info = engine_machine();
+    if (e->place.n) json_object_set_new(info, "gpus", place_names(e));
     json_object_set_new(info, "sweep", json_string(SWEEP_VERSION));
     json_object_set_new(info, "libtorch", json_string(ENGINE_LIBTORCH));
     json_object_set_new(info, "onnxruntime", json_string(ENGINE_ORT));
@@ -122,9 +123,8 @@ static struct status store_plan(struct engine *e)
 
 static void start_ready(struct engine *e)
 {
-    int jobs = e->o->jobs > 0 ? e->o->jobs : 1;
-    if (jobs > ENGINE_MAX_JOBS) jobs = ENGINE_MAX_JOBS;
-    while (!e->stopping && e->error.code == STATUS_OK && e->n_running < jobs) {
+    e->place.waiting = false;
+    while (!e->stopping && e->error.code == STATUS_OK && e->n_running < e->place.jobs) {
         int task = queue_next(e);
         if (task < 0) return;
         const struct plan_stage *g = &e->p->stages[task];
@@ -229,6 +229,7 @@ static struct status take_signal_fd(struct engine *e)
 
 static struct status run(struct engine *e)
 {
+    TRY(place_init(e));
     TRY(take_signal_fd(e));
     TRY(locks_clear(e));
     TRY(store_begin(e->s));
@@ -246,7 +247,7 @@ static struct status run(struct engine *e)
     while (work_left(e)) {
         start_ready(e);
         if (e->error.code != STATUS_OK && !e->stopping) stop(e);
-        if (e->n_running)
+        if (e->n_running || e->place.waiting) /* for a GPU, that others have */
             wait_for_news(e);
         else if (!e->stopping && e->error.code == STATUS_OK)
             CHECK(e->totals.ended == e->totals.stages, "nothing runs and nothing can start");
@@ -277,6 +278,7 @@ struct status engine_run(struct engine_result *out, const struct engine_options 
         sigprocmask(SIG_SETMASK, &e->mask_before, NULL);
     }
     if (e->tasks) queue_free(e);
+    place_free(e);
     writes_free(e);
     free(e);
     return st;

@@ -7,7 +7,7 @@
  *     TRY(engine_run(&r, &(struct engine_options){.plan = p, .store = s, .jobs = 2}));
  *
  * A measurement never runs beside other work on the same CPU: it waits until nothing else runs, and nothing starts
- * beside it.
+ * beside it, unless that is asked for. Training has a GPU for itself where there are GPUs (place.c).
  */
 #ifndef SWEEP_ENGINE_H
 #define SWEEP_ENGINE_H
@@ -48,7 +48,10 @@ struct engine_event {
 struct engine_options {
     const struct plan *plan;
     struct store *store;
-    int jobs;                   /* workers at once; 0: 1 */
+    int jobs;                   /* workers at once; 0: as many as the GPUs take, 1 without */
+    const char *gpus;           /* "0,2" (as engine_gpus counts), "none"; NULL, "all": all */
+    const char *slots;          /* workers a GPU: "3", at most, or "auto"; memory limits both. NULL: 1 */
+    bool measure_beside;        /* measurements may run beside other work; their rows say so */
     bool fail_fast;             /* the first failed stage stops the sweep */
     double hang_s;              /* a worker without a sign of life for so long is killed; 0: 900 */
     double stage_s;             /* a run of a stage that takes longer is killed and has failed; 0: no limit */
@@ -121,6 +124,7 @@ struct status engine_remove(struct store *s, const json_t *garbage);
 struct status engine_model(struct plan_model **out, struct store *s);
 /** CPU, cores, memory, system of this machine. Owner: the caller. */
 json_t *engine_machine(void);
+/** Cores that this process may use: of its affinity, within its control group's quota. */
 int engine_cores(void);
 /** CPU threads that a worker of this stage gets beside @p jobs - 1 others, and the cores over them. */
 int engine_threads(const struct plan_stage *g, int jobs, int cores);

@@ -3,6 +3,7 @@
 #define ENGINE_INSIDE_H
 
 #include "engine.h"
+#include "place.h"
 #include <signal.h>
 #include <sys/types.h>
 
@@ -33,7 +34,10 @@ struct task {
     int tries[N_HOWS]; /* runs that ended so and were tried again */
     double seconds;    /* of the runs so far */
     int64_t rss_bytes;
-    int micro; /* images at once in training, fewer than the batch because that did not fit; 0: all */
+    bool alone;                  /* its memory ran out beside another on one GPU: it has one for itself now */
+    const struct place_gpu *gpu; /* of the last run; NULL: none */
+    int core, n_cores;           /* of the last run, from the place's list; 0: as it came */
+    int micro;                   /* images at once in training, fewer than the batch because that did not fit; 0: all */
     enum how how;
     const char *outcome; /* of an ended one: "done", ... or "skipped" */
 };
@@ -55,6 +59,10 @@ struct worker {
     char trouble[300];    /* why it was killed or is not believed */
     enum how fault;       /* of what kind that is */
     bool killed;          /* by us */
+    struct place_gpu *gpu;
+    struct lease_want want;
+    bool crowded; /* was not alone on its GPU all the time */
+    bool beside;  /* was not the only worker all the time */
     char log[1200], lock[1200];
 };
 
@@ -89,7 +97,8 @@ struct engine {
     struct engine_result result;
     json_t *micro; /* what fitted: backbone and size -> images at once */
     double watched;
-    double *run_s; /* [stage] predicted seconds of one run */
+    double *run_s, *run_bytes; /* [stage] predicted for one run */
+    struct place place;
     struct ahead ahead[PLAN_N_KINDS];
     char environment[33];
     char worker_path[1100], bench_path[1100];
@@ -131,6 +140,8 @@ int ending_tries(enum how how);
 
 /* job.c: what a worker is told, and what follows from its end */
 struct status job_json(json_t **out, struct engine *e, int task);
+/** True when this device's runtime is libtorch, in the worker. */
+bool job_in_worker(const char *device);
 /** Path of the program for the task's next run. */
 const char *job_program(const struct engine *e, int task);
 void job_ended(struct engine *e, struct worker *w, int wait_status);
@@ -157,11 +168,6 @@ bool ladder_down(struct engine *e, int task);
 struct status locks_clear(struct engine *e);
 int locks_take(char *path, size_t n, struct engine *e, const char *key);
 void locks_sign(int fd, pid_t pid);
-
-/* gpu.c */
-void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit);
-/** Keeps those that a value of CUDA_VISIBLE_DEVICES names, in its order; NULL: all. */
-void gpu_visible(struct engine_gpus *g, const char *text);
 
 /* past.c: what the machine is, and what its finished stages say */
 /** Predicted cost of all runs of a stage, as stored beside what they took. Owner: the caller. */

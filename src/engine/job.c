@@ -8,13 +8,18 @@ static const struct {
     bool worker; /* libtorch itself is the runtime */
 } measurers[] = {{"torch", true}};
 
+bool job_in_worker(const char *device)
+{
+    for (size_t i = 0; i < LEN(measurers); i++)
+        if (strcmp(measurers[i].device, device) == 0) return measurers[i].worker;
+    return false;
+}
+
 const char *job_program(const struct engine *e, int task)
 {
     const struct plan_stage *g = &e->p->stages[task];
     if (!queue_measures(e, task)) return e->worker_path;
-    for (size_t i = 0; i < LEN(measurers); i++)
-        if (strcmp(measurers[i].device, g->device) == 0) return measurers[i].worker ? e->worker_path : e->bench_path;
-    return e->bench_path;
+    return job_in_worker(g->device) ? e->worker_path : e->bench_path;
 }
 
 const char *job_dir(struct arena *a, const struct engine *e, int trial)
@@ -68,11 +73,11 @@ struct status job_json(json_t **out, struct engine *e, int task)
     struct arena a = {0};
     char *cache = fs_join(&a, store_dir(e->s), "cache");
     int train = plan_find(e->p, g->trial, PLAN_TRAIN);
-    json_t *j =
-        json_pack("{s:s, s:s, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:i}", "stage", plan_kinds[g->kind].name, "trial",
-                  e->p->trials[g->trial].id, "key", g->key, "train_key", train >= 0 ? e->p->stages[train].key : "",
-                  "config", g->config, "dir", job_dir(&a, e, g->trial), "cache", cache, "format", g->format, "device",
-                  g->device, "threads", engine_threads(g, e->o->jobs, engine_cores()));
+    json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:O, s:s, s:s, s:s, s:s, s:i, s:s}", "stage", plan_kinds[g->kind].name,
+                          "trial", e->p->trials[g->trial].id, "key", g->key, "train_key",
+                          train >= 0 ? e->p->stages[train].key : "", "config", g->config, "dir",
+                          job_dir(&a, e, g->trial), "cache", cache, "format", g->format, "device", g->device, "threads",
+                          engine_threads(g, e->place.jobs, e->place.cores), "compute", place_compute(e, task));
     const char *images = e->p->trials[g->trial].content.images;
     if (images) json_object_set_new(j, "images", json_string(images));
     if (g->kind == PLAN_TRAIN) json_object_set_new(j, "micro_batch", json_integer(ladder_micro(e, task)));
@@ -118,12 +123,17 @@ static void run_done(struct engine *e, const struct worker *w, struct ending *en
 }
 
 /* Tries it again where that may help; false: its end stands. */
-static bool try_again(struct engine *e, int task, const struct ending *end)
+static bool try_again(struct engine *e, const struct worker *w, const struct ending *end)
 {
+    int task = w->task;
     struct task *t = &e->tasks[task];
     const struct plan_stage *g = &e->p->stages[task];
     if (e->stopping) return false;
-    if (end->how == HOW_MEMORY) {
+    if (end->how == HOW_MEMORY && w->crowded && !t->alone) {
+        t->alone = true;
+        log_warn("%s of %s: %s; trying once more with the GPU for itself", plan_kinds[g->kind].name,
+                 e->p->trials[g->trial].id, end->reason);
+    } else if (end->how == HOW_MEMORY) {
         if (!ladder_down(e, task)) return false;
         log_warn("train of %s: %s; trying with %d images at once, the batch stays %d", e->p->trials[g->trial].id,
                  end->reason, t->micro, (int)json_int(g->config, "train.batch", 0));
@@ -146,7 +156,7 @@ void job_ended(struct engine *e, struct worker *w, int wait_status)
         run_done(e, w, &end);
     else if (end.how == HOW_CRASH && e->killing)
         queue_end(e, task, "interrupted", "killed on request");
-    else if (!try_again(e, task, &end)) /* what a stop cut short is no failure */
+    else if (!try_again(e, w, &end)) /* what a stop cut short is no failure */
         queue_end(e, task, e->stopping && ending_tries(end.how) ? "interrupted" : end.state,
                   end.reason[0] ? end.reason : NULL);
 }

@@ -111,12 +111,6 @@ struct status engine_model(struct plan_model **out, struct store *s)
     return ok();
 }
 
-int engine_cores(void)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores > 0 ? (int)cores : 1;
-}
-
 int engine_threads(const struct plan_stage *g, int jobs, int cores)
 {
     int asked = (int)json_int(g->config, "train.threads", 0), each = jobs > 1 ? cores / jobs : cores;

@@ -10,7 +10,7 @@
 
 extern char **environ;
 
-enum { FD_EVENTS = 3, FD_LOCK = 4, MAX_LINE = 64 << 20 };
+enum { FD_EVENTS = 3, FD_LOCK = 4, FD_GPU = 5, MAX_LINE = 64 << 20 };
 
 static int stdin_of(const char *text)
 {
@@ -55,8 +55,9 @@ static int lifted(int fd)
     return up;
 }
 
-static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, const char *program, bool stage)
+static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, int task, const char *program, bool stage)
 {
+    const struct place_gpu *gpu = e->tasks[task].gpu;
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t at;
     posix_spawn_file_actions_init(&fa);
@@ -70,6 +71,7 @@ static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, const 
     posix_spawn_file_actions_adddup2(&fa, p->log, STDERR_FILENO);
     posix_spawn_file_actions_adddup2(&fa, p->events[1], FD_EVENTS);
     posix_spawn_file_actions_adddup2(&fa, p->lock, FD_LOCK);
+    if (gpu && gpu->lock >= 0) posix_spawn_file_actions_adddup2(&fa, gpu->lock, FD_GPU);
     sigset_t all;
     sigfillset(&all);
     posix_spawnattr_setsigdefault(&at, &all);
@@ -80,7 +82,11 @@ static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, const 
     snprintf(name, sizeof name, "%s", program);
     snprintf(verb, sizeof verb, "%s", stage ? "stage" : "--job");
     char *argv[] = {name, verb, NULL};
-    int rc = posix_spawn(pid, program, &fa, &at, argv, environ);
+    struct arena a = {0};
+    place_pin(e, task, true);
+    int rc = posix_spawn(pid, program, &fa, &at, argv, place_environment(&a, e, task, environ));
+    place_pin(e, task, false);
+    arena_free(&a);
     posix_spawn_file_actions_destroy(&fa);
     posix_spawnattr_destroy(&at);
     return rc == 0 ? ok() : fail(STATUS_IO, "%s: cannot be started: %s; is the build complete?", program, strerror(rc));
@@ -112,24 +118,35 @@ struct status process_start(struct engine *e, int task)
     struct pipes p;
     json_t *job = NULL;
     const char *program = job_program(e, task);
+    place_take(e, w, task);
     TRY(log_path(w->log, sizeof w->log, e, task));
     TRY(job_json(&job, e, task));
     char *text = json_canonical(job);
     json_decref(job);
     struct status st = open_pipes(&p, e, w, task, text);
     pid_t pid = 0;
-    if (st.code == STATUS_OK) st = spawn(&pid, e, &p, program, program == e->worker_path);
+    if (st.code == STATUS_OK) st = spawn(&pid, e, &p, task, program, program == e->worker_path);
     if (st.code == STATUS_OK) {
         locks_sign(p.lock, pid);
         double now = time_mono();
-        *w = (struct worker){.pid = pid, .fd = p.events[0], .task = task, .started = now, .beat = now, .in = w->in};
+        *w = (struct worker){.pid = pid,
+                             .fd = p.events[0],
+                             .task = task,
+                             .started = now,
+                             .beat = now,
+                             .in = w->in,
+                             .gpu = w->gpu,
+                             .want = w->want,
+                             .crowded = w->crowded};
         snprintf(w->lock, sizeof w->lock, "%s/locks/%s", store_dir(e->s), e->p->stages[task].key);
         st = log_path(w->log, sizeof w->log, e, task);
         e->n_running++;
-        e->exclusive = queue_measures(e, task);
+        e->exclusive = queue_measures(e, task) && !e->o->measure_beside;
+        for (int i = 0; i < ENGINE_MAX_JOBS && e->n_running > 1; i++) e->workers[i].beside = true;
         e->tasks[task].state = TASK_RUNNING;
-    } else if (p.events[0] >= 0) {
-        close(p.events[0]);
+    } else {
+        place_give(e, w);
+        if (p.events[0] >= 0) close(p.events[0]);
     }
     const int ours[] = {p.job, p.log, p.events[1], p.lock};
     for (size_t i = 0; i < LEN(ours); i++)
@@ -164,6 +181,8 @@ static void take_line(struct engine *e, struct worker *w, const char *line, size
             json_decref(w->end);
             w->end = json_incref(j);
         } else {
+            bool latency = strcmp(json_str(j, "ev", ""), "latency") == 0;
+            if (w->beside && latency) json_object_set_new(j, "busy", json_true());
             engine_store_event(e, w, j);
         }
     }
@@ -218,6 +237,7 @@ bool process_reap(struct engine *e)
         if (rss > t->rss_bytes) t->rss_bytes = rss;
         t->seconds += time_mono() - w->started;
         unlink(w->lock);
+        place_give(e, w);
         e->n_running--;
         e->exclusive = false;
         w->pid = 0; /* it runs no more, whoever asks what is left */

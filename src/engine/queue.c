@@ -50,12 +50,28 @@ static int lane_pop(struct lane *l)
     return l->v[l->head++];
 }
 
-static int lane_pop_any(struct lane *l, struct rng *r)
+/* The first one, -1 when there is none or no place for it. */
+static int lane_next(struct engine *e, struct lane *l)
 {
-    size_t i = (size_t)l->head + rng_below(r, (uint64_t)l->n);
+    return l->n && place_can(e, l->v[l->head]) ? lane_pop(l) : -1;
+}
+
+static int lane_next_any(struct engine *e, struct lane *l)
+{
+    size_t i = (size_t)l->head + rng_below(&e->rng, (uint64_t)l->n);
     int task = l->v[i];
+    if (!place_can(e, task)) return -1;
     l->v[i] = l->v[l->head + --l->n];
     return task;
+}
+
+/* One at a time, and nothing else beside it unless that is allowed. */
+static bool may_measure(const struct engine *e)
+{
+    if (!e->o->measure_beside) return e->n_running == 0;
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++)
+        if (e->workers[i].pid && queue_measures(e, e->workers[i].task)) return false;
+    return true;
 }
 
 void queue_again(struct engine *e, int task)
@@ -70,13 +86,16 @@ int queue_next(struct engine *e)
     /* What is short and may lead to a refusal first, so that results come early; training after the gates. */
     static const enum plan_kind order[] = {PLAN_SCREEN, PLAN_EVALUATE, PLAN_EXPORT, PLAN_VERIFY, PLAN_SAMPLES};
     if (e->exclusive) return -1;
-    for (size_t i = 0; i < LEN(order); i++)
-        if (e->lanes[order[i]].n) return lane_pop(&e->lanes[order[i]]);
-    if (e->timing.n) return e->n_running ? -1 : lane_pop_any(&e->timing, &e->rng);
-    if (e->lanes[PLAN_TRAIN].n) return lane_pop(&e->lanes[PLAN_TRAIN]);
+    int task = -1;
+    for (size_t i = 0; i < LEN(order) && task < 0; i++) task = lane_next(e, &e->lanes[order[i]]);
+    if (task >= 0) return task;
+    bool beside = e->o->measure_beside, may = may_measure(e);
+    if (e->timing.n && (may || !beside)) return may ? lane_next_any(e, &e->timing) : -1;
     /* Visits of all cells mixed: a slow minute of the machine then falls on many of them a little. */
-    if (e->lanes[PLAN_BENCH].n && !e->n_running) return lane_pop_any(&e->lanes[PLAN_BENCH], &e->rng);
-    return -1;
+    if (e->lanes[PLAN_BENCH].n && may && beside) task = lane_next_any(e, &e->lanes[PLAN_BENCH]);
+    if (task < 0) task = lane_next(e, &e->lanes[PLAN_TRAIN]);
+    if (task < 0 && e->lanes[PLAN_BENCH].n && may) task = lane_next_any(e, &e->lanes[PLAN_BENCH]);
+    return task;
 }
 
 /* An export, a measurement or a sample that is refused is a fact about the trial, not its end. */
@@ -150,6 +169,7 @@ void queue_end(struct engine *e, int task, const char *state, const char *reason
     t->open = false;
     json_t *info = engine_estimate(g);
     if (t->micro) json_object_set_new(info, "micro_batch", json_integer(t->micro));
+    place_info(e, task, info);
     if (ending_name(t->how)) json_object_set_new(info, "ended_by", json_string(ending_name(t->how)));
     writes_info(e, task, info);
     e->result.ran++;
@@ -200,11 +220,13 @@ static struct status predict_runs(struct engine *e)
 {
     struct plan_model *m;
     e->run_s = mem_zalloc(sizeof *e->run_s * (size_t)(e->p->n_stages + 1));
-    int cores = engine_cores();
+    e->run_bytes = mem_zalloc(sizeof *e->run_bytes * (size_t)(e->p->n_stages + 1));
     TRY(engine_model(&m, e->s));
     for (int i = 0; i < e->p->n_stages; i++) {
         const struct plan_stage *g = &e->p->stages[i];
-        e->run_s[i] = plan_forecast(m, g, engine_share(g, e->o->jobs, cores)).seconds;
+        struct plan_forecast f = plan_forecast(m, g, engine_share(g, e->place.jobs, e->place.cores));
+        e->run_s[i] = f.seconds;
+        e->run_bytes[i] = f.bytes;
     }
     plan_model_free(m);
     return ok();
@@ -251,6 +273,7 @@ void queue_free(struct engine *e)
     json_decref(e->micro);
     free(e->begun);
     free(e->run_s);
+    free(e->run_bytes);
     free(e->verdict);
     free(e->open);
     free(e->after);

@@ -1,0 +1,91 @@
+/* Where a run of a stage happens: GPUs, leases of them, shares of the cores. */
+#ifndef ENGINE_PLACE_H
+#define ENGINE_PLACE_H
+
+#include "engine.h"
+
+enum { LEASE_MAX_SLOTS = 16, PLACE_MAX_CORES = 1024 };
+
+/* A GPU as the rules see it. */
+struct lease_gpu {
+    int64_t bytes_total, bytes_free; /* as the driver said last; 0, 0: not known */
+    int64_t bytes_others;            /* in use when no lease of ours was there */
+    bool others;                     /* somebody else computes there, or has much of its memory */
+    bool elsewhere;                  /* another sweep has it */
+    int n;                           /* leases of ours, */
+    int64_t bytes;                   /* and what they were predicted to need */
+    bool alone;                      /* the one that is there shares it with none */
+};
+struct lease_want {
+    int64_t bytes;
+    bool alone;
+};
+enum lease_answer { LEASE_FITS, LEASE_TAKEN, LEASE_ELSEWHERE, LEASE_OTHERS };
+
+struct place_gpu {
+    int index; /* as users count them */
+    char name[96], uuid[96], holder[32];
+    int lock; /* -1: not held */
+    enum lease_answer told;
+    bool told_lock;
+};
+struct place {
+    struct lease_gpu leases[ENGINE_MAX_GPUS]; /* one a GPU */
+    struct place_gpu gpus[ENGINE_MAX_GPUS];
+    int n, slots, jobs, cores;
+    int ids[PLACE_MAX_CORES], n_ids; /* cores that we may use, those of one package beside each other */
+    bool unknown;                    /* nobody said whether there are GPUs: a worker sees for itself */
+    bool waiting;                    /* for a GPU */
+    double seen, took;               /* when the driver was asked, and for how long */
+};
+
+/* gpu.c */
+void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit);
+/** Keeps those that a value of CUDA_VISIBLE_DEVICES names, in its order; NULL: all. */
+void gpu_visible(struct engine_gpus *g, const char *text);
+
+/* lease.c: the rules of placement */
+enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, int slots);
+/** The GPU that a run gets: the one with fewest leases, then with most room; -1: none now. */
+int lease_pick(const struct lease_gpu *v, int n, struct lease_want want, int slots);
+void lease_take(struct lease_gpu *g, struct lease_want want);
+void lease_give(struct lease_gpu *g, struct lease_want want);
+/** What the driver says of it now. */
+void lease_sees(struct lease_gpu *g, int64_t bytes_total, int64_t bytes_free, int n_processes);
+/** The share of a slot in @p cores: disjoint with those of other slots while there are as many cores as jobs. */
+void lease_cores(int *first, int *n, int slot, int jobs, int cores);
+/** Cores' worth of time from "QUOTA PERIOD" in microseconds, rounded up; 0: no limit. */
+int lease_quota(const char *text);
+/** --slots: "auto" is LEASE_MAX_SLOTS, which memory limits; NULL: 1. */
+struct status lease_slots(int *out, const char *text);
+/** --gpus: indices, of @p n_gpus; NULL: all. */
+struct status lease_choose(int *out, int *n, const char *text, int n_gpus);
+
+/* cores.c */
+/** Ids of the cores that this process may use. */
+int cores_list(int *ids, int most);
+/** Of the control group, rounded up; 0: none. */
+int cores_quota(void);
+
+struct engine;
+struct worker;
+/* place.c: the rules applied to this machine */
+struct status place_init(struct engine *e);
+void place_free(struct engine *e);
+/** Whether a run of the task has a place now. */
+bool place_can(struct engine *e, int task);
+/** Leases it. @pre place_can */
+void place_take(struct engine *e, struct worker *w, int task);
+void place_give(struct engine *e, struct worker *w);
+/** "cuda", "cpu", or "auto" when the worker shall see for itself. */
+const char *place_compute(const struct engine *e, int task);
+/** The environment of a worker, from ours. */
+char **place_environment(struct arena *a, const struct engine *e, int task, char **from);
+/** Keeps this process, and what it starts, to the task's cores; off: to all that it had. */
+void place_pin(const struct engine *e, int task, bool on);
+/** Adds where the task's last run was. */
+void place_info(const struct engine *e, int task, json_t *info);
+/** Names of the GPUs that this run uses. Owner: the caller. */
+json_t *place_names(const struct engine *e);
+
+#endif
