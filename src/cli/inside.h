@@ -105,7 +105,8 @@ struct status cli_with_store(const struct cli_args *a, struct status (*f)(const 
 struct status cli_find_sweep(struct store *s, const char *name);
 /** Trial by id or a unique beginning of it. Owner: the caller json_decrefs *out, the row of `trials`. */
 struct status cli_trial(json_t **out, struct store *s, const char *id);
-struct status cli_write_report(const char *db, const char *sweep, const char *out);
+/** @p out NULL: reports/NAME. @p unless_same: a report that shows what is stored already stays as it is. */
+struct status cli_write_report(const char *db, const char *sweep, const char *out, bool unless_same);
 /** The plan of the files and --set that the arguments name, whose files of weights can be read. Owner: the caller frees
  *  *out. Errors: STATUS_ARG, STATUS_IO: whatever is wrong with the configuration. */
 struct status cli_load_plan(struct plan **out, const struct cli_args *a);

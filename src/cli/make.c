@@ -11,7 +11,7 @@ CLI_COMMAND(cli_report)
     (void)code;
     if (a->value[OPT_OUT] && a->n_pos != 1)
         return fail(STATUS_ARG, "--out: expected exactly one sweep's name with it, got %d", a->n_pos);
-    for (int i = 0; i < a->n_pos; i++) TRY(cli_write_report(cli_db(a), a->pos[i], a->value[OPT_OUT]));
+    for (int i = 0; i < a->n_pos; i++) TRY(cli_write_report(cli_db(a), a->pos[i], a->value[OPT_OUT], false));
     if (a->n_pos) return ok();
     TRY(cli_open(&s, a, false));
     struct status st = store_rows(&rows, s, "SELECT name FROM sweeps ORDER BY updated", NULL);
@@ -19,7 +19,7 @@ CLI_COMMAND(cli_report)
     TRY(st);
     if (!json_array_size(rows)) st = fail(STATUS_ARG, "%s: no sweep is stored yet", cli_db(a));
     for (size_t i = 0; i < json_array_size(rows) && st.code == STATUS_OK; i++)
-        st = cli_write_report(cli_db(a), json_str(json_array_get(rows, i), "name", ""), NULL);
+        st = cli_write_report(cli_db(a), json_str(json_array_get(rows, i), "name", ""), NULL, false);
     json_decref(rows);
     return st;
 }

@@ -121,7 +121,7 @@ static const struct report_metric *metric_row(const char *name)
     return NULL;
 }
 
-struct status cli_write_report(const char *db, const char *sweep, const char *out)
+struct status cli_write_report(const char *db, const char *sweep, const char *out, bool unless_same)
 {
     char dir[1100];
     struct report_written w = {0};
@@ -129,8 +129,9 @@ struct status cli_write_report(const char *db, const char *sweep, const char *ou
         snprintf(dir, sizeof dir, "%s", out);
     else
         snprintf(dir, sizeof dir, "reports/%s", sweep ? sweep : "all");
-    TRY(report_write(&w, &(struct report_options){.db = db, .sweep = sweep, .dir = dir, .metric = metric_row}));
-    fprintf(stderr, "report:   %s\n", w.index);
+    TRY(report_write(&w, &(struct report_options){
+                             .db = db, .sweep = sweep, .dir = dir, .unless_same = unless_same, .metric = metric_row}));
+    fprintf(stderr, "report:   %s%s\n", w.index, w.same ? " (nothing has changed)" : "");
     if (w.missing[0]) log_warn("%s", w.missing);
     return ok();
 }
@@ -208,7 +209,7 @@ static struct status run_all(const struct cli_args *a, struct store *s, const st
     int trouble = 0;
     struct status st = tell_results(a, s, p);
     for (int i = 0; i < p->n_sweeps && st.code == STATUS_OK && !a->value[OPT_NO_REPORT]; i++) {
-        struct status report = cli_write_report(cli_db(a), p->sweeps[i].name, NULL);
+        struct status report = cli_write_report(cli_db(a), p->sweeps[i].name, NULL, true);
         if (report.code != STATUS_OK) log_warn("no report: %s", report.msg); /* the results are stored all the same */
         trouble += report.code != STATUS_OK;
     }

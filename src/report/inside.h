@@ -31,6 +31,9 @@ struct report {
     struct str warnings; /* HTML list items, plain text escaped */
 };
 
+/** Which sweep, and its rank metric. */
+struct status report_find(struct report *r);
+/** Its cells; after report_find. */
 struct status report_load(struct report *r);
 bool better(const struct report *r, double a, double b);
 void mark_pareto(struct report *r);
@@ -48,6 +51,11 @@ struct status write_markdown(struct report *r);
 struct status write_plots(struct report *r, struct report_written *out);
 struct status write_page(struct report *r, const struct report_written *w);
 void add_gallery(struct report *r, struct str *out);
+
+/* mark.c: what a report was made from */
+struct status mark_of(struct hash *out, struct report *r);
+bool mark_holds(struct report *r, const struct hash *mark);
+struct status mark_put(struct report *r, const struct hash *mark);
 
 /** "%.3g"-like text, or "" for NAN. Borrowed, from a ring. */
 const char *number(double v, int digits);

@@ -90,7 +90,7 @@ static void cell_from(struct report *r, struct cell *c, const json_t *row)
     json_decref(axes);
 }
 
-static struct status find_sweep(struct report *r)
+struct status report_find(struct report *r)
 {
     const char *rank = "ssim";
     r->title = "all trials";
@@ -149,7 +149,6 @@ static struct status load_baselines(struct report *r)
 
 struct status report_load(struct report *r)
 {
-    TRY(find_sweep(r));
     json_t *rows, *params = json_pack("[Is]", (json_int_t)r->sweep, r->rank->name);
     struct status s = store_rows(
         &rows, r->store,

@@ -3,14 +3,20 @@
 
 static struct status write_all(struct report *r, struct report_written *out)
 {
+    struct hash mark;
+    TRY(report_find(r));
+    TRY(mark_of(&mark, r)); /* before what it stands for is read: what comes in between makes it stale */
+    snprintf(out->index, sizeof out->index, "%s/index.html", r->o->dir);
+    out->same = r->o->unless_same && mark_holds(r, &mark);
+    if (out->same) return ok();
     TRY(report_load(r));
     TRY(fs_mkdir(r->o->dir));
     out->cells = r->n_cells;
     TRY(write_csv(r));
     TRY(write_markdown(r));
     TRY(write_plots(r, out));
-    snprintf(out->index, sizeof out->index, "%s/index.html", r->o->dir);
-    return write_page(r, out);
+    TRY(write_page(r, out));
+    return out->missing[0] ? ok() : mark_put(r, &mark); /* one without its plots is not what was meant */
 }
 
 struct status report_write(struct report_written *out, const struct report_options *o)

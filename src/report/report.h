@@ -19,6 +19,7 @@ struct report_options {
     const char *sweep;   /* its name; NULL: every trial */
     const char *dir;     /* folder to write, made when absent: reports/NAME */
     const char *gnuplot; /* program; NULL: "gnuplot" */
+    bool unless_same;    /* write nothing when the folder already shows what the store holds */
     /** The row of a metric by name, NULL when there is none; the store's sweep says which name. */
     const struct report_metric *(*metric)(const char *name);
 };
@@ -26,6 +27,7 @@ struct report_options {
 /** What was written. */
 struct report_written {
     int cells, plots;
+    bool same;         /* nothing was written: it was there */
     char index[1200];  /* path of the page */
     char missing[400]; /* why there are no plots, "" when there are */
 };

@@ -153,8 +153,7 @@ static struct status set_member(struct load *l, const char *name, const struct n
         names[i] = m->name;
         if (strcmp(m->name, name) != 0) continue;
         s->mark = n->mark;
-        return m->take((char *)s + m->at, l, n) ? ok()
-                                                : load_wrong(l, n, load_join(l, "slurm", name), m->expected);
+        return m->take((char *)s + m->at, l, n) ? ok() : load_wrong(l, n, load_join(l, "slurm", name), m->expected);
     }
     const char *near = str_nearest(name, names);
     return node_fail(n->key ? n->key : n, "slurm.%s: no such key%s%s%s; `sweep keys` lists them", name,

@@ -1,8 +1,8 @@
 /*
  * Journals. Every row is written by one of a few prepared statements, so a journal is lines of statement and arguments:
- * {"do": "metric", "with": ["KEY", "TRIAL", "ssim", -1, 0.7]}. A file has one writer for its whole life; a batch goes in
- * by one write and is made durable before the transaction counts as done. Reading takes any bytes: a line that is torn,
- * or no row, says nothing.
+ * {"do": "metric", "with": ["KEY", "TRIAL", "ssim", -1, 0.7]}. A file has one writer for its whole life; a batch goes
+ * in by one write and is made durable before the transaction counts as done. Reading takes any bytes: a line that is
+ * torn, or no row, says nothing.
  */
 #include "inside.h"
 #include <errno.h>
@@ -96,8 +96,8 @@ void store_journal_note(struct store *s, enum store_sql which, const char *types
     if (which == SQL_SAVE) j->mark = j->pending.n;
     if (which == SQL_UNDO) j->pending.n = j->mark;
     if (!rows[which].name) return;
-    CHECK(strcmp(rows[which].types, types) == 0, "%s is journalled as %s, got %s", rows[which].name,
-          rows[which].types, types);
+    CHECK(strcmp(rows[which].types, types) == 0, "%s is journalled as %s, got %s", rows[which].name, rows[which].types,
+          types);
     va_list in;
     va_copy(in, ap);
     json_t *with = json_array();

@@ -30,7 +30,7 @@ static inline struct made *made_new(void)
 
 static inline void made_free(struct made *m)
 {
-    for (int i = 0; i < m->plan.n_trials; i++) {
+    for (int i = 0; m->plan.trials == m->trials && i < m->plan.n_trials; i++) {
         json_decref(m->configs[i]);
         json_decref(m->cells[i].axes);
     }
@@ -95,6 +95,21 @@ static inline struct status made_run(struct engine_result *r, const struct made 
     struct status st = engine_run(r, &o);
     store_close(s);
     return st;
+}
+
+/** The plan of a file in the site's folder instead of one made by hand. Owner: the caller, after made_free: plan_free.
+ */
+static inline struct plan *made_load(struct made *m, const char *yaml)
+{
+    struct arena a = {0};
+    struct plan *p = NULL;
+    const char *path = fs_join(&a, m->dir, "made.yaml");
+    TEST_OK(fs_write(path, yaml, strlen(yaml)));
+    TEST_OK(plan_load(&p, &(struct plan_options){.files = &path, .n_files = 1}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+    arena_free(&a);
+    m->plan = *p;
+    return p;
 }
 
 /** All rows of a query. Owner: the caller. */

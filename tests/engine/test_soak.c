@@ -68,35 +68,29 @@ static struct site scripted(struct rng *rng)
 /* Tiny nets that really train; one thread and fp32, so that a resumed training ends at the same bits. */
 static struct site real(struct rng *rng)
 {
-    static const char text[] = "name: siege\n"
-                               "axes: {arch: [unet, fpn, linknet], backbone: [resnet18, mobilenetv3_large_100], "
-                               "seed: [0, 1, 2, 3]}\n"
-                               "data: {size: 32, pairs: 6}\n"
-                               "train: {epochs: 3, batch: 2, precision: fp32, threads: 1}\n"
-                               "loss: {network: resnet18, feature_weights: [1], gram_weights: [1]}\n"
-                               "samples: 1\n"
-                               "devices: [torch]\n"
-                               "bench: {mode: quick, visits: 1, threads: [1]}\n";
+    static const char text[] =
+        "name: siege\n"
+        "axes: {arch: [unet, fpn, linknet], backbone: [mobilenetv3_small_100, mobilenetv3_small_minimal_100], "
+        "seed: [0, 1, 2, 3]}\n"
+        "data: {size: 64, pairs: 6}\n"
+        "train: {epochs: 3, batch: 2, precision: fp32, threads: 1}\n"
+        "loss: {network: mobilenetv3_small_100, feature_weights: [1], gram_weights: [1]}\n"
+        "samples: 1\n"
+        "devices: [torch]\n"
+        "bench: {mode: quick, visits: 1, threads: [1]}\n";
     struct site s = {.m = made_new()};
-    struct arena a = {0};
-    const char *path = fs_join(&a, s.m->dir, "siege.yaml");
     (void)rng;
-    TEST_OK(fs_write(path, text, strlen(text)));
-    TEST_OK(plan_load(&s.loaded, &(struct plan_options){.files = &path, .n_files = 1}));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s.loaded);
+    s.loaded = made_load(s.m, text);
     CU_ASSERT_EQUAL(s.loaded->n_trials, CELLS);
-    s.m->plan = *s.loaded;
     snprintf(s.worker, sizeof s.worker, "%s/sweep-worker", test_build_dir());
     snprintf(s.bench, sizeof s.bench, "%s/sweep-bench", test_build_dir());
-    arena_free(&a);
     return s;
 }
 
 static void site_free(struct site *s)
 {
-    if (s->loaded) s->m->plan.n_trials = 0;
-    plan_free(s->loaded);
     made_free(s->m);
+    plan_free(s->loaded);
 }
 
 static pid_t live(const struct site *s, struct rng *rng)

@@ -315,10 +315,60 @@ static void report_write__says_what_is_wrong(void)
     base_close(&b);
 }
 
+/* Each change, in this order, is one that a reader must see, or one that is none. */
+static void report_write__leaves_what_is_the_same(void)
+{
+    static const struct {
+        const char *sql;
+        bool again;
+    } cases[] = {
+        {"SELECT 1", false},
+        {"UPDATE sweeps SET updated = 9, spec = '{\"a\":1}'", false},      /* the same command, another day */
+        {"UPDATE stages SET ended = 5 WHERE key = 't000000000001'", true}, /* it was done again */
+        {"UPDATE stages SET state = 'failed' WHERE key = 't000000000001'", true},
+        {"UPDATE trials SET state = 'failed', reason = 'x' WHERE id = '000000000001'", true},
+        {"UPDATE trials SET reason = 'y' WHERE id = '000000000001'", true},
+        {"INSERT INTO stages (key, trial, stage, state) VALUES ('new', '000000000001', 'bench', 'done')", true},
+        {"UPDATE sweeps SET rank = 'psnr'", true},
+        {"DELETE FROM sweep_trials WHERE trial = '000000000001'", true},
+        {"UPDATE stages SET ended = 6 WHERE key = 't000000000001'", false}, /* of a cell that is not in it */
+    };
+    struct base b = base_open("ssim");
+    struct report_written w;
+    for (int i = 0; i < 3; i++)
+        add(&b, i, (struct row){.arch = "unet", .backbone = "vgg16", .seed = i, .ssim = 0.5, .ms = 9});
+    const char *dir = fs_join(&b.arena, b.dir, "report"), *page = fs_join(&b.arena, dir, "index.html");
+    struct report_options o = {.db = b.path, .sweep = "demo", .dir = dir, .unless_same = true, .metric = metric};
+    TEST_OK(report_write(&w, &o));
+    CU_ASSERT_FALSE(w.same);
+    for (size_t i = 0; i < LEN(cases); i++) {
+        sql(&b, "%s", cases[i].sql);
+        TEST_OK(report_write(&w, &o));
+        if (w.same == cases[i].again) fprintf(stderr, "%s: written %d\n", cases[i].sql, !w.same);
+        CU_ASSERT_EQUAL(w.same, !cases[i].again);
+        CU_ASSERT_TRUE(strcmp(w.index, page) == 0 && fs_exists(page));
+    }
+    CU_ASSERT_EQUAL(remove(page), 0); /* somebody tidied */
+    TEST_OK(report_write(&w, &o));
+    CU_ASSERT_FALSE(w.same);
+    o.unless_same = false; /* asked for by name */
+    TEST_OK(report_write(&w, &o));
+    CU_ASSERT_FALSE(w.same);
+    o.gnuplot = "/none/gnuplot"; /* one without plots is written again when there may be some */
+    TEST_OK(report_write(&w, &o));
+    CU_ASSERT_EQUAL(remove(fs_join(&b.arena, dir, ".made-from")), 0);
+    o.unless_same = true;
+    for (int i = 0; i < 2; i++) {
+        TEST_OK(report_write(&w, &o));
+        CU_ASSERT_FALSE(w.same);
+    }
+    base_close(&b);
+}
+
 static const struct test tests[] = {
     TEST(report_write__draws_every_plot),      TEST(report_write__front_matches_brute_force),
     TEST(report_write__shows_pictures),        TEST(report_write__orders_by_the_sweeps_rank),
     TEST(report_write__escapes_foreign_names), TEST(report_write__works_without_results),
-    TEST(report_write__says_what_is_wrong),
+    TEST(report_write__says_what_is_wrong),    TEST(report_write__leaves_what_is_the_same),
 };
 TEST_MAIN("report.report", tests)

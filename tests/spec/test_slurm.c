@@ -7,11 +7,11 @@ static void spec_slurm__times_as_slurm_writes_them(void)
     static const struct {
         const char *text;
         double s; /* 0: refused */
-    } rows[] = {{"90", 5400},      {"1", 60},        {"1:30", 90},     {"0:59", 0},         {"1:30:00", 5400},
-                {"2-12", 216000},  {"1-0:30", 88200}, {"0-0:1:0", 60},  {"1-00:00:01", 86401}, {"", 0},
-                {"0", 0},          {"x", 0},         {"1:", 0},        {":1", 0},           {"1:2:3:4", 0},
-                {"-5", 0},         {"1-", 0},        {"1e3", 0},       {"90 ", 0},          {"1.5", 0},
-                {"99999999999", 0}};
+    } rows[] = {
+        {"90", 5400},      {"1", 60},       {"1:30", 90},          {"0:59", 0}, {"1:30:00", 5400}, {"2-12", 216000},
+        {"1-0:30", 88200}, {"0-0:1:0", 60}, {"1-00:00:01", 86401}, {"", 0},     {"0", 0},          {"x", 0},
+        {"1:", 0},         {":1", 0},       {"1:2:3:4", 0},        {"-5", 0},   {"1-", 0},         {"1e3", 0},
+        {"90 ", 0},        {"1.5", 0},      {"99999999999", 0}};
     for (size_t i = 0; i < LEN(rows); i++) {
         double s = 0;
         bool good = spec_slurm_time(&s, rows[i].text);
@@ -27,9 +27,20 @@ static void spec_slurm__memory_as_slurm_writes_it(void)
     static const struct {
         const char *text;
         int64_t bytes; /* 0: refused */
-    } rows[] = {{"4G", INT64_C(4) << 30}, {"800", INT64_C(800) << 20}, {"512m", INT64_C(512) << 20},
-                {"1T", INT64_C(1) << 40}, {"2048K", INT64_C(2) << 20}, {"0", 0}, {"", 0}, {"G", 0}, {"4GB", 0},
-                {"1.5G", 0}, {"-1G", 0}, {"4 G", 0}, {"9999999999999G", 0}, {"2000T", 0}};
+    } rows[] = {{"4G", INT64_C(4) << 30},
+                {"800", INT64_C(800) << 20},
+                {"512m", INT64_C(512) << 20},
+                {"1T", INT64_C(1) << 40},
+                {"2048K", INT64_C(2) << 20},
+                {"0", 0},
+                {"", 0},
+                {"G", 0},
+                {"4GB", 0},
+                {"1.5G", 0},
+                {"-1G", 0},
+                {"4 G", 0},
+                {"9999999999999G", 0},
+                {"2000T", 0}};
     for (size_t i = 0; i < LEN(rows); i++) {
         int64_t bytes = 0;
         bool good = spec_slurm_memory(&bytes, rows[i].text);
@@ -124,8 +135,10 @@ static void spec_slurm__a_later_layer_changes_one_key(void)
 }
 
 static const struct test tests[] = {
-    TEST(spec_slurm__times_as_slurm_writes_them),    TEST(spec_slurm__memory_as_slurm_writes_it),
-    TEST(spec_slurm__every_key_is_taken),            TEST(spec_slurm__what_is_wrong_has_a_place),
+    TEST(spec_slurm__times_as_slurm_writes_them),
+    TEST(spec_slurm__memory_as_slurm_writes_it),
+    TEST(spec_slurm__every_key_is_taken),
+    TEST(spec_slurm__what_is_wrong_has_a_place),
     TEST(spec_slurm__a_later_layer_changes_one_key),
 };
 TEST_MAIN("spec.slurm", tests)

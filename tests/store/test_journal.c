@@ -63,8 +63,9 @@ static void act(struct store *s, const char *id, const char *state)
     tell(s, &g, json_pack("{s:s, s:s, s:{s:f}}", "ev", "image", "image", "a", "values", "ssim", 0.25));
     tell(s, &g, json_pack("{s:s, s:s, s:s}", "ev", "artifact", "kind", "best", "path", path));
     tell(s, &g, json_pack("{s:s, s:{s:s, s:i}}", "ev", "info", "values", "precision", "bf16", "params", 77));
-    tell(s, &g, json_pack("{s:s, s:i, s:f, s:[f,f]}", "ev", "latency", "threads", 1, "p50_ms", 2.0, "samples_us",
-                          2000.0, 2001.5));
+    tell(s, &g,
+         json_pack("{s:s, s:i, s:f, s:[f,f]}", "ev", "latency", "threads", 1, "p50_ms", 2.0, "samples_us", 2000.0,
+                   2001.5));
     json_t *bad = json_pack("{s:s, s:{s:f, s:s}}", "ev", "metrics", "values", "l1", 1.0, "x", "no number");
     TEST_FAILS(store_event(s, &g, bad), STATUS_ARG, "neither a number nor null");
     json_decref(bad);
@@ -230,11 +231,11 @@ static void store_journal__lines_that_are_no_rows_are_passed_over(void)
 {
     static const char text[] =
         "not json\n\n[1]\n{\"do\":\"drop\",\"with\":[]}\n{\"do\":\"metric\"}\n{\"do\":7}\n"
-        "{\"do\":\"metric\",\"with\":[\"k\",\"t\",\"n\",0,1.5]}\n"         /* of a stage that nobody began */
-        "{\"do\":\"device\",\"with\":[\"cpu\",{\"a\":1}]}\n"               /* a row */
-        "{\"do\":\"device\",\"with\":[7,{}]}\n"                            /* a name that is no text */
-        "{\"do\":\"device\",\"with\":[\"gpu\"]}\n"                         /* too few */
-        "{\"do\":\"device\",\"with\":[\"x\",null]}\n"                        /* a row that the table refuses */
+        "{\"do\":\"metric\",\"with\":[\"k\",\"t\",\"n\",0,1.5]}\n" /* of a stage that nobody began */
+        "{\"do\":\"device\",\"with\":[\"cpu\",{\"a\":1}]}\n"       /* a row */
+        "{\"do\":\"device\",\"with\":[7,{}]}\n"                    /* a name that is no text */
+        "{\"do\":\"device\",\"with\":[\"gpu\"]}\n"                 /* too few */
+        "{\"do\":\"device\",\"with\":[\"x\",null]}\n"              /* a row that the table refuses */
         "{\"do\":\"latency\",\"with\":[\"k\",\"t\",\"f\",\"d\",1,1,1,1,1,1,1,1,1,1,1,1,1,0,0,1,\"0g\",{},1]}\n";
     char dir[400];
     snprintf(dir, sizeof dir, "%s/sweep.db", test_dir());
