@@ -12,11 +12,10 @@ static json_t *reference_costs(int *size)
     TEST_OK(fs_read(&text, &n, fs_join(&a, test_shared(), "parity/costs.json")));
     TEST_OK(json_parse(&root, "costs.json", text, n));
     *size = (int)json_int(root, "size", 0);
-    json_array_foreach(json_object_get(root, "rows"), i, row)
-        json_object_set(out,
-                        arena_printf(&a, "%s %s", json_string_value(json_array_get(row, 0)),
-                                     json_string_value(json_array_get(row, 1))),
-                        row);
+    json_array_foreach(json_object_get(root, "rows"), i, row) json_object_set(
+        out,
+        arena_printf(&a, "%s %s", json_string_value(json_array_get(row, 0)), json_string_value(json_array_get(row, 1))),
+        row);
     json_decref(root);
     free(text);
     arena_free(&a);

@@ -129,8 +129,8 @@ static void results(void)
 static int leak(void)
 {
     enum { STEP = 4 << 20, BOUND = 640 << 20 };
-    for (size_t size = 0; !asked; nap(5), size += STEP)
-        if (size < BOUND) memset(mem_alloc(STEP), 1, STEP);
+    for (size_t size = 0; size < BOUND && !asked; size += STEP) memset(mem_alloc(STEP), 1, STEP);
+    while (!asked) nap(5);
     return end("interrupted", NULL, 75);
 }
 
