@@ -21,6 +21,7 @@ struct data_loader {
     struct buffer buffer[2];
     int turn;  /* the buffer that the caller gets next */
     bool held; /* the caller has the other one */
+    bool prefetched;
     pthread_mutex_t lock;
     pthread_cond_t work, done;
     pthread_t *threads;
@@ -90,14 +91,12 @@ static void *work(void *arg)
     return NULL;
 }
 
-/* Decoding ahead: the first batch from its end, where the loader's own thread comes last, then this epoch's order, then
- * the part that nobody asked for yet. */
+/* Decoding ahead: what is left of this epoch, then the part that nobody asked for yet. */
 static void start_prefetch(struct data_loader *l)
 {
     int *order = mem_alloc((size_t)l->d->n * 2 * sizeof *order), n = 0;
-    const struct buffer *first = &l->buffer[0];
-    for (int i = first->n; i-- > 0;) order[n++] = first->index[i];
-    for (int i = (int)first->step * l->o.batch + first->n; i < l->n_part; i++) order[n++] = l->order[i];
+    if (l->order_epoch == l->next_epoch)
+        for (int i = (int)l->next_step * l->o.batch; i < l->n_part; i++) order[n++] = l->order[i];
     const int *other = l->d->part[!l->o.part];
     for (int i = 0; i < l->d->n_part[!l->o.part]; i++) order[n++] = other[i];
     data_prefetch(l->d, order, n);
@@ -132,7 +131,6 @@ struct status data_loader_open(struct data_loader **out, struct data *d, const s
         b->target = mem_alloc(bytes);
         b->index = mem_alloc(images * sizeof *b->index);
         plan_batch(l, b);
-        if (i == 0) start_prefetch(l);
     }
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->work, NULL);
@@ -157,6 +155,9 @@ struct status data_loader_next(struct data_loader *l, struct data_batch *out)
 {
     pthread_mutex_lock(&l->lock);
     if (l->held) {
+        if (!l->prefetched)
+            start_prefetch(l); /* not sooner: until the first step is done the cores have enough to do */
+        l->prefetched = true;
         plan_batch(l, &l->buffer[l->turn ^ 1]);
         pthread_cond_broadcast(&l->work);
     }

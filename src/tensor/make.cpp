@@ -131,13 +131,20 @@ struct status tensor_copy_in(struct tensor *t, const struct tensor *from)
     });
 }
 
+/** @p value(i, two) gives elements i and i + 1 of even i. */
 template <class F> static struct status fill(struct tensor *t, F value)
 {
     return guard("fill", [&] {
         at::Tensor host = at::empty(t->t.sizes(), at::kFloat);
         float *p = host.data_ptr<float>();
-        at::parallel_for(0, host.numel(), 1 << 14, [&](int64_t from, int64_t to) {
-            for (int64_t i = from; i < to; i++) p[i] = value(i);
+        int64_t n = host.numel();
+        at::parallel_for(0, (n + 1) / 2, 1 << 13, [&](int64_t from, int64_t to) {
+            for (int64_t i = 2 * from; i < 2 * to; i += 2) {
+                float two[2];
+                value(i, two);
+                p[i] = two[0];
+                if (i + 1 < n) p[i + 1] = two[1];
+            }
         });
         copy_over(t, host);
     });
@@ -145,9 +152,11 @@ template <class F> static struct status fill(struct tensor *t, F value)
 
 struct status tensor_fill_uniform_in(struct tensor *t, uint64_t key, double scale)
 {
-    return fill(t, [=](int64_t i) {
-        double u = static_cast<double>(rng_splitmix(key + static_cast<uint64_t>(i)) >> 11) * 0x1p-53;
-        return static_cast<float>((2 * u - 1) * scale);
+    return fill(t, [=](int64_t i, float *two) {
+        for (int64_t k = 0; k < 2; k++) {
+            double u = static_cast<double>(rng_splitmix(key + static_cast<uint64_t>(i + k)) >> 11) * 0x1p-53;
+            two[k] = static_cast<float>((2 * u - 1) * scale);
+        }
     });
 }
 
@@ -155,11 +164,12 @@ struct status tensor_fill_uniform_in(struct tensor *t, uint64_t key, double scal
 struct status tensor_fill_normal_in(struct tensor *t, uint64_t key, double scale)
 {
     const float s = static_cast<float>(scale), turn = 6.2831853071795864769F;
-    return fill(t, [=](int64_t i) {
+    return fill(t, [=](int64_t i, float *two) {
         uint64_t z = rng_splitmix(key + static_cast<uint64_t>(i / 2));
         float u = static_cast<float>((z >> 40) + 1) * 0x1p-24F, v = static_cast<float>(z & 0xffffff) * 0x1p-24F;
         float r = s * std::sqrt(-2 * std::log(u));
-        return r * (i % 2 ? std::sin(turn * v) : std::cos(turn * v));
+        two[0] = r * std::cos(turn * v);
+        two[1] = r * std::sin(turn * v);
     });
 }
 
@@ -213,6 +223,11 @@ struct status tensor_backward(const struct tensor *t, double scale)
         else
             t->t.backward(at::full_like(t->t, scale));
     });
+}
+
+struct status tensor_backward_from(const struct tensor *t, const struct tensor *grad)
+{
+    return guard("backward", [&] { t->t.backward(grad->t); });
 }
 
 struct status tensor_grad(struct tensor **out, const struct tensor *t)

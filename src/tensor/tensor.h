@@ -122,6 +122,8 @@ struct status tensor_want_grad_in(struct tensor *t, bool on);
 bool tensor_wants_grad(const struct tensor *t);
 /** From a scalar; adds @p scale * d t / d leaf into each leaf's gradient (scale 1 but for fp16). */
 struct status tensor_backward(const struct tensor *t, double scale);
+/** The same from the result of a recorded op whose gradient, of its shape and dtype, is known. */
+struct status tensor_backward_from(const struct tensor *t, const struct tensor *grad);
 /** The leaf's gradient; *out is NULL when it has none. */
 struct status tensor_grad(struct tensor **out, const struct tensor *t);
 /** A handle that autograd does not follow. */

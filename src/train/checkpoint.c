@@ -12,7 +12,6 @@
 void position_free(struct position *p)
 {
     json_decref(p->curve);
-    json_decref(p->final);
     *p = (struct position){0};
 }
 
@@ -20,11 +19,10 @@ void position_free(struct position *p)
 
 static char *position_text(const struct position *p)
 {
-    json_t *j =
-        json_pack("{s:i, s:I, s:f, s:I, s:f, s:i, s:f, s:i, s:f, s:i, s:O, s:O}", "epoch", p->epoch, "step",
-                  (json_int_t)p->step, "loss_sum", p->loss_sum, "loss_images", (json_int_t)p->loss_images, "seconds",
-                  p->seconds, "best_epoch", p->best_epoch, "best", p->best, "finished", p->finished, "loss_scale",
-                  p->loss_scale, "good_steps", p->good_steps, "curve", p->curve, "final", p->final);
+    json_t *j = json_pack("{s:i, s:I, s:f, s:I, s:f, s:i, s:f, s:i, s:f, s:i, s:O}", "epoch", p->epoch, "step",
+                          (json_int_t)p->step, "loss_sum", p->loss_sum, "loss_images", (json_int_t)p->loss_images,
+                          "seconds", p->seconds, "best_epoch", p->best_epoch, "best", p->best, "finished", p->finished,
+                          "loss_scale", p->loss_scale, "good_steps", p->good_steps, "curve", p->curve);
     CHECK(j, "position");
     char *text = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(j);
@@ -35,9 +33,9 @@ static struct status position_parse(struct position *out, const char *path, cons
 {
     json_t *j;
     TRY(json_parse(&j, path, text, strlen(text)));
-    json_t *curve = json_object_get(j, "curve"), *final = json_object_get(j, "final");
+    json_t *curve = json_object_get(j, "curve");
     struct status s = ok();
-    if (!json_is_array(curve) || !json_is_object(final))
+    if (!json_is_array(curve))
         s = fail(STATUS_ARG, "%s: the position in it is incomplete", path);
     else
         *out = (struct position){.epoch = (int)json_int(j, "epoch", 0),
@@ -50,8 +48,7 @@ static struct status position_parse(struct position *out, const char *path, cons
                                  .finished = (int)json_int(j, "finished", 0),
                                  .loss_scale = json_num(j, "loss_scale", 1),
                                  .good_steps = (int)json_int(j, "good_steps", 0),
-                                 .curve = json_incref(curve),
-                                 .final = json_incref(final)};
+                                 .curve = json_incref(curve)};
     json_decref(j);
     return s;
 }

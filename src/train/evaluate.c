@@ -1,5 +1,9 @@
-/* The final evaluation: one image at a time, in full precision, as the exported file will compute. */
+/*
+ * The final evaluation, in full precision and one image at a time, as the exported file will compute; and the same of
+ * what training had to beat: the net before it (its weights come from the seed again) and the input handed back.
+ */
 #include "parts.h"
+#include <math.h>
 
 struct teller {
     const struct train_job *job;
@@ -10,20 +14,52 @@ static void tell_image(void *user, const char *image, const struct values *v)
     train_emit(((struct teller *)user)->job, "image", "{s:s, s:o}", "image", image, "values", values_json(v));
 }
 
+static void add_prefixed(json_t *to, const char *prefix, const struct values *v)
+{
+    for (int i = 0; i < v->n; i++) {
+        char name[2 * NAME_MAX_LEN];
+        snprintf(name, sizeof name, "%s%s", prefix, v->name[i]);
+        json_object_set_new(to, name, isfinite(v->v[i]) ? json_real(v->v[i]) : json_null());
+    }
+}
+
+static struct status measure(struct values *mean, json_t *all, const char *prefix, struct judge *j,
+                             const struct validate_options *o)
+{
+    TRY(validate(mean, j, o));
+    add_prefixed(all, prefix, mean);
+    return ok();
+}
+
+/** @p m is untrained at first and trained at the end. */
+static struct status evaluate(const struct train_job *job, struct train_model *m, struct judge *j, json_t *all)
+{
+    struct values mean;
+    struct validate_options o = {.batch = 1, .stop = job->stop};
+    TRY(measure(&mean, all, "identity_", j, &o));
+    o.model = m->exec;
+    TRY(measure(&mean, all, "untrained_", j, &o));
+    train_emit(job, "metrics", "{s:i, s:o}", "epoch", 0, "values", values_json(&mean));
+    TRY(load_trained(m->exec, job, train_weights_wanted(job->trial)));
+    struct teller teller = {.job = job};
+    o.each = tell_image;
+    o.user = &teller;
+    return measure(&mean, all, "", j, &o);
+}
+
 struct status train_evaluate(const struct train_job *job)
 {
     struct train_model m;
     struct judge j = {.batch = 0};
-    struct values mean;
     const char *precision = strcmp(job->trial->train.precision, "fp64") == 0 ? "fp64" : "fp32";
-    struct teller teller = {.job = job};
-    struct status s = train_model_open(&m, job, train_weights_wanted(job->trial), precision);
-    if (s.code == STATUS_OK) s = judge_open(&j, job, &m);
-    if (s.code == STATUS_OK)
-        s = validate(&mean, &j,
-                     &(struct validate_options){
-                         .model = m.exec, .batch = 1, .each = tell_image, .user = &teller, .stop = job->stop});
-    if (s.code == STATUS_OK) train_emit(job, "metrics", "{s:i, s:o}", "epoch", -1, "values", values_json(&mean));
+    json_t *all = json_object();
+    struct data *data;
+    struct status s = train_model_open(&m, job, TRAIN_UNTRAINED, precision);
+    if (s.code == STATUS_OK) s = train_data_open(&data, job);
+    if (s.code == STATUS_OK) s = judge_open(&j, job, &m, data);
+    if (s.code == STATUS_OK) s = evaluate(job, &m, &j, all);
+    if (s.code == STATUS_OK) train_emit(job, "metrics", "{s:i, s:O}", "epoch", -1, "values", all);
+    json_decref(all);
     judge_close(&j);
     train_model_close(&m);
     return s;

@@ -51,9 +51,12 @@ static struct status check_batch(const struct run *r)
                 layer, least, rest ? " or train.drop_last: true" : "");
 }
 
-static struct status open_loader(struct run *r)
+/** Batches from the run's position on. */
+static struct status open_loader(struct run *r, struct data *d)
 {
-    TRY(data_loader_open(&r->loader, r->judge.data,
+    data_loader_close(r->loader);
+    r->loader = NULL;
+    TRY(data_loader_open(&r->loader, d,
                          &(struct data_loader_options){.part = DATA_TRAIN,
                                                        .batch = r->t->train.batch,
                                                        .seed = r->t->seed,
@@ -67,10 +70,15 @@ static struct status open_loader(struct run *r)
     return ok();
 }
 
+/** The pairs come first: the first batch is decoded while the weights are drawn. */
 static struct status run_open(struct run *r)
 {
+    struct data *data;
+    TRY(train_data_open(&data, r->job));
+    r->judge.data = data;
+    TRY(open_loader(r, data));
     TRY(train_model_open(&r->model, r->job, TRAIN_UNTRAINED, NULL));
-    TRY(judge_open(&r->judge, r->job, &r->model));
+    TRY(judge_open(&r->judge, r->job, &r->model, data));
     tell_info(r);
     TRY(check_batch(r));
     return run_prepare(r);
@@ -124,32 +132,6 @@ static void add_point(struct run *r, int epoch, const struct values *v)
     CHECK(point, "point");
     json_array_append_new(r->at.curve, point);
     tell_epoch(r, point);
-}
-
-static void add_prefixed(json_t *to, const char *prefix, const struct values *v)
-{
-    for (int i = 0; i < v->n; i++) {
-        char name[2 * NAME_MAX_LEN];
-        snprintf(name, sizeof name, "%s_%s", prefix, v->name[i]);
-        json_object_set_new(to, name, isfinite(v->v[i]) ? json_real(v->v[i]) : json_null());
-    }
-}
-
-/** What training has to beat: the untrained net, and the input handed back. */
-static struct status baselines(struct run *r)
-{
-    r->at.curve = json_array();
-    r->at.final = json_object();
-    struct values untrained, identity;
-    struct validate_options o = {
-        .model = r->model.exec, .batch = run_part(r->job->micro_batch, r->t->train.batch), .stop = r->job->stop};
-    TRY(validate(&untrained, &r->judge, &o));
-    o.model = NULL;
-    TRY(validate(&identity, &r->judge, &o));
-    add_prefixed(r->at.final, "untrained", &untrained);
-    add_prefixed(r->at.final, "identity", &identity);
-    add_point(r, 0, &untrained);
-    return ok();
 }
 
 /* ---- epochs --------------------------------------------------------------------------------------------------- */
@@ -289,11 +271,11 @@ static struct status finish(struct run *r)
     TRY(checkpoint_strip(r->job, "best"));
     TRY(checkpoint_tell(r->job, "best", "best"));
     TRY(checkpoint_tell(r->job, "last", "last"));
-    json_t *values = json_copy(r->at.final);
-    json_object_set_new(values, "train_loss", json_real(last_value(r, "train_loss")));
-    json_object_set_new(values, "best_epoch", json_integer(r->at.best_epoch));
-    json_object_set_new(values, "epochs", json_integer(r->at.epoch));
-    train_emit(r->job, "metrics", "{s:i, s:o}", "epoch", -1, "values", values);
+    struct values v = {.n = 0};
+    values_add(&v, last_value(r, "train_loss"), "train_loss");
+    values_add(&v, r->at.best_epoch, "best_epoch");
+    values_add(&v, r->at.epoch, "epochs");
+    train_emit(r->job, "metrics", "{s:i, s:o}", "epoch", -1, "values", values_json(&v));
     return ok();
 }
 
@@ -306,13 +288,11 @@ static struct status run_all(struct run *r, struct train_result *out)
         size_t i;
         const json_t *point;
         json_array_foreach(r->at.curve, i, point) tell_epoch(r, point);
+        TRY(open_loader(r, r->judge.data));
     } else {
-        TRY(baselines(r));
+        r->at.curve = json_array();
     }
-    if (!r->at.finished) {
-        TRY(open_loader(r));
-        TRY(epochs(r, out));
-    }
+    if (!r->at.finished) TRY(epochs(r, out));
     out->epochs = r->at.epoch;
     out->best_epoch = r->at.best_epoch;
     out->best = r->at.best;

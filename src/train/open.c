@@ -50,6 +50,11 @@ static struct status initialise(struct train_model *m, const struct train_job *j
     return load_model_file(m->exec, job, t->model.weights);
 }
 
+struct status load_trained(struct exec *e, const struct train_job *job, enum train_weights which)
+{
+    return checkpoint_weights(job, which == TRAIN_BEST ? "best" : "last", e);
+}
+
 struct status train_model_open(struct train_model *out, const struct train_job *job, enum train_weights which,
                                const char *precision)
 {
@@ -65,7 +70,7 @@ struct status train_model_open(struct train_model *out, const struct train_job *
                  &(struct exec_options){
                      .compute = out->compute, .device = out->device, .channels_last = t->train.channels_last}));
     if (which == TRAIN_UNTRAINED) return initialise(out, job);
-    return checkpoint_weights(job, which == TRAIN_BEST ? "best" : "last", out->exec);
+    return load_trained(out->exec, job, which);
 }
 
 void train_model_close(struct train_model *m)
@@ -80,18 +85,16 @@ void train_model_close(struct train_model *m)
  * out nor explode with depth, in every family alike. (What a family trains from may make features so small that the
  * pixels' term drowns them.) The same for every trial, so that their losses compare.
  */
-static struct status random_features(struct exec *e)
+static struct status random_features(struct running *loss)
 {
-    TRY(exec_init(e, 0));
-    const struct net *n = exec_net(e);
-    for (int i = 0; i < n->n_params; i++) {
-        const struct net_param *p = &n->params[i];
+    for (int i = 0; i < loss->net->n_params; i++) {
+        struct net_param *p = &loss->net->params[i];
         if (p->kind != NET_WEIGHT || p->shape.rank < 2) continue;
         double fan_in = (double)(net_numel(p->shape) / p->shape.d[0]);
-        uint64_t key = hash_fnv1a(p->name, strlen(p->name));
-        TRY(tensor_fill_uniform_in(exec_param(e, i), key, sqrt(3 * 1.5 / fan_in)));
+        p->init.dist = NET_UNIFORM;
+        p->init.scale = sqrt(3 * 1.5 / fan_in);
     }
-    return ok();
+    return exec_init(loss->exec, 0);
 }
 
 /** The loss and its network's weights; random features are allowed, and said loudly. */
@@ -111,14 +114,14 @@ static struct status open_loss(struct running *out, const struct train_job *job,
     if (!random) return load_loss_file(out->exec, network, t->loss.weights);
     train_warn(job, "loss.weights is not set: the loss network has seeded random features. It trains, but published "
                     "weights give better pictures; loss values are not comparable between the two");
-    return random_features(out->exec);
+    return random_features(out);
 }
 
-struct status judge_open(struct judge *out, const struct train_job *job, const struct train_model *m)
+struct status judge_open(struct judge *out, const struct train_job *job, const struct train_model *m, struct data *data)
 {
     const struct spec_trial *t = job->trial;
-    *out = (struct judge){.device = m->device, .channels_last = t->train.channels_last, .batch = t->train.batch};
-    TRY(train_data_open(&out->data, job));
+    *out = (struct judge){
+        .data = data, .device = m->device, .channels_last = t->train.channels_last, .batch = t->train.batch};
     TRY(open_loss(&out->loss, job, m));
     TRY(loss_metrics_build(&out->metrics.net, t->data.size[0], t->data.size[1], data_mean, data_std));
     enum tensor_dtype exact = m->compute == TENSOR_F64 ? TENSOR_F64 : TENSOR_F32;

@@ -35,7 +35,9 @@ struct judge {
     bool channels_last;
     int batch;
 };
-struct status judge_open(struct judge *out, const struct train_job *job, const struct train_model *m);
+/** Owner: @p data goes over to *out, also when this fails. */
+struct status judge_open(struct judge *out, const struct train_job *job, const struct train_model *m,
+                         struct data *data);
 void judge_close(struct judge *j);
 
 /** Images of a batch as tensors on the device. Owner: the caller frees both. */
@@ -44,6 +46,8 @@ struct status judge_tensors(struct tensor **x, struct tensor **y, const struct j
 
 /** Weights from a file into a model (published.c), as model.strict says, or into a loss network. */
 struct status load_model_file(struct exec *e, const struct train_job *job, const char *path);
+/** The weights of a finished training: best or last. */
+struct status load_trained(struct exec *e, const struct train_job *job, enum train_weights which);
 struct status load_loss_file(struct exec *e, const char *network, const char *path);
 
 /* ---- validation: validate.c --------------------------------------------------------------------------------- */
@@ -72,8 +76,7 @@ struct position {
     int finished;      /* 1: no more epochs; last.safetensors has no "state/" any more */
     double loss_scale; /* fp16 */
     int good_steps;    /* since it changed */
-    json_t *curve;     /* array of {"epoch": e, "values": {...}}, epoch 0 first */
-    json_t *final;     /* object: what the last event will say of the baselines */
+    json_t *curve;     /* array of {"epoch": e, "values": {...}}, epoch 1 first */
 };
 void position_free(struct position *p);
 

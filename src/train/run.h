@@ -29,6 +29,11 @@ void run_freeze(struct run *r, int epoch);
 int run_part(int micro, int left);
 /** The smallest part that a batch is cut into. */
 int run_least_part(int micro, int batch);
+/**
+ * Adds the gradients of images first..first+n of the batch, and their share of its loss to *loss. *diverged: the loss
+ * was no number, or fp16 found no scale for it; there are no gradients then (gradient.c).
+ */
+struct status run_gradients(struct run *r, double *loss, bool *diverged, const struct data_batch *b, int first, int n);
 /** One step on the loader's next batch. *diverged: the loss was no number, no weight was changed. */
 struct status run_step(struct run *r, double *loss, bool *diverged);
 

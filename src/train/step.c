@@ -2,7 +2,7 @@
 #include "run.h"
 #include <math.h>
 
-static const double scale_start = 65536, scale_least = 1e-3;
+static const double scale_start = 65536;
 enum { SCALE_GROWS_AFTER = 500 }; /* fp16: good steps until the loss scale is doubled */
 
 static bool is_encoder(const char *name)
@@ -149,45 +149,6 @@ static struct status update(struct run *r)
     return follow(r);
 }
 
-/** Forward of images first..first+n of the batch through the model and the loss; *total wants backward. */
-static struct status forward(struct run *r, struct tensor **total, const struct data_batch *b, int first, int n)
-{
-    struct tensor *x = NULL, *y = NULL, *pred = NULL, *out[MAX_VALUES] = {NULL};
-    const struct net *loss = r->judge.loss.net;
-    size_t skip = (size_t)first * 3 * (size_t)r->t->data.size[0] * (size_t)r->t->data.size[1];
-    TRY(judge_tensors(&x, &y, &r->judge, b->input + skip, b->target + skip, n));
-    uint64_t seed = rng_key((uint64_t)r->t->seed, (uint64_t)r->at.epoch, (uint64_t)r->at.step, 1 + (uint64_t)first).key;
-    struct status s =
-        exec_run(r->model.exec, &(struct exec_mode){.train = true, .grad = true, .seed = seed}, &x, &pred);
-    if (s.code == STATUS_OK)
-        s = exec_run(r->judge.loss.exec, &(struct exec_mode){.grad = true}, (struct tensor *[]){pred, y}, out);
-    for (int i = 0; i < loss->n_outputs; i++) {
-        if (strcmp(loss->outputs[i].name, "total") == 0)
-            *total = out[i];
-        else
-            tensor_free(out[i]);
-    }
-    tensor_free(x);
-    tensor_free(y);
-    tensor_free(pred);
-    return s;
-}
-
-/** Adds the gradients of a part of the batch, weighted by its share. */
-static struct status add_gradients(struct run *r, double *loss, bool *diverged, const struct data_batch *b, int first,
-                                   int n)
-{
-    struct tensor *total = NULL;
-    double value = 0, share = n == b->n ? 1 : (double)n / b->n;
-    struct status s = forward(r, &total, b, first, n);
-    if (s.code == STATUS_OK) s = tensor_item(&value, total);
-    *loss += share * value;
-    *diverged = s.code == STATUS_OK && (!isfinite(value) || r->at.loss_scale < scale_least);
-    if (s.code == STATUS_OK && !*diverged) s = tensor_backward(total, share * r->at.loss_scale);
-    tensor_free(total);
-    return s;
-}
-
 struct status run_step(struct run *r, double *loss, bool *diverged)
 {
     struct data_batch b;
@@ -197,7 +158,7 @@ struct status run_step(struct run *r, double *loss, bool *diverged)
     *diverged = false;
     for (int first = 0, n; first < b.n && !*diverged; first += n) {
         n = run_part(r->job->micro_batch, b.n - first);
-        TRY(add_gradients(r, loss, diverged, &b, first, n));
+        TRY(run_gradients(r, loss, diverged, &b, first, n));
     }
     if (*diverged) return ok();
     TRY(update(r));

@@ -7,7 +7,7 @@
  *     TRY(train_run(&r, &job));
  *
  * What happens is told by events (the lines of the worker's protocol, as JSON objects). Epochs count from 1; the
- * metrics of epoch 0 are those of the untrained net.
+ * metrics of epoch 0, those of the untrained net, are told by the evaluation.
  *
  * Files in the trial's folder: last.safetensors and best.safetensors hold the weights that evaluation uses, under the
  * reference's names, so that any reader of safetensors can load them. Until training is over they also hold, under
@@ -65,7 +65,8 @@ struct status train_run(struct train_result *out, const struct train_job *job);
 
 /**
  * Final metrics of the weights that evaluate.weights names, image by image (`image` events) and their means
- * (`metrics`, epoch -1: val_loss, val_loss.TERM, l1, psnr, ssim, ms_ssim).
+ * (`metrics`, epoch -1: val_loss, val_loss.TERM, l1, psnr, ssim, ms_ssim, and each with the prefixes untrained_ and
+ * identity_).
  */
 struct status train_evaluate(const struct train_job *job);
 
