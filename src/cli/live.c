@@ -213,6 +213,7 @@ static const struct {
     [ENGINE_STAGE_START] = {"stage_start", on_start},
     [ENGINE_PROGRESS] = {"progress", on_progress},
     [ENGINE_METRICS] = {"metrics", on_metrics},
+    [ENGINE_DECISION] = {"decision", NULL}, /* a stage's end says why */
     [ENGINE_LOG] = {"log", on_log},
     [ENGINE_STAGE_END] = {"stage_end", on_stage_end},
     [ENGINE_TRIAL_END] = {"trial_end", on_trial_end},

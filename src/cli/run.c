@@ -45,7 +45,7 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
 {
     int jobs, hang, memory, stage;
     TRY(cli_int(&jobs, a, OPT_JOBS, 1, 1, 64));
-    TRY(cli_int(&hang, a, OPT_HANG, 900, 1, 1000000));
+    TRY(cli_int(&hang, a, OPT_HANG, 0, 1, 1000000));
     TRY(cli_int(&memory, a, OPT_MEMORY, 0, 1, 100000000));
     TRY(cli_int(&stage, a, OPT_STAGE_TIME, 0, 1, 100000000));
     struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, a->value[OPT_NO_TTY] != NULL);

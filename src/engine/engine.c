@@ -56,6 +56,7 @@ void engine_store_event(struct engine *e, struct worker *w, const json_t *event)
         if (strcmp(told[i].name, name) == 0)
             engine_tell(e, (struct engine_event){
                                .kind = told[i].kind, .stage = g, .trial = &e->p->trials[g->trial], .json = event});
+    if (strcmp(name, "metrics") == 0) pruning_hears(e, w, event);
 }
 
 /* A program's content says more than its version: what was built anew is another. */
@@ -128,6 +129,10 @@ static void start_ready(struct engine *e)
         int task = queue_next(e);
         if (task < 0) return;
         const struct plan_stage *g = &e->p->stages[task];
+        if (pruning_why(e, task)) { /* an earlier run decided so, and was ended before its worker was */
+            queue_end(e, task, "pruned", pruning_why(e, task));
+            continue;
+        }
         if (e->tasks[task].run == 0) writes_stage_start(e, task);
         e->tasks[task].open = true;
         if (!e->begun[g->trial]) writes_trial(e, g->trial, "running", NULL);
@@ -176,7 +181,7 @@ static void wait_for_news(struct engine *e)
         who[n++] = &e->workers[i];
     }
     double tick = e->o->ms_tick > 0 ? e->o->ms_tick : 1000;
-    if (e->o->bytes_limit > 0 && tick > ENGINE_WATCH_MS) tick = ENGINE_WATCH_MS; /* a leak is fast */
+    if (e->watches_memory && tick > ENGINE_WATCH_MS) tick = ENGINE_WATCH_MS; /* a leak is fast */
     int got = poll(fds, n, (int)tick);
     for (nfds_t i = 1; got > 0 && i < n; i++)
         if (fds[i].revents) process_read(e, who[i]);

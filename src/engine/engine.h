@@ -21,6 +21,7 @@ enum engine_event_kind {
     ENGINE_STAGE_START, /* a run of a stage begins */
     ENGINE_PROGRESS,    /* json: a worker's progress event */
     ENGINE_METRICS,     /* json: a worker's metrics event, already stored */
+    ENGINE_DECISION,    /* json: rule, metric, epoch, value, threshold, stop, peers, reason of a training */
     ENGINE_LOG,         /* json: level, text */
     ENGINE_STAGE_END,   /* state, reason, seconds */
     ENGINE_TRIAL_END,   /* state, reason */
@@ -30,7 +31,7 @@ enum engine_event_kind {
 
 struct engine_totals {
     int stages, ended, cached, failed, running; /* stages: all of the plan; ended counts the cached ones, too */
-    int trials, trials_ended, trials_failed;
+    int trials, trials_ended, trials_failed, trials_pruned;
     double left_s; /* predicted wall time to the end */
 };
 
@@ -48,14 +49,15 @@ struct engine_event {
 struct engine_options {
     const struct plan *plan;
     struct store *store;
-    int jobs;                   /* workers at once; 0: as many as the GPUs take, 1 without */
-    const char *gpus;           /* "0,2" (as engine_gpus counts), "none"; NULL, "all": all */
-    const char *slots;          /* workers a GPU: "3", at most, or "auto"; memory limits both. NULL: 1 */
-    bool measure_beside;        /* measurements may run beside other work; their rows say so */
-    bool fail_fast;             /* the first failed stage stops the sweep */
-    double hang_s;              /* a worker without a sign of life for so long is killed; 0: 900 */
-    double stage_s;             /* a run of a stage that takes longer is killed and has failed; 0: no limit */
-    int64_t bytes_limit;        /* resident memory of a worker: over it counts as out of memory; 0: no limit */
+    int jobs;            /* workers at once; 0: as many as the GPUs take, 1 without */
+    const char *gpus;    /* "0,2" (as engine_gpus counts), "none"; NULL, "all": all */
+    const char *slots;   /* workers a GPU: "3", at most, or "auto"; memory limits both. NULL: 1 */
+    bool measure_beside; /* measurements may run beside other work; their rows say so */
+    bool fail_fast;      /* the first failed stage stops the sweep */
+    /* Limits of every stage; 0: those of its trial's configuration. */
+    double hang_s;              /* a worker without a sign of life for so long is killed */
+    double stage_s;             /* a run of a stage that takes longer is killed and has failed */
+    int64_t bytes_limit;        /* resident memory of a worker: over it counts as out of memory */
     double ms_tick;             /* how often ENGINE_TICK comes; 0: never */
     uint64_t seed;              /* of the order of measurements */
     const char *worker, *bench; /* programs; NULL: sweep-worker and sweep-bench beside this one */
@@ -64,8 +66,8 @@ struct engine_options {
 };
 
 struct engine_result {
-    int ran, cached;                                            /* stages */
-    int done, failed, refused, diverged, too_slow, interrupted; /* trials */
+    int ran, cached;                                                    /* stages */
+    int done, failed, refused, diverged, too_slow, pruned, interrupted; /* trials */
     double seconds;
 };
 
@@ -106,9 +108,14 @@ bool engine_cuda(void);
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 
-/** What the store holds of a plan: state by stage key for those that need not run again ("done", "refused", ...).
+/** What the store holds of a plan: state by stage key for those that need not run again ("done", "refused", ...). A
+ *  training that was pruned need not as long as the rule is the same.
  *  Owner: the caller json_decrefs. */
 struct status engine_cached(json_t **out, struct store *s, const struct plan *p);
+
+/** Rules that stop trainings which fall behind: [{rule, metric, decides, cells}], one object a rule of the plan, the
+ *  epochs that it decides after in words. Owner: the caller json_decrefs. */
+json_t *engine_pruning(const struct plan *p);
 
 /** Results of these kinds (1 << plan_kind), and of all stages that read them, are dropped: the next run does them anew.
  *  @p n gets how many there were. */

@@ -34,6 +34,7 @@ struct task {
     int tries[N_HOWS]; /* runs that ended so and were tried again */
     double seconds;    /* of the runs so far */
     int64_t rss_bytes;
+    double ms;                   /* of a screen: what it was timed with; 0: not yet */
     bool alone;                  /* its memory ran out beside another on one GPU: it has one for itself now */
     const struct place_gpu *gpu; /* of the last run; NULL: none */
     int core, n_cores;           /* of the last run, from the place's list; 0: as it came */
@@ -87,6 +88,7 @@ struct engine {
     struct worker workers[ENGINE_MAX_JOBS];
     int n_running;
     bool exclusive; /* a measurement runs */
+    bool watches_memory;
     bool loading, stopping, killing;
     struct status error;  /* of the store: ends the run */
     struct write *writes; /* of the batch at hand */
@@ -95,6 +97,7 @@ struct engine {
     struct rng rng;
     struct engine_totals totals;
     struct engine_result result;
+    struct pruning *pruning;
     json_t *micro; /* what fitted: backbone and size -> images at once */
     double watched;
     double *run_s, *run_bytes; /* [stage] predicted for one run */
@@ -115,6 +118,8 @@ int queue_next(struct engine *e);
 void queue_again(struct engine *e, int task);
 /** A stage has its outcome: stored, told, its dependants readied or skipped. */
 void queue_end(struct engine *e, int task, const char *state, const char *reason);
+/** A stage that ends so has said what there is to say. */
+bool queue_is_result(const char *state);
 /** The run that a task is about to do is a measurement. */
 bool queue_measures(const struct engine *e, int task);
 
@@ -125,6 +130,13 @@ void process_read(struct engine *e, struct worker *w);
 bool process_reap(struct engine *e);
 void process_signal(struct engine *e, int sig);
 void process_watch(struct engine *e);
+
+/** What a trial's workers may use: of the whole run, or else its own. 0: no limit. */
+struct limits {
+    int64_t bytes;
+    double stage_s, hang_s;
+};
+struct limits process_limits(const struct engine *e, int trial);
 
 /* ending.c: what the end of a process means */
 struct ending {
@@ -164,6 +176,19 @@ int ladder_micro(struct engine *e, int task);
 /** It did not fit: true when there is a smaller step to try, which is remembered for cells of the same backbone. */
 bool ladder_down(struct engine *e, int task);
 
+/* pruning.c: trainings that fall behind are stopped */
+/** What earlier runs told and decided. */
+struct status pruning_init(struct engine *e);
+void pruning_free(struct engine *e);
+/** A worker's metrics, which are stored: where a rule has a say, it is asked, and the worker perhaps told to stop. */
+void pruning_hears(struct engine *e, const struct worker *w, const json_t *metrics);
+/** Why a training is to stop; NULL: it is not. */
+const char *pruning_why(const struct engine *e, int task);
+
+/* state.c */
+/** engine_cached, with what was pruned by a rule that the plan has no longer. */
+struct status state_known(json_t **out, struct store *s, const struct plan *p);
+
 /* locks.c: a worker that outlived its coordinator is waited for before its stage is taken again */
 struct status locks_clear(struct engine *e);
 int locks_take(char *path, size_t n, struct engine *e, const char *key);
@@ -179,6 +204,8 @@ void writes_stage_end(struct engine *e, int task, const char *state, const char 
 void writes_trial(struct engine *e, int trial, const char *state, const char *reason);
 /** Errors: STATUS_ARG for an event that is not as the protocol says, which is not stored. */
 struct status writes_event(struct engine *e, int task, const json_t *event);
+/** What a rule said of a training. */
+void writes_decision(struct engine *e, int task, const json_t *decision);
 /** Takes @p values over. */
 void writes_info(struct engine *e, int task, json_t *values);
 /** Commits what has come since the last time. */

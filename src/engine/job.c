@@ -103,6 +103,7 @@ static bool too_slow(struct ending *out, struct engine *e, int task)
     engine_keep(e, st);
     double ms = st.code == STATUS_OK ? json_num(json_array_get(rows, 0), "ms", 0) : 0;
     if (st.code == STATUS_OK) json_decref(rows);
+    e->tasks[task].ms = ms;
     snprintf(out->reason, sizeof out->reason, "%.4g ms on %s before training, the gate allows %.4g ms", ms, g->device,
              limit);
     return ms > limit;
@@ -151,8 +152,12 @@ void job_ended(struct engine *e, struct worker *w, int wait_status)
 {
     int task = w->task;
     struct ending end = ending_of(w, wait_status);
-    e->tasks[task].how = end.how;
-    if (end.how == HOW_SAID && strcmp(end.state, "done") == 0)
+    const char *pruned = pruning_why(e, task);
+    bool said = end.how == HOW_SAID && queue_is_result(end.state);
+    e->tasks[task].how = pruned ? HOW_SAID : end.how;
+    if (pruned && !said) /* we asked it to stop: how it did that says nothing */
+        queue_end(e, task, "pruned", pruned);
+    else if (end.how == HOW_SAID && strcmp(end.state, "done") == 0)
         run_done(e, w, &end);
     else if (end.how == HOW_CRASH && e->killing)
         queue_end(e, task, "interrupted", "killed on request");

@@ -268,20 +268,30 @@ static int64_t resident(pid_t pid)
     return n > 0 && sscanf(text, "%*d %ld", &pages) == 1 ? (int64_t)pages * sysconf(_SC_PAGESIZE) : 0;
 }
 
-static void watch(const struct engine_options *o, struct worker *w, double now)
+struct limits process_limits(const struct engine *e, int trial)
 {
-    const double mib = 1048576.0, hang_s = o->hang_s > 0 ? o->hang_s : 900;
+    const struct engine_options *o = e->o;
+    const struct spec_trial *t = &e->p->trials[trial].t;
+    return (struct limits){.bytes = o->bytes_limit > 0 ? o->bytes_limit : (int64_t)t->limits.memory_mib << 20,
+                           .stage_s = o->stage_s > 0 ? o->stage_s : t->limits.stage_s,
+                           .hang_s = o->hang_s > 0 ? o->hang_s : t->limits.hang_s};
+}
+
+static void watch(const struct engine *e, struct worker *w, double now)
+{
+    const double mib = 1048576.0;
+    const struct limits l = process_limits(e, e->p->stages[w->task].trial);
     char why[160];
-    int64_t bytes = o->bytes_limit > 0 ? resident(w->pid) : 0;
-    if (bytes > o->bytes_limit) {
+    int64_t bytes = l.bytes > 0 ? resident(w->pid) : 0;
+    if (bytes > l.bytes) {
         snprintf(why, sizeof why, "used %.0f MiB of memory, over the limit of %.0f MiB", (double)bytes / mib,
-                 (double)o->bytes_limit / mib);
+                 (double)l.bytes / mib);
         distrust(w, HOW_MEMORY, why);
-    } else if (o->stage_s > 0 && now - w->started > o->stage_s) {
-        snprintf(why, sizeof why, "took longer than the limit of %.0f s", o->stage_s);
+    } else if (l.stage_s > 0 && now - w->started > l.stage_s) {
+        snprintf(why, sizeof why, "took longer than the limit of %.0f s", l.stage_s);
         distrust(w, HOW_TIME, why);
-    } else if (now - w->beat > hang_s) {
-        snprintf(why, sizeof why, "gave no sign of life for %.0f s", hang_s);
+    } else if (l.hang_s > 0 && now - w->beat > l.hang_s) {
+        snprintf(why, sizeof why, "gave no sign of life for %.0f s", l.hang_s);
         distrust(w, HOW_HANG, why);
     }
 }
@@ -293,6 +303,6 @@ void process_watch(struct engine *e)
     e->watched = now;
     for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
         struct worker *w = &e->workers[i];
-        if (w->pid && !w->killed) watch(e->o, w, now);
+        if (w->pid && !w->killed) watch(e, w, now);
     }
 }

@@ -7,7 +7,8 @@ static const struct outcome {
     const char *name;
     bool result; /* of itself: a stage that ends so has said what there is to say, and is not run again */
 } outcomes[] = {
-    {"done", true}, {"refused", true}, {"too_slow", true}, {"diverged", true}, {"interrupted", false}, {"failed", false},
+    {"done", true}, {"refused", true}, {"too_slow", true}, {"pruned", true}, {"diverged", true}, {"interrupted", false},
+    {"failed", false},
 };
 /* clang-format on */
 
@@ -16,6 +17,11 @@ static int outcome_of(const char *state)
     for (size_t i = 0; i < LEN(outcomes); i++)
         if (strcmp(outcomes[i].name, state) == 0) return (int)i;
     return (int)LEN(outcomes) - 1;
+}
+
+bool queue_is_result(const char *state)
+{
+    return outcomes[outcome_of(state)].result;
 }
 
 int engine_runs(const struct plan_stage *g)
@@ -107,14 +113,16 @@ static bool decides_trial(enum plan_kind kind, const char *state)
 static void trial_done(struct engine *e, int trial)
 {
     static const size_t counter[] = {
-        offsetof(struct engine_result, done),        offsetof(struct engine_result, refused),
-        offsetof(struct engine_result, too_slow),    offsetof(struct engine_result, diverged),
-        offsetof(struct engine_result, interrupted), offsetof(struct engine_result, failed),
+        offsetof(struct engine_result, done),     offsetof(struct engine_result, refused),
+        offsetof(struct engine_result, too_slow), offsetof(struct engine_result, pruned),
+        offsetof(struct engine_result, diverged), offsetof(struct engine_result, interrupted),
+        offsetof(struct engine_result, failed),
     };
     const char *state = outcomes[e->verdict[trial]].name;
     ++*(int *)(void *)((char *)&e->result + counter[e->verdict[trial]]);
     e->totals.trials_ended++;
     if (strcmp(state, "failed") == 0) e->totals.trials_failed++;
+    if (strcmp(state, "pruned") == 0) e->totals.trials_pruned++;
     writes_trial(e, trial, state, e->why[trial]);
     engine_tell(e,
                 (struct engine_event){
@@ -244,6 +252,7 @@ struct status queue_init(struct engine *e)
     e->totals = (struct engine_totals){.stages = p->n_stages, .trials = p->n_trials};
     link_needs(e);
     TRY(ladder_init(e));
+    TRY(pruning_init(e));
     TRY(predict_runs(e));
     for (int i = 0; i < p->n_stages; i++) {
         e->tasks[i].missing = p->stages[i].n_needs;
@@ -256,6 +265,7 @@ struct status queue_init(struct engine *e)
         e->why[i] = mem_strdup(p->trials[i].refused);
         trial_done(e, i);
     }
+    for (int i = 0; i < p->n_trials; i++) e->watches_memory = e->watches_memory || process_limits(e, i).bytes > 0;
     e->loading = true; /* nothing is put in a lane until all that is known is taken out */
     TRY(take_cached(e));
     e->loading = false;
@@ -271,6 +281,7 @@ void queue_free(struct engine *e)
     for (int i = 0; e->why && i < e->p->n_trials; i++) free(e->why[i]);
     free(e->why);
     json_decref(e->micro);
+    pruning_free(e);
     free(e->begun);
     free(e->run_s);
     free(e->run_bytes);

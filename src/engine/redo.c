@@ -30,7 +30,7 @@ struct status engine_redo(int *n, struct store *s, const struct plan *p, unsigne
 {
     json_t *known;
     *n = 0;
-    TRY(engine_cached(&known, s, p));
+    TRY(state_known(&known, s, p));
     bool *again = affected(p, kinds);
     struct status st = store_begin(s);
     for (int i = 0; i < p->n_stages && st.code == STATUS_OK; i++) {

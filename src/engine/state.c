@@ -1,5 +1,6 @@
 /* What the store knows of a plan: states of its stages, whether their files are still there. */
 #include "inside.h"
+#include "prune.h"
 
 /* Files of a finished stage that later stages read; one gone and the stage is done again when it is needed. */
 static struct status missing_files(json_t **out, struct store *s)
@@ -19,14 +20,24 @@ static struct status missing_files(json_t **out, struct store *s)
     return ok();
 }
 
-struct status engine_cached(json_t **out, struct store *s, const struct plan *p)
+/* A training that was stopped is run again when the rule is another now. */
+static bool other_rule(const struct plan *p, const struct plan_stage *g, const json_t *row)
+{
+    const char *by = json_str(row, "rule_key", NULL);
+    struct prune_rule r = prune_rule_of(&p->trials[g->trial].t);
+    return strcmp(json_str(row, "state", ""), "pruned") == 0 && (!by || strcmp(by, prune_key(&r).hex) != 0);
+}
+
+static struct status known_stages(json_t **out, struct store *s, const struct plan *p, bool any_rule)
 {
     json_t *rows, *gone;
     *out = NULL;
     TRY(missing_files(&gone, s));
     struct status st = store_rows(&rows, s,
-                                  "SELECT key, state, reason FROM stages "
-                                  "WHERE state IN ('done', 'refused', 'diverged', 'too_slow')",
+                                  "SELECT key, state, reason, CASE state WHEN 'pruned' THEN (SELECT rule_key FROM "
+                                  "decisions d WHERE d.stage_key = g.key AND stop ORDER BY decided DESC LIMIT 1) END "
+                                  "AS rule_key FROM stages g "
+                                  "WHERE state IN ('done', 'refused', 'diverged', 'too_slow', 'pruned')",
                                   NULL);
     if (st.code != STATUS_OK) {
         json_decref(gone);
@@ -41,7 +52,7 @@ struct status engine_cached(json_t **out, struct store *s, const struct plan *p)
     for (int i = p->n_stages - 1; i >= 0; i--) {
         const struct plan_stage *g = &p->stages[i];
         json_t *row = json_object_get(all, g->key);
-        if (!row) {
+        if (!row || (!any_rule && other_rule(p, g, row))) {
             for (int k = 0; k < g->n_needs; k++) {
                 const char *need = p->stages[g->needs[k]].key;
                 if (json_object_get(gone, need)) json_object_del(all, need);
@@ -54,4 +65,14 @@ struct status engine_cached(json_t **out, struct store *s, const struct plan *p)
     json_decref(gone);
     *out = known;
     return ok();
+}
+
+struct status engine_cached(json_t **out, struct store *s, const struct plan *p)
+{
+    return known_stages(out, s, p, false);
+}
+
+struct status state_known(json_t **out, struct store *s, const struct plan *p)
+{
+    return known_stages(out, s, p, true);
 }

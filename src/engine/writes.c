@@ -3,18 +3,34 @@
  * program holds the database, the run stands still with a message, tries again, and goes on where it was.
  */
 #include "inside.h"
+#include <math.h>
 #include <poll.h>
 
 static const double again_every_s = 1;
 
 struct write {
-    enum { WRITE_START, WRITE_END, WRITE_TRIAL, WRITE_EVENT } kind;
+    enum { WRITE_START, WRITE_END, WRITE_TRIAL, WRITE_EVENT, WRITE_DECISION } kind;
     int task, trial;
     char *state, *reason; /* owned */
     double seconds;
     int64_t rss_bytes;
-    json_t *event;
+    json_t *event; /* or decision */
 };
+
+static struct status apply_decision(struct engine *e, const struct store_stage *row, const json_t *d)
+{
+    return store_put_decision(e->s, row,
+                              &(struct store_decision){.rule = json_str(d, "rule", ""),
+                                                       .rule_key = json_str(d, "rule_key", ""),
+                                                       .metric = json_str(d, "metric", ""),
+                                                       .reason = json_str(d, "reason", ""),
+                                                       .epoch = (int)json_int(d, "epoch", 0),
+                                                       .n_peers = (int)json_int(d, "n_peers", 0),
+                                                       .value = json_num(d, "value", (double)NAN),
+                                                       .threshold = json_num(d, "threshold", (double)NAN),
+                                                       .stop = json_is_true(json_object_get(d, "stop")),
+                                                       .peers = json_object_get(d, "peers")});
+}
 
 static struct status apply(struct engine *e, const struct write *w)
 {
@@ -29,6 +45,8 @@ static struct status apply(struct engine *e, const struct write *w)
         return store_set_trial(e->s, e->p->trials[w->trial].id, w->state, w->reason);
     case WRITE_EVENT:
         return store_event(e->s, &row, w->event);
+    case WRITE_DECISION:
+        return apply_decision(e, &row, w->event);
     }
     return ok();
 }
@@ -177,6 +195,13 @@ void writes_trial(struct engine *e, int trial, const char *state, const char *re
 struct status writes_event(struct engine *e, int task, const json_t *event)
 {
     return put(e, (struct write){.kind = WRITE_EVENT, .task = task, .event = json_incref((json_t *)(uintptr_t)event)});
+}
+
+void writes_decision(struct engine *e, int task, const json_t *decision)
+{
+    struct status st = put(
+        e, (struct write){.kind = WRITE_DECISION, .task = task, .event = json_incref((json_t *)(uintptr_t)decision)});
+    CHECK(st.code == STATUS_OK, "%s", st.msg);
 }
 
 void writes_info(struct engine *e, int task, json_t *values)

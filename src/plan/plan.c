@@ -136,6 +136,15 @@ static struct status resolve(struct spec_trial *t, json_t **config, struct plan_
     return ok();
 }
 
+/* A trial that two files ask for, of which one wants it whole, is not stopped by the other's rule. */
+static void keep_whole(struct plan_trial *known, const struct spec_trial *t, json_t *config)
+{
+    if (strcmp(t->prune.rule, "none") != 0 || strcmp(known->t.prune.rule, "none") == 0) return;
+    known->t.prune = t->prune;
+    json_decref(known->config);
+    known->config = json_incref(config);
+}
+
 /* @p w may be NULL: a cell that belongs to no sweep. */
 static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const struct plan_point *pt)
 {
@@ -163,6 +172,7 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
         GROW(p->trials, p->n_trials, b->cap_trials, fresh);
         json_object_set_new(b->trials, id, json_integer(p->n_trials - 1));
     }
+    if (known) keep_whole(&p->trials[json_integer_value(known)], &t, config);
     c.trial = known ? (int)json_integer_value(known) : p->n_trials - 1;
     c.t = &t;
     c.load = (struct plan_load){

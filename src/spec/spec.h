@@ -99,6 +99,15 @@ struct spec_trial {
         const char *device;
         double p50_ms; /* 0: no gate */
     } gate;
+    struct {
+        const char *rule;   /* none | median | asha */
+        const char *metric; /* NULL: evaluate.rank */
+        int warmup_epochs, min_epochs, reduction, min_peers;
+        double tolerance; /* of latency: a cell slower by this fraction still counts as no slower */
+    } prune;
+    struct {
+        int memory_mib, stage_s, hang_s; /* of a worker; 0: none, but hang_s */
+    } limits;
     struct spec_names export_formats;
     struct spec_names devices;
     struct {

@@ -78,29 +78,59 @@ static void nap(int ms)
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
 }
 
+/* The step that an earlier process reached. */
+static int64_t reached(const char *path)
+{
+    char *text = NULL;
+    int64_t step = 0;
+    if (!fs_exists(path)) return 0;
+    struct status st = fs_read(&text, NULL, path);
+    if (st.code != STATUS_OK || !str_to_i64(text, &step)) step = 0;
+    free(text);
+    return step;
+}
+
+static void put_step(const char *path, int64_t step)
+{
+    char now[32];
+    snprintf(now, sizeof now, "%d", (int)step);
+    put(path, now);
+}
+
 /* Work in steps of 5 ms with a checkpoint each; true when all is done. What is reached depends on the key alone. */
 static bool work(int steps)
 {
     struct arena a = {0};
     const char *path = arena_printf(&a, "%s/%.8s.step", json_str(job, "dir", "."), json_str(job, "key", ""));
-    char *text = NULL;
-    int64_t step = 0;
-    if (fs_exists(path)) {
-        struct status st = fs_read(&text, NULL, path);
-        if (st.code != STATUS_OK || !str_to_i64(text, &step)) step = 0;
-        free(text);
-    }
+    int64_t step = reached(path);
     while (step < steps && !asked) {
         nap(5);
         step++;
-        char now[32];
-        snprintf(now, sizeof now, "%d", (int)step);
-        put(path, now);
+        put_step(path, step);
         say(json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "ev", "progress", "epoch", 0, "epochs", 1, "step", (int)step,
                       "steps", steps, "loss", 1.0));
     }
     arena_free(&a);
     return step >= steps;
+}
+
+/* Epochs with the values of "fake.curve", told as a training tells them; after that of "fake.hold" it waits until it is
+ * asked to stop. A process that continues tells the earlier ones again. */
+static bool learn(void)
+{
+    struct arena a = {0};
+    const char *path = arena_printf(&a, "%s/%.8s.step", json_str(job, "dir", "."), json_str(job, "key", ""));
+    const json_t *config = json_object_get(job, "config"), *curve = json_object_get(config, "fake.curve");
+    int64_t hold = json_int(config, "fake.hold", 0), before = reached(path), n = (int64_t)json_array_size(curve), i = 0;
+    for (; i < n && (i < before || !asked); i++) {
+        if (i >= before) nap(5);
+        if (i >= before) put_step(path, i + 1);
+        say(json_pack("{s:s, s:i, s:{s:O, s:f}}", "ev", "metrics", "epoch", (int)i + 1, "values", "ssim",
+                      json_array_get(curve, (size_t)i), "val_loss", json_num(config, "fake.loss", 1)));
+        for (int waits = 0; i + 1 == hold && !asked && waits < 2000; waits++) nap(5);
+    }
+    arena_free(&a);
+    return i == n && !asked;
 }
 
 static void results(void)
@@ -182,6 +212,7 @@ static int act(const char *scripted)
     if (strcmp(how, "diverge") == 0) return end("diverged", "loss is not finite at step 3", 0);
     if (strcmp(how, "fail") == 0) return end("failed", "image 7 does not decode", 1);
     if (strcmp(how, "stop") == 0) return end("interrupted", NULL, 75);
+    if (strcmp(how, "learn") == 0 && !learn()) return end("interrupted", NULL, 75);
     if (strncmp(how, "oom-above:", 10) == 0) n = 1; /* its number was not of steps */
     if (!work(n ? (int)n : 1)) return end("interrupted", NULL, 75);
     results();

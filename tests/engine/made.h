@@ -68,6 +68,7 @@ static inline int made_trial(struct made *m, json_t *config)
     t->t.model.arch = "unet";
     t->t.model.backbone = "resnet18";
     t->t.data.size[0] = t->t.data.size[1] = 64;
+    t->t.limits.hang_s = 900;
     snprintf(t->id, sizeof t->id, "%012d", i);
     snprintf(t->loss_key, sizeof t->loss_key, "loss");
     m->cells[i] = (struct plan_cell){.trial = i, .axes = json_object()};

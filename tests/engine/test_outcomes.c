@@ -286,6 +286,47 @@ static void engine_run__limits_and_ends_are_told_apart(void)
     made_free(m);
 }
 
+/* What a file says of its own cells holds where the command line says nothing. */
+static void engine_run__limits_of_the_configuration(void)
+{
+    static const struct {
+        int memory_mib, stage_s, hang_s; /* of the configuration */
+        const char *act, *ended_by, *reason;
+    } cases[] = {
+        {400, 0, 900, "leak", "out_of_memory", "over the limit of 400 MiB"},
+        {0, 1, 900, "ok:2000", "time_limit", "took longer than the limit of 1 s"},
+        {0, 0, 1, "hang", "hang", "no sign of life for 1 s"},
+        {0, 900, 900, "ok", NULL, NULL},
+    };
+    struct made *m = made_new();
+    struct engine_result r;
+    for (size_t i = 0; i < LEN(cases); i++) {
+        struct spec_trial *t = &m->trials[made_trial(m, json_pack("{s:s}", "fake.evaluate", cases[i].act))].t;
+        t->limits.memory_mib = cases[i].memory_mib;
+        t->limits.stage_s = cases[i].stage_s;
+        t->limits.hang_s = cases[i].hang_s;
+    }
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 2}));
+    CU_ASSERT_EQUAL(r.failed, 3);
+    CU_ASSERT_EQUAL(r.done, 1);
+    json_t *rows = made_rows(m, "SELECT json_extract(info, '$.ended_by') AS ended_by, reason FROM stages "
+                                "WHERE stage = 'evaluate' ORDER BY trial");
+    for (size_t i = 0; i < LEN(cases); i++) {
+        const json_t *row = json_array_get(rows, i);
+        const char *by = json_str(row, "ended_by", ""), *why = json_str(row, "reason", "");
+        CU_ASSERT_STRING_EQUAL(by, cases[i].ended_by ? cases[i].ended_by : "");
+        CU_ASSERT_PTR_NOT_NULL(strstr(why, cases[i].reason ? cases[i].reason : ""));
+    }
+    json_decref(rows);
+    made_free(m);
+    /* The command line's goes before. */
+    m = made_new();
+    m->trials[made_trial(m, json_pack("{s:s}", "fake.evaluate", "ok:2000"))].t.limits.stage_s = 900;
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .stage_s = 1}));
+    CU_ASSERT_EQUAL(r.failed, 1);
+    made_free(m);
+}
+
 struct forecasts {
     double start, last;
     int rises; /* times that the rest grew though work was done */
@@ -326,6 +367,7 @@ static const struct test tests[] = {
     TEST(engine_run__a_lost_file_is_made_again_when_it_is_needed),
     TEST(engine_run__memory_ladder_halves_until_it_fits),
     TEST(engine_run__limits_and_ends_are_told_apart),
+    TEST(engine_run__limits_of_the_configuration),
     TEST(engine_run__says_how_long_it_takes),
 };
 

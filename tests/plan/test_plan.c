@@ -100,6 +100,9 @@ static void plan_keys__change_exactly_when_they_should(void)
         {"samples=3", K(SAMPLES)},
         {"train.checkpoint_every=2", 0},
         {"name=other", 0},
+        {"prune=asha", 0}, /* whether it is stopped changes nothing of what it would be */
+        {"prune.min_epochs=1", 0},
+        {"limits.memory_mib=1000", 0},
     };
 #undef K
     const char *file = write_yaml("small", small);
@@ -137,6 +140,32 @@ static void plan_load__joins_equal_cells_of_several_files(void)
     plan_free(p);
     TEST_FAILS(load(&p, write_yaml("small", small), write_yaml("small", small), NULL), STATUS_ARG,
                "is also the name of");
+}
+
+/* Of two files that ask for one trial, the one that wants it whole gets it, whichever comes first. */
+static void plan_load__a_rule_stops_only_what_nobody_wants_whole(void)
+{
+    static const char *const names[] = {"pruned", "whole"};
+    const char *file[2];
+    for (int i = 0; i < 2; i++) {
+        char text[400];
+        snprintf(text, sizeof text, "name: %s\naxes: {seed: [%d, 2]}\ndata: {size: 64, pairs: 8}\nprune: %s\n",
+                 names[i], i, i ? "none" : "{rule: median, min_peers: 2}");
+        file[i] = write_yaml(names[i], text);
+    }
+    for (int turn = 0; turn < 2; turn++) {
+        struct plan *p;
+        TEST_OK(load(&p, file[turn], file[1 - turn], NULL));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+        CU_ASSERT_EQUAL(p->n_trials, 3);
+        for (int i = 0; i < p->n_trials; i++) {
+            const struct plan_trial *t = &p->trials[i];
+            const char *rule = t->t.seed == 0 ? "median" : "none";
+            CU_ASSERT_STRING_EQUAL(t->t.prune.rule, rule);
+            CU_ASSERT_STRING_EQUAL(json_str(t->config, "prune.rule", ""), rule);
+        }
+        plan_free(p);
+    }
 }
 
 static void plan_load__a_moved_set_is_the_same_set(void)
@@ -323,6 +352,7 @@ static const struct test tests[] = {
     TEST(plan_load__refuses_a_split_without_pairs),
     TEST(plan_keys__change_exactly_when_they_should),
     TEST(plan_load__joins_equal_cells_of_several_files),
+    TEST(plan_load__a_rule_stops_only_what_nobody_wants_whole),
     TEST(plan_load__a_moved_set_is_the_same_set),
     TEST(plan_load__keeps_the_impossible_with_its_reason),
     TEST(plan_load__rules_exclude_and_patterns_expand),

@@ -119,7 +119,7 @@ static void spec_trial__one_value_checked(void)
 static json_t *other_value(const char *key, const json_t *def)
 {
     static const char *const words[] = {"fpn", "last",    "torch",   "image", "quick",  "psnr", "scse",
-                                        "add", "nearest", "sigmoid", "sgd",   "cosine", "fp32"};
+                                        "add", "nearest", "sigmoid", "sgd",   "cosine", "fp32", "median"};
     json_t *tries[32] = {json_true(),
                          json_false(),
                          json_pack("[f,f,f,f]", 4.0, 3.0, 2.0, 1.0),
@@ -210,6 +210,9 @@ static void spec_trial__what_runs_again(void)
         {"train.threads", 0},
         {"train.checkpoint_every", 0},
         {"evaluate.rank", 0},
+        {"prune.rule", 0}, /* whether a training is stopped is no part of what it trains */
+        {"prune.min_epochs", 0},
+        {"limits.memory_mib", 0},
         {"export.formats", 0},
         {"devices", 0},
         {"model.arch", SPEC_TRAIN | SPEC_SCREEN},
