@@ -131,12 +131,13 @@ bool process_reap(struct engine *e);
 void process_signal(struct engine *e, int sig);
 void process_watch(struct engine *e);
 
-/** What a trial's workers may use: of the whole run, or else its own. 0: no limit. */
+/* limits.c */
+/** What a trial's workers may use; 0: no limit. */
 struct limits {
     int64_t bytes;
     double stage_s, hang_s;
 };
-struct limits process_limits(const struct engine *e, int trial);
+struct limits limits_of(const struct engine *e, int trial);
 
 /* ending.c: what the end of a process means */
 struct ending {

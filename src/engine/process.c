@@ -268,19 +268,10 @@ static int64_t resident(pid_t pid)
     return n > 0 && sscanf(text, "%*d %ld", &pages) == 1 ? (int64_t)pages * sysconf(_SC_PAGESIZE) : 0;
 }
 
-struct limits process_limits(const struct engine *e, int trial)
-{
-    const struct engine_options *o = e->o;
-    const struct spec_trial *t = &e->p->trials[trial].t;
-    return (struct limits){.bytes = o->bytes_limit > 0 ? o->bytes_limit : (int64_t)t->limits.memory_mib << 20,
-                           .stage_s = o->stage_s > 0 ? o->stage_s : t->limits.stage_s,
-                           .hang_s = o->hang_s > 0 ? o->hang_s : t->limits.hang_s};
-}
-
 static void watch(const struct engine *e, struct worker *w, double now)
 {
     const double mib = 1048576.0;
-    const struct limits l = process_limits(e, e->p->stages[w->task].trial);
+    const struct limits l = limits_of(e, e->p->stages[w->task].trial);
     char why[160];
     int64_t bytes = l.bytes > 0 ? resident(w->pid) : 0;
     if (bytes > l.bytes) {
