@@ -12,9 +12,15 @@ void engine_keep(struct engine *e, struct status st)
 
 void engine_tell(struct engine *e, struct engine_event ev)
 {
-    e->totals.left_s = ahead_seconds(e);
-    e->totals.running = e->n_running;
-    ev.totals = &e->totals;
+    struct engine_totals *t = &e->totals;
+    t->left_s = ahead_seconds(e, &t->left_error_s);
+    t->running = e->n_running;
+    t->gpus = e->place.n;
+    t->gpus_busy = 0;
+    for (int i = 0; i < e->place.n; i++) t->gpus_busy += e->place.leases[i].n > 0;
+    ev.totals = t;
+    const struct place_gpu *gpu = ev.stage ? e->tasks[ev.stage - e->p->stages].gpu : NULL;
+    ev.gpu = gpu ? gpu->index : -1;
     if (ev.stage && !ev.n_runs) {
         ev.n_runs = engine_runs(ev.stage);
         ev.run = e->tasks[ev.stage - e->p->stages].run;

@@ -32,7 +32,9 @@ enum engine_event_kind {
 struct engine_totals {
     int stages, ended, cached, failed, running; /* stages: all of the plan; ended counts the cached ones, too */
     int trials, trials_ended, trials_failed, trials_pruned;
-    double left_s; /* predicted wall time to the end */
+    double left_s;       /* predicted wall time to the end, */
+    double left_error_s; /* and how wrong that may be; negative: not known */
+    int gpus, gpus_busy;
 };
 
 struct engine_event {
@@ -40,6 +42,7 @@ struct engine_event {
     const struct plan_stage *stage; /* NULL for START, TRIAL_END, TICK, STOPPING */
     const struct plan_trial *trial; /* NULL for START, TICK, STOPPING */
     int run, n_runs;                /* of a stage that is measured several times */
+    int gpu;                        /* that the stage has, as engine_gpus counts; -1: none */
     const char *state, *reason;     /* reason may be NULL */
     double seconds;
     const json_t *json;

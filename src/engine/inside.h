@@ -71,6 +71,8 @@ struct worker {
 struct ahead {
     double left_s, took_s, meant_s;
     int n;
+    double logs, logs_squared; /* of took over meant, one a run */
+    double judged_s, error_s;  /* predicted seconds whose error was known beforehand, and that error */
 };
 
 struct engine {
@@ -167,7 +169,10 @@ void ahead_add(struct engine *e, int task, int runs);
 /** A run was done, in so many seconds. */
 void ahead_ran(struct engine *e, int task, double seconds);
 void ahead_hears(struct worker *w, const json_t *progress);
-double ahead_seconds(const struct engine *e);
+/** The forecast of a task's runs has this relative error; negative: not known. */
+void ahead_knows(struct engine *e, int task, int runs, double error);
+/** @p error_s: how wrong that may be; negative: not known. */
+double ahead_seconds(const struct engine *e, double *error_s);
 
 /* ladder.c: a training that does not fit is done with fewer images at once, and as many steps */
 /** What earlier runs learnt. */

@@ -235,6 +235,7 @@ static struct status predict_runs(struct engine *e)
         struct plan_forecast f = plan_forecast(m, g, engine_share(g, e->place.jobs, e->place.cores));
         e->run_s[i] = f.seconds;
         e->run_bytes[i] = f.bytes;
+        ahead_knows(e, i, engine_runs(g), f.error);
     }
     plan_model_free(m);
     return ok();

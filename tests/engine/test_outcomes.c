@@ -329,16 +329,18 @@ static void engine_run__limits_of_the_configuration(void)
 
 struct forecasts {
     double start, last;
+    double start_error, last_error;
     int rises; /* times that the rest grew though work was done */
 };
 
 static void note_forecast(void *ctx, const struct engine_event *e)
 {
     struct forecasts *f = ctx;
-    if (e->kind == ENGINE_START) f->start = f->last = e->totals->left_s;
+    if (e->kind == ENGINE_START) f->start = f->last = e->totals->left_s, f->start_error = e->totals->left_error_s;
     if (e->kind != ENGINE_STAGE_END) return;
     f->rises += e->totals->left_s > f->last + 1e-9;
     f->last = e->totals->left_s;
+    f->last_error = e->totals->left_error_s;
 }
 
 static void engine_run__says_how_long_it_takes(void)
@@ -350,6 +352,8 @@ static void engine_run__says_how_long_it_takes(void)
     TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .on_event = note_forecast, .ctx = &f}));
     CU_ASSERT_TRUE(f.start > 0);
     CU_ASSERT_EQUAL(f.rises, 0);
+    CU_ASSERT_TRUE(f.start_error < 0); /* nothing has run here yet */
+    CU_ASSERT_TRUE(f.last_error >= 0 && f.last_error < f.start);
     CU_ASSERT_TRUE(f.last >= 0 && f.last < f.start / 10);
     f = (struct forecasts){0};
     TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .on_event = note_forecast, .ctx = &f}));
