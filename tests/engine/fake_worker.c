@@ -1,10 +1,12 @@
 /*
  * A worker that acts out its job's configuration by the protocol: "fake.STAGE" says how, "HOW-once" the first time
- * alone. Writes what it did to runs.log beside the trials, so that a test sees what ran, when, and whether it ended.
+ * alone. Writes what it did to runs.log beside the trials, so that a test sees what ran, when, where, and whether it
+ * ended.
  */
 #include "base.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -44,14 +46,28 @@ static void say(json_t *event)
     json_decref(event);
 }
 
+/* The cores that it may use: "0,3". */
+static void cores(char *out, size_t size)
+{
+    cpu_set_t set;
+    size_t n = 0;
+    snprintf(out, size, "-");
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return;
+    for (size_t i = 0; i < CPU_SETSIZE && n < size; i++)
+        if (CPU_ISSET(i, &set)) n += (size_t)snprintf(out + n, size - n, "%s%zu", n ? "," : "", i);
+}
+
 static void note(const char *what)
 {
     struct arena a = {0};
-    char line[400];
+    char line[600], on[200];
+    const char *gpu = getenv("CUDA_VISIBLE_DEVICES");
+    cores(on, sizeof on);
     const char *path = arena_printf(&a, "%s/../runs.log", json_str(job, "dir", "."));
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0666);
-    int n = snprintf(line, sizeof line, "%s %s %lld %s %d %.6f\n", json_str(job, "key", ""), json_str(job, "stage", ""),
-                     (long long)json_int(job, "visit", -1), what, (int)getpid(), time_mono());
+    int n = snprintf(line, sizeof line, "%s %s %lld %s %d %.6f %s %s %s\n", json_str(job, "key", ""),
+                     json_str(job, "stage", ""), (long long)json_int(job, "visit", -1), what, (int)getpid(),
+                     time_mono(), json_str(job, "compute", "-"), gpu && gpu[0] ? gpu : "-", on);
     if (fd >= 0 && write(fd, line, (size_t)n) == n) close(fd);
     arena_free(&a);
 }

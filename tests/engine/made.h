@@ -91,6 +91,7 @@ static inline struct status made_run(struct engine_result *r, const struct made 
     snprintf(worker, sizeof worker, "%s/fake-worker", test_build_dir());
     TRY(store_open(&s, (struct store_options){.path = m->db, .command = "test"}));
     o.plan = &m->plan;
+    if (!getenv("SWEEP_NVML")) o.gpus = "none"; /* whatever this machine has */
     o.store = s;
     if (!o.worker) o.worker = o.bench = worker;
     struct status st = engine_run(r, &o);
@@ -137,6 +138,7 @@ struct made_note {
     char key[40], stage[16], what[16];
     int visit, pid;
     double at;
+    char compute[8], gpu[40], cores[200]; /* "-": not told */
 };
 /** Owner: the caller frees. */
 static inline struct made_note *made_log(const struct made *m, int *n)
@@ -149,7 +151,9 @@ static inline struct made_note *made_log(const struct made *m, int *n)
     if (st.code != STATUS_OK) return v;
     for (char *p = text, *nl; (nl = strchr(p, '\n')) && *n < 20000; p = nl + 1) {
         struct made_note *x = &v[*n];
-        if (sscanf(p, "%39s %15s %d %15s %d %lf", x->key, x->stage, &x->visit, x->what, &x->pid, &x->at) == 6) ++*n;
+        if (sscanf(p, "%39s %15s %d %15s %d %lf %7s %39s %199s", x->key, x->stage, &x->visit, x->what, &x->pid, &x->at,
+                   x->compute, x->gpu, x->cores) == 9)
+            ++*n;
     }
     free(text);
     return v;
