@@ -31,8 +31,11 @@ static struct status check_weights(const struct plan *p)
 
 struct status cli_load_plan(struct plan **out, const struct cli_args *a)
 {
-    TRY(plan_load(out,
-                  &(struct plan_options){.files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set}));
+    const char *precision;
+    TRY(engine_precision(&precision, a->value[OPT_GPUS]));
+    TRY(plan_load(
+        out, &(struct plan_options){
+                 .files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set, .precision = precision}));
     struct status st = check_weights(*out);
     if (st.code != STATUS_OK) {
         plan_free(*out);
@@ -44,7 +47,7 @@ struct status cli_load_plan(struct plan **out, const struct cli_args *a)
 struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
 {
     int jobs, hang, memory, stage;
-    TRY(cli_int(&jobs, a, OPT_JOBS, 1, 1, 64));
+    TRY(cli_int(&jobs, a, OPT_JOBS, 0, 1, 64));
     TRY(cli_int(&hang, a, OPT_HANG, 0, 1, 1000000));
     TRY(cli_int(&memory, a, OPT_MEMORY, 0, 1, 100000000));
     TRY(cli_int(&stage, a, OPT_STAGE_TIME, 0, 1, 100000000));
@@ -53,6 +56,9 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
     struct status st = engine_run(&r, &(struct engine_options){.plan = p,
                                                                .store = s,
                                                                .jobs = jobs,
+                                                               .gpus = a->value[OPT_GPUS],
+                                                               .slots = a->value[OPT_SLOTS],
+                                                               .measure_beside = a->value[OPT_BESIDE] != NULL,
                                                                .fail_fast = a->value[OPT_FAIL_FAST] != NULL,
                                                                .hang_s = hang,
                                                                .bytes_limit = (int64_t)memory << 20,
@@ -61,6 +67,7 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
                                                                .on_event = cli_live_event,
                                                                .ctx = l});
     cli_live_free(l);
+    if (st.code == STATUS_ARG) return st; /* nothing was begun */
     *code = st.code != STATUS_OK || r.failed ? 1 : 0;
     fprintf(stderr, "%d done", r.done);
     const struct {

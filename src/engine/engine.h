@@ -108,6 +108,9 @@ struct engine_gpus {
 void engine_gpus(struct engine_gpus *out);
 /** Whether the libtorch of this build can compute on a GPU. */
 bool engine_cuda(void);
+/** What `train.precision: auto` means on the GPUs that --gpus leaves (as in engine_options): "bf16", or "fp16" when one
+ *  of them is older than that; NULL: the CPU trains. Errors: STATUS_ARG for a GPU that is not there. */
+struct status engine_precision(const char **out, const char *gpus);
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 

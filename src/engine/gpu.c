@@ -250,6 +250,21 @@ void engine_gpus(struct engine_gpus *out)
     gpu_visible(out, getenv("CUDA_VISIBLE_DEVICES"));
 }
 
+struct status engine_precision(const char **out, const char *gpus)
+{
+    int chosen[ENGINE_MAX_GPUS], n = 0;
+    *out = NULL;
+    if (!engine_cuda() || (gpus && strcmp(gpus, "none") == 0)) return ok();
+    struct engine_gpus *g = mem_alloc(sizeof *g);
+    engine_gpus(g);
+    struct status st = lease_choose(chosen, &n, gpus, g->n);
+    if (n) *out = "bf16";
+    for (int i = 0; i < n; i++) /* those before Ampere compute in it by detours */
+        if (g->v[chosen[i]].capability[0] > 0 && g->v[chosen[i]].capability[0] < 8) *out = "fp16";
+    free(g);
+    return st;
+}
+
 bool engine_cuda(void)
 {
     return ENGINE_CUDA;

@@ -52,10 +52,12 @@ static int kind_of(const char *stage)
     return -1;
 }
 
-/* A row as the past of a stage; false when it does not say what was predicted. @p info keeps the parts. */
-static bool past_of(struct plan_past *out, const json_t *row, const json_t *info, int cores)
+/* A row as the past of a stage; false when it does not say what was predicted, or was made where the next one will not
+ * be: on the CPU of a machine that has GPUs. @p info keeps the parts. */
+static bool past_of(struct plan_past *out, const json_t *row, const json_t *info, int cores, bool gpu)
 {
     int kind = kind_of(json_str(row, "stage", ""));
+    if (kind >= 0 && gpu && place_kind((enum plan_kind)kind) && !json_str(info, "gpu", NULL)) return false;
     double threads = json_num(info, "threads", cores);
     *out = (struct plan_past){.kind = (enum plan_kind)kind,
                               .precision = json_str(row, "precision", ""),
@@ -63,7 +65,7 @@ static bool past_of(struct plan_past *out, const json_t *row, const json_t *info
                               .device = json_str(row, "device", ""),
                               .share = threads > 0 && threads < cores ? cores / threads : 1,
                               .seconds = json_num(row, "seconds", 0),
-                              .bytes = json_num(row, "rss_bytes", 0),
+                              .bytes = json_num(info, "gpu_bytes_peak", json_num(row, "rss_bytes", 0)),
                               .ms = json_num(row, "ms", 0)};
     for (int i = 0; i < PLAN_SECONDS; i++) out->cost.s[i] = json_num(info, second_names[i], 0);
     for (int i = 0; i < PLAN_BYTES; i++) out->cost.bytes[i] = json_num(info, byte_names[i], 0);
@@ -75,6 +77,7 @@ struct status engine_model(struct plan_model **out, struct store *s)
 {
     json_t *rows, *machine = engine_machine();
     int cores = engine_cores();
+    bool gpu = json_bool(machine, "gpu", false);
     json_t *params = json_pack("[O, O, O, i]", json_object_get(machine, "cpu"), json_object_get(machine, "cores"),
                                json_object_get(machine, "gpu"), MOST);
     struct status st = store_rows(
@@ -102,7 +105,7 @@ struct status engine_model(struct plan_model **out, struct store *s)
         struct status parsed = json_parse(&info, "info", text, strlen(text));
         if (parsed.code != STATUS_OK) continue; /* a row that is not ours predicts nothing */
         json_array_append_new(infos, info);
-        used += past_of(&past[used], row, info, cores);
+        used += past_of(&past[used], row, info, cores, gpu);
     }
     *out = plan_model_new(past, used);
     json_decref(infos);

@@ -61,10 +61,11 @@ struct status place_init(struct engine *e)
     struct status st = choose_gpus(e, g);
     free(g);
     TRY(st);
-    int each = p->slots == LEASE_MAX_SLOTS ? AUTO_JOBS : p->slots;
-    p->jobs = e->o->jobs > 0 ? e->o->jobs : p->n ? p->n * each : 1;
-    if (p->jobs > ENGINE_MAX_JOBS) p->jobs = ENGINE_MAX_JOBS;
     p->cores = engine_cores();
+    int train = p->n * (p->slots == LEASE_MAX_SLOTS ? AUTO_JOBS : p->slots);
+    bool more = p->cores >= 2 * (train + 1); /* one that exports and checks while the GPUs train */
+    p->jobs = e->o->jobs > 0 ? e->o->jobs : train ? train + more : 1;
+    if (p->jobs > ENGINE_MAX_JOBS) p->jobs = ENGINE_MAX_JOBS;
     p->n_ids = cores_list(p->ids, PLACE_MAX_CORES);
     return ok();
 }
@@ -145,11 +146,16 @@ static bool lock_gpu(struct place_gpu *d)
 
 /* ---- leases ------------------------------------------------------------------------------------------------------ */
 
-static bool wants_gpu(const struct engine *e, int task)
+bool place_kind(enum plan_kind kind)
 {
     static const bool kinds[PLAN_N_KINDS] = {[PLAN_TRAIN] = true, [PLAN_EVALUATE] = true, [PLAN_SAMPLES] = true};
+    return kinds[kind];
+}
+
+static bool wants_gpu(const struct engine *e, int task)
+{
     const struct plan_stage *g = &e->p->stages[task];
-    return kinds[g->kind] || (g->kind == PLAN_BENCH && job_in_worker(g->device));
+    return place_kind(g->kind) || (g->kind == PLAN_BENCH && job_in_worker(g->device));
 }
 
 static struct lease_want want_of(const struct engine *e, int task)

@@ -72,6 +72,8 @@ struct worker;
 /* place.c: the rules applied to this machine */
 struct status place_init(struct engine *e);
 void place_free(struct engine *e);
+/** Stages of this kind compute on a GPU where there is one. */
+bool place_kind(enum plan_kind kind);
 /** Whether a run of the task has a place now. */
 bool place_can(struct engine *e, int task);
 /** Leases it. @pre place_can */

@@ -22,7 +22,6 @@ const char *plan_precision_of(const char *cpuinfo)
 
 const char *plan_precision(void)
 {
-    if (fs_is_dir("/proc/driver/nvidia/gpus")) return "bf16";
     char *text = NULL;
     struct status st = fs_read(&text, NULL, "/proc/cpuinfo");
     const char *name = st.code == STATUS_OK ? plan_precision_of(text) : "fp32";

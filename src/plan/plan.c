@@ -310,6 +310,7 @@ static struct status deliver(struct plan **out, struct plan *p, struct status st
 struct status plan_load(struct plan **out, const struct plan_options *o)
 {
     struct plan *p = plan_new(o->weights_dir);
+    if (o->precision) p->build->precision = o->precision;
     p->sweeps = arena_alloc(&p->arena, sizeof *p->sweeps * (size_t)(o->n_files + 1));
     struct status st = ok();
     for (int i = 0; i < o->n_files && st.code == STATUS_OK; i++) st = add_file(p->build, o->files[i], o);

@@ -118,6 +118,7 @@ struct plan_options {
     const char *const *sets; /* --set key=value, of every file */
     int n_sets;
     const char *weights_dir; /* NULL: "weights" */
+    const char *precision;   /* what `train.precision: auto` means; NULL: plan_precision() */
 };
 
 /**
@@ -170,7 +171,7 @@ enum { PLAN_SOBOL_AXES = 32 };
 /** Point @p index of the Sobol sequence in Gray code order, one axis: a fraction of 2^32. */
 uint32_t plan_sobol(uint32_t index, int axis);
 
-/** What `train.precision: auto` means here: "bf16" on a GPU and on CPUs that compute in it, else "fp32". */
+/** What `train.precision: auto` means on this machine's CPU: "bf16" where it computes in it, else "fp32". */
 const char *plan_precision(void);
 /** The same from the text of /proc/cpuinfo. */
 const char *plan_precision_of(const char *cpuinfo);

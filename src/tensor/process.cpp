@@ -10,7 +10,11 @@
 
 static bool says_no_memory(const char *text)
 {
-    return strstr(text, "out of memory") || strstr(text, "can't allocate") || strstr(text, "could not allocate");
+    /* The last is what cuDNN and cuBLAS say when nothing is left for their workspaces. */
+    static const char *const words[] = {"out of memory", "can't allocate", "could not allocate", "ALLOC_FAILED"};
+    for (const char *w : words)
+        if (strstr(text, w)) return true;
+    return false;
 }
 
 /** First line only: the rest of libtorch's texts is a list of frames or registered kernels. */
@@ -107,7 +111,13 @@ static bool cpu_can(const char *feature)
 
 bool tensor_bf16_is_fast(struct tensor_device d)
 {
-    if (d.cuda) return true; /* every GPU that this libtorch still supports well (8.0 and later) */
+    if (d.cuda) {
+        try {
+            return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8(); /* 8.0 and later */
+        } catch (...) {
+            return false;
+        }
+    }
     return cpu_can("avx512_bf16") || cpu_can("amx_bf16");
 }
 
@@ -148,7 +158,10 @@ struct status tensor_pick_precision(enum tensor_dtype *out, const char *name, st
 {
     *out = TENSOR_F32;
     if (!strcmp(name, "auto")) {
-        if (tensor_bf16_is_fast(d)) *out = TENSOR_BF16;
+        if (tensor_bf16_is_fast(d))
+            *out = TENSOR_BF16;
+        else if (d.cuda)
+            *out = TENSOR_F16;
         return ok();
     }
     for (int i = TENSOR_F32; i <= TENSOR_F16; i++) {
@@ -166,6 +179,9 @@ void tensor_start(int threads)
         if (threads > 0) at::set_num_threads(threads);
         at::globalContext().setBenchmarkCuDNN(false);
         at::globalContext().setDeterministicCuDNN(true);
+        /* On a GPU fp32 is fp32, not the 10 bits of TF32: evaluation and parity mean what they say. */
+        at::globalContext().setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::ALL,
+                                                at::Float32Precision::IEEE);
     });
     if (s.code != STATUS_OK) log_warn("%s", s.msg);
 }

@@ -50,14 +50,16 @@ void tensor_device_name(struct str *out, struct tensor_device d);
 const char *tensor_torch_version(void);
 /** Whether convolutions in @p d's bfloat16 are faster than in float32 (AVX512-bf16 or AMX; CUDA 8.0 and later). */
 bool tensor_bf16_is_fast(struct tensor_device d);
-/** The dtype of "auto", "fp32", "bf16", "fp16", "fp64" on this device. Errors: STATUS_ARG for another name. */
+/** The dtype of "auto" (the fastest that it computes natively: bf16, else fp16 on a GPU and fp32 on a CPU), "fp32",
+ * "bf16", "fp16", "fp64" on this device. Errors: STATUS_ARG for another name. */
 struct status tensor_pick_precision(enum tensor_dtype *out, const char *name, struct tensor_device d);
 const char *tensor_dtype_name(enum tensor_dtype d); /* "fp32", "bf16", ... as a user writes it */
 size_t tensor_dtype_size(enum tensor_dtype d);
 
 /**
- * Call once, before any other work: threads of one op (0: all cores), determinism on, and a CPU allocator that keeps
- * freed blocks (a training step frees and takes the same large blocks; returning them to the system costs page faults).
+ * Call once, before any other work: threads of one op (0: all cores), cuDNN's deterministic kernels, no TF32, and a CPU
+ * allocator that keeps freed blocks (a training step frees and takes the same large blocks; returning them to the
+ * system costs page faults).
  */
 void tensor_start(int threads);
 int tensor_threads(void);

@@ -29,6 +29,7 @@ static struct status fill(struct job *j)
     j->cache = json_str(o, "cache", NULL);
     j->format = json_str(o, "format", "");
     j->device = json_str(o, "device", "");
+    j->compute = json_str(o, "compute", "auto");
     j->model = json_str(o, "model", NULL);
     j->threads = (int)json_int(o, "threads", 0);
     j->micro_batch = (int)json_int(o, "micro_batch", 0);

@@ -81,6 +81,14 @@ static int end_of(const char **state, enum status_code code)
     }
 }
 
+/* Also of a stage that failed: it may be why. */
+static void tell_gpu_bytes(const struct job *j, const struct train_job *t)
+{
+    if (strcmp(j->compute, "cpu") == 0 || tensor_cuda_count() == 0) return;
+    int64_t bytes = tensor_bytes_peak((struct tensor_device){.cuda = true});
+    if (bytes > 0) train_emit(t, "info", "{s:{s:I}}", "values", "gpu_bytes_peak", (json_int_t)bytes);
+}
+
 static int run(const struct stage *stage, const struct job *j)
 {
     struct train_job t = {.trial = &j->config,
@@ -89,12 +97,14 @@ static int run(const struct stage *stage, const struct job *j)
                           .images = j->images,
                           .dir = j->dir,
                           .cache = j->cache,
+                          .device = j->compute,
                           .micro_batch = j->micro_batch,
                           .emit = events_emit,
                           .stop = &worker_stop};
     struct outcome o = {.state = "done"};
     tensor_start(j->threads);
     struct status s = stage->run(&o, j, &t);
+    tell_gpu_bytes(j, &t);
     const char *state = o.state;
     int code = end_of(&state, s.code);
     if (s.code != STATUS_OK)

@@ -92,16 +92,16 @@ static struct status input(struct tensor **x, const struct folded *f)
 }
 
 static void tell(const struct train_job *t, const struct job *j, const struct samples *s, const struct bench_mode *m,
-                 double load_ms, double first_ms)
+                 bool cuda, double load_ms, double first_ms)
 {
     struct bench_stats b = bench_stats(s->us, s->n);
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
     json_t *samples = json_array();
     for (int i = 0; i < s->n; i++) json_array_append_new(samples, json_real((double)s->us[i]));
-    json_t *info =
-        json_pack("{s:s, s:s, s:s, s:s, s:s}", "runtime", "libtorch", "version", tensor_torch_version(), "mode",
-                  m->name, "percentile_rule", BENCH_PERCENTILE_RULE, "timed_region", "one run, net folded");
+    json_t *info = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "runtime", "libtorch", "version", tensor_torch_version(),
+                             "mode", m->name, "percentile_rule", BENCH_PERCENTILE_RULE, "timed_region",
+                             "one run, net folded", "compute", cuda ? "cuda" : "cpu");
     train_emit(t, "latency",
                "{s:s, s:s, s:i, s:i, s:i, s:I, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:b, s:I, s:o, s:o, s:f}",
                "format", j->format, "device", "torch", "threads", j->threads, "height", j->config.data.size[0], "width",
@@ -123,7 +123,7 @@ static struct status visit(const struct job *j, const struct train_job *t)
     double load_ms = (time_mono() - start) * 1e3;
     if (s.code == STATUS_OK) s = input(&x, &f);
     if (s.code == STATUS_OK) s = measure(&samples, &first_ms, &f, x, mode);
-    if (s.code == STATUS_OK) tell(t, j, &samples, mode, load_ms, first_ms);
+    if (s.code == STATUS_OK) tell(t, j, &samples, mode, f.trained.device.cuda, load_ms, first_ms);
     tensor_free(x);
     free(samples.us);
     folded_close(&f);

@@ -10,7 +10,7 @@
 struct job {
     json_t *json;
     struct arena arena;
-    const char *stage, *trial, *key, *images, *dir, *cache, *format, *device, *model;
+    const char *stage, *trial, *key, *images, *dir, *cache, *format, *device, *model, *compute;
     int threads, micro_batch;
     struct spec_trial config;
 };

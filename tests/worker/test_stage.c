@@ -350,6 +350,24 @@ static int run_plain(char *out, size_t n, const char *argument)
     return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
 }
 
+static void stage__computes_where_it_is_told(void)
+{
+    json_t *e;
+    make_dir();
+    setenv("CUDA_VISIBLE_DEVICES", "", 1); /* whatever this machine has */
+    CU_ASSERT_EQUAL(run(&e, "train", "{\"compute\": \"cuda\", \"config\": {}}"), 1);
+    check_end(e, "failed");
+    CU_ASSERT_PTR_NOT_NULL(strstr(json_str(find(e, "end"), "reason", ""), "got \"cuda\", but libtorch sees 0 GPUs"));
+    json_decref(e);
+    CU_ASSERT_EQUAL(run(&e, "train", "{\"compute\": \"cpu\", \"config\": {\"train.epochs\": 1}}"), 0);
+    bool told = false;
+    for (size_t i = 0; i < json_array_size(e); i++)
+        told = told || strcmp(json_str(json_object_get(json_array_get(e, i), "values"), "device", ""), "cpu") == 0;
+    CU_ASSERT_TRUE(told);
+    json_decref(e);
+    unsetenv("CUDA_VISIBLE_DEVICES");
+}
+
 static void worker__says_what_it_can(void)
 {
     char out[8192];
@@ -373,6 +391,7 @@ static const struct test tests[] = {
     TEST(stage__asked_to_stop_writes_a_checkpoint),
     TEST(stage__nobody_listening_is_a_stop),
     TEST(stage__dead_parent_is_a_stop),
+    TEST(stage__computes_where_it_is_told),
     TEST(worker__says_what_it_can),
 };
 TEST_MAIN("worker.stage", tests)
