@@ -123,7 +123,8 @@ static const struct {
     {"sweeps", "sweeps",
      "SELECT w.name, count(t.id) AS trials, sum(t.state = 'done') AS done, sum(t.state = 'running') AS running, "
      "sum(t.state IN ('queued', 'interrupted')) AS waiting, sum(t.state = 'failed') AS failed, "
-     "sum(t.state NOT IN ('done', 'running', 'queued', 'interrupted', 'failed')) AS not_possible "
+     "sum(t.state = 'pruned') AS pruned, "
+     "sum(t.state NOT IN ('done', 'running', 'queued', 'interrupted', 'failed', 'pruned')) AS not_possible "
      "FROM sweeps w LEFT JOIN sweep_trials st ON st.sweep = w.id LEFT JOIN trials t ON t.id = st.trial "
      "GROUP BY w.id ORDER BY w.updated DESC"},
     {"running", "running",

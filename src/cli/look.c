@@ -57,7 +57,8 @@ static struct status ls(const struct cli_args *a, struct store *s)
         str_addf(
             &sql,
             "SELECT * FROM (SELECT w.name, count(t.id) AS trials, sum(t.state = 'done') AS done, "
-            "sum(t.state = 'failed') AS failed, sum(t.state IN ('refused', 'too_slow', 'diverged')) AS not_possible, "
+            "sum(t.state = 'failed') AS failed, sum(t.state = 'pruned') AS pruned, "
+            "sum(t.state IN ('refused', 'too_slow', 'diverged')) AS not_possible, "
             "sum(t.state IN ('queued', 'running', 'interrupted')) AS open, w.rank, w.path, "
             "datetime(w.updated, 'unixepoch') AS updated FROM sweeps w LEFT JOIN sweep_trials st ON st.sweep = w.id "
             "LEFT JOIN trials t ON t.id = st.trial GROUP BY w.id ORDER BY w.updated DESC) WHERE (%s) LIMIT %d",
@@ -105,6 +106,9 @@ static const struct {
      "SELECT stage, format, device, state, attempts, round(seconds, 1) AS seconds, round(rss_bytes / 1048576.0) AS "
      "rss_mib, "
      "reason FROM stages WHERE trial = ?1 ORDER BY started"},
+    {"decisions", "decisions",
+     "SELECT rule, epoch, metric, value, threshold, n_peers, CASE stop WHEN 1 THEN 'stopped' ELSE 'went on' END AS "
+     "verdict, reason FROM decisions WHERE trial = ?1 ORDER BY decided, epoch"},
     {"metrics", "metrics", "SELECT name, value FROM metrics WHERE trial = ?1 AND epoch = -1 ORDER BY name"},
     {"latency", "latency",
      "SELECT format, device, threads, visit, n, load_ms, first_ms, min_ms, p50_ms, p90_ms, p99_ms, unstable, busy "

@@ -3,9 +3,14 @@
 
 enum { MOST_ROWS = 40 };
 
-enum fate { RUN, STORED, TOO_SLOW, IMPOSSIBLE, N_FATES };
-static const char *const fates[N_FATES] = {
-    [RUN] = "run", [STORED] = "stored", [TOO_SLOW] = "too slow", [IMPOSSIBLE] = "impossible"};
+enum fate { RUN, STORED, TOO_SLOW, PRUNED, IMPOSSIBLE, N_FATES };
+static const struct {
+    const char *name, *state; /* state: of a stored stage behind which nothing is run */
+} fates[N_FATES] = {[RUN] = {.name = "run"},
+                    [STORED] = {.name = "stored"},
+                    [TOO_SLOW] = {.name = "too slow", .state = "too_slow"},
+                    [PRUNED] = {.name = "pruned", .state = "pruned"},
+                    [IMPOSSIBLE] = {.name = "impossible"}};
 
 /* What a trial comes to. */
 struct fortune {
@@ -50,9 +55,11 @@ static void judge_stage(struct outlook *o, struct fortune *f, int trial, const s
 {
     const json_t *known = json_object_get(o->stored, g->key);
     if (known) {
-        bool slow = strcmp(json_str(known, "state", ""), "too_slow") == 0;
-        if (slow) f->fate = TOO_SLOW;
-        if (slow) f->reason = json_str(known, "reason", "");
+        for (int i = 0; i < N_FATES; i++) {
+            if (!fates[i].state || strcmp(json_str(known, "state", ""), fates[i].state) != 0) continue;
+            f->fate = (enum fate)i;
+            f->reason = json_str(known, "reason", "");
+        }
         return;
     }
     struct plan_forecast w = plan_forecast(o->model, g, engine_share(g, o->jobs, o->cores));
@@ -76,7 +83,7 @@ static void judge(struct outlook *o)
         *f = (struct fortune){.fate = t->refused ? IMPOSSIBLE : STORED, .reason = t->refused ? t->refused : ""};
         double alone = o->alone, off = o->off;
         for (int k = 0; k < t->n_stages; k++) judge_stage(o, f, i, &o->p->stages[t->stages[k]]);
-        if (f->fate == TOO_SLOW) { /* nothing behind the gate is run */
+        if (fates[f->fate].state) { /* nothing behind it is run */
             f->seconds = f->bytes = 0;
             o->alone = alone;
             o->off = off;
@@ -141,7 +148,7 @@ static json_t *row_of(const struct outlook *o, int i, const json_t *keys, const 
                       : f->bytes > o->memory ? "is predicted to need more memory than there is"
                       : f->slow              ? "is predicted to be slower than the gate allows"
                                              : f->reason;
-    json_object_set_new(row, "will", json_string(fates[f->fate]));
+    json_object_set_new(row, "will", json_string(fates[f->fate].name));
     json_object_set_new(row, "params_m", json_real((double)t->size.params / 1e6));
     json_object_set_new(row, "gmacs", json_real((double)t->size.macs / 1e9));
     json_object_set_new(row, "p50_ms", f->ms > 0 ? json_real(f->ms) : json_null());
@@ -175,10 +182,12 @@ static void print_counts(const struct outlook *o)
         cells += p->sweeps[i].n_cells;
         for (int k = 0; k < p->sweeps[i].n_cells; k++) duplicates += p->sweeps[i].cells[k].duplicate;
     }
-    printf("\n%d cells in %d file%s: %d to run, %d stored, %d over the latency gate, %d impossible, %d duplicate; "
+    char pruned[40] = "";
+    if (o->n[PRUNED]) snprintf(pruned, sizeof pruned, "%d pruned, ", o->n[PRUNED]);
+    printf("\n%d cells in %d file%s: %d to run, %d stored, %d over the latency gate, %s%d impossible, %d duplicate; "
            "%d excluded by rules\n",
-           cells, p->n_sweeps, p->n_sweeps == 1 ? "" : "s", o->n[RUN], o->n[STORED], o->n[TOO_SLOW], o->n[IMPOSSIBLE],
-           duplicates, excluded);
+           cells, p->n_sweeps, p->n_sweeps == 1 ? "" : "s", o->n[RUN], o->n[STORED], o->n[TOO_SLOW], pruned,
+           o->n[IMPOSSIBLE], duplicates, excluded);
     for (int i = 0; i < p->n_sweeps; i++)
         for (int k = 0; k < p->sweeps[i].n_rules; k++) {
             const struct plan_excluded *x = &p->sweeps[i].excluded[k];
@@ -198,6 +207,18 @@ static void print_impossible(const struct outlook *o)
     }
     json_object_foreach(reasons, why, n) printf("  impossible %d: %s\n", (int)json_integer_value(n), why);
     json_decref(reasons);
+}
+
+/* Which trainings may be stopped, and when that is decided. */
+static void print_pruning(const struct outlook *o)
+{
+    json_t *rules = engine_pruning(o->p);
+    for (size_t i = 0; i < json_array_size(rules); i++) {
+        const json_t *r = json_array_get(rules, i);
+        printf("pruning %d cells by %s on %s, %s; predicted times are those without it\n", (int)json_int(r, "cells", 0),
+               json_str(r, "rule", ""), json_str(r, "metric", ""), json_str(r, "decides", ""));
+    }
+    json_decref(rules);
 }
 
 static void print_cost(const struct outlook *o)
@@ -234,14 +255,15 @@ static void print_json(const struct outlook *o)
 {
     json_t *j = plan_to_json(o->p), *will = json_object();
     for (int i = 0; i < o->p->n_trials; i++)
-        json_object_set_new(will, o->p->trials[i].id, json_string(fates[o->trials[i].fate]));
+        json_object_set_new(will, o->p->trials[i].id, json_string(fates[o->trials[i].fate].name));
     json_object_set_new(j, "summary",
-                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "run", o->n[RUN], "stored",
-                                  o->n[STORED], "too_slow", o->n[TOO_SLOW], "impossible", o->n[IMPOSSIBLE],
-                                  "over_memory", o->over_memory, "over_gate", o->over_gate, "jobs", o->jobs, "work_s",
-                                  o->seconds, "eta_s", eta(o), "error_s", o->n_past ? o->off : -1.0, "bytes",
-                                  o->bytes));
+                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "run", o->n[RUN],
+                                  "stored", o->n[STORED], "too_slow", o->n[TOO_SLOW], "pruned", o->n[PRUNED],
+                                  "impossible", o->n[IMPOSSIBLE], "over_memory", o->over_memory, "over_gate",
+                                  o->over_gate, "jobs", o->jobs, "work_s", o->seconds, "eta_s", eta(o), "error_s",
+                                  o->n_past ? o->off : -1.0, "bytes", o->bytes));
     json_object_set_new(j, "will", will);
+    json_object_set_new(j, "pruning", engine_pruning(o->p));
     json_object_set_new(j, "forecast", forecasts(o));
     json_object_set_new(j, "model", plan_model_json(o->model));
     json_object_set(j, "stored", o->stored);
@@ -260,6 +282,7 @@ static void print_table(const struct outlook *o, enum cli_style style, bool all)
     if (o->p->n_trials > most) printf("... %d more; --all prints them\n", o->p->n_trials - most);
     print_counts(o);
     print_impossible(o);
+    print_pruning(o);
     print_cost(o);
 }
 

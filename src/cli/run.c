@@ -73,11 +73,8 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
     const struct {
         const char *name;
         int n;
-    } rest[] = {{"failed", r.failed},
-                {"refused", r.refused},
-                {"too slow", r.too_slow},
-                {"diverged", r.diverged},
-                {"interrupted", r.interrupted}};
+    } rest[] = {{"failed", r.failed}, {"refused", r.refused},   {"too slow", r.too_slow},
+                {"pruned", r.pruned}, {"diverged", r.diverged}, {"interrupted", r.interrupted}};
     for (size_t i = 0; i < LEN(rest); i++)
         if (rest[i].n) fprintf(stderr, ", %d %s", rest[i].n, rest[i].name);
     fprintf(stderr, "; %d stages run, %d stored before, %s\n", r.ran, r.cached, cli_seconds(r.seconds));

@@ -233,6 +233,27 @@ static void print_ranking(const struct cli_args *a, const struct ranking *r, con
     json_decref(keys);
 }
 
+/* Cells without a final value, because they were stopped: not in the ranking, and not forgotten. */
+static struct status tell_pruned(const struct cli_args *a, struct store *s)
+{
+    const char *sweep = a->value[OPT_SWEEP];
+    json_t *rows, *params = json_pack("[s?]", sweep);
+    struct status st = store_rows(&rows, s,
+                                  "SELECT count(*) AS n, min(w.name) AS sweep FROM sweeps w JOIN sweep_trials st ON "
+                                  "st.sweep = w.id JOIN trials t "
+                                  "ON t.id = st.trial WHERE t.state = 'pruned' AND (?1 IS NULL OR w.name = ?1)",
+                                  params);
+    json_decref(params);
+    TRY(st);
+    const json_t *row = json_array_get(rows, 0);
+    int n = (int)json_int(row, "n", 0);
+    if (n)
+        printf("\n%d pruned before their end %s not ranked: sweep ls %s --where \"state = 'pruned'\"\n", n,
+               n == 1 ? "is" : "are", json_str(row, "sweep", ""));
+    json_decref(rows);
+    return ok();
+}
+
 static struct status top(const struct cli_args *a, struct store *s)
 {
     char rank[64];
@@ -250,6 +271,7 @@ static struct status top(const struct cli_args *a, struct store *s)
     if (st.code == STATUS_OK) {
         rank_groups(&r);
         print_ranking(a, &r, rows, limit);
+        if (cli_style_of(a) == CLI_ALIGNED) st = tell_pruned(a, s);
     }
     for (int i = 0; i < r.n; i++) json_decref(r.v[i].config);
     free(r.v);

@@ -75,16 +75,21 @@ static void add_table(struct report *r, struct str *out)
     str_add(out, "</tbody></table></div>\n");
 }
 
-/* Cells that have no result, with why. */
-static void add_reasons(struct report *r, struct str *out)
+static bool has_reason(const struct cell *c, bool pruned)
+{
+    return *c->reason && strcmp(c->state, "done") != 0 && (strcmp(c->state, "pruned") == 0) == pruned;
+}
+
+/* Cells that have no result, with why: those that a rule stopped, or all others. */
+static void add_reasons(struct report *r, struct str *out, const char *title, bool pruned)
 {
     int n = 0;
-    for (int i = 0; i < r->n_cells; i++) n += *r->cells[i].reason && strcmp(r->cells[i].state, "done") != 0;
+    for (int i = 0; i < r->n_cells; i++) n += has_reason(&r->cells[i], pruned);
     if (!n) return;
-    str_addf(out, "<h2>Without a result (%d)</h2>\n<table class=plain><tbody>\n", n);
+    str_addf(out, "<h2>%s (%d)</h2>\n<table class=plain><tbody>\n", title, n);
     for (int i = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
-        if (!*c->reason || !strcmp(c->state, "done")) continue;
+        if (!has_reason(c, pruned)) continue;
         str_add(out, "<tr><td>");
         add_escaped(out, c->label);
         str_add(out, "</td><td class=state>");
@@ -233,7 +238,8 @@ struct status write_page(struct report *r, const struct report_written *w)
     add_table(r, &s);
     add_families(r, &s);
     for (const struct plot_kind *k = plot_kinds + 1; k->name; k++) add_plot(r, &s, k);
-    add_reasons(r, &s);
+    add_reasons(r, &s, "Pruned: stopped before their end", true);
+    add_reasons(r, &s, "Without a result", false);
     str_addf(&s, "</main>\n<script>\n%s</script></body></html>\n", report_js);
     struct status done = fs_write(w->index, s.s, s.n);
     str_free(&s);

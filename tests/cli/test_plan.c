@@ -153,6 +153,91 @@ static void cli_plan__knows_what_is_stored(void)
     free(text);
 }
 
+/* The first training of the plan, stopped by its rule: as the engine stores it. */
+static const char *put_pruned(struct arena *a, const char *db, const json_t *plan, const char *why)
+{
+    const json_t *stages = json_object_get(plan, "stages"), *g = NULL;
+    for (size_t i = 0; !g || strcmp(json_str(g, "stage", ""), "train") != 0; i++) g = json_array_get(stages, i);
+    const json_t *rule = json_array_get(json_object_get(plan, "pruning"), 0);
+    const char *id = arena_strdup(a, json_str(g, "trial", ""));
+    struct store *s = NULL;
+    struct store_stage row = {.key = json_str(g, "key", ""), .trial = id, .stage = "train", .format = "", .device = ""};
+    json_t *none = json_object(), *peers = json_pack("[s]", "abcdef000000");
+    int64_t sweep_id;
+    TEST_OK(store_open(&s, (struct store_options){.path = fs_join(a, folder(), db), .command = "test"}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    TEST_OK(store_put_trial(
+        s, &(struct store_trial){
+               .id = id, .arch = "u", .backbone = "r", .loss_key = "l", .height = 64, .width = 64, .config = none}));
+    TEST_OK(store_put_sweep(s, &(struct store_sweep){.name = "four", .path = "f", .rank = "ssim", .spec = none},
+                            &sweep_id));
+    TEST_OK(store_put_sweep_trial(s, sweep_id, id, 0, none));
+    TEST_OK(store_stage_start(s, &row));
+    TEST_OK(store_put_decision(s, &row,
+                               &(struct store_decision){.rule = "asha",
+                                                        .rule_key = json_str(rule, "rule_key", ""),
+                                                        .metric = "ssim",
+                                                        .reason = why,
+                                                        .epoch = 1,
+                                                        .value = 0.3,
+                                                        .threshold = 0.5,
+                                                        .stop = true,
+                                                        .peers = peers}));
+    TEST_OK(store_stage_end(s, row.key, "pruned", why, 1, 0));
+    TEST_OK(store_set_trial(s, id, "pruned", why));
+    store_close(s);
+    json_decref(none);
+    json_decref(peers);
+    return id;
+}
+
+/* A cell that was stopped, wherever results are looked at; and the rule, before anything runs. */
+static void cli__shows_what_was_pruned(void)
+{
+#define RULE "four.yaml --db pruned.db --set train.epochs=4 --set prune=asha --set prune.min_epochs=1"
+    const char *why = "asha: rung 1, epoch 1: ssim 0.3, behind place 1 of the 3 no slower than it that got there: 0.5 "
+                      "(abcdef unet x resnet18 0.5, fedcba fpn x resnet18 0.4)";
+    struct arena a = {0};
+    char *text = sweep("plan " RULE, 0);
+    has(text, "4 to run, 0 stored, 0 over the latency gate, 2 impossible");
+    has(text, "pruning 4 cells by asha on ssim, after epoch 1, 3; predicted times are those without it");
+    free(text);
+    json_t *j = sweep_json("plan --json " RULE);
+    const char *id = put_pruned(&a, "pruned.db", j, why);
+    json_decref(j);
+    const struct {
+        const char *args, *part;
+    } looks[] = {
+        {"plan " RULE, "3 to run, 0 stored, 0 over the latency gate, 1 pruned, 2 impossible"},
+        {"plan " RULE " --set prune=none", "4 to run, 0 stored, 0 over the latency gate, 2 impossible"},
+        {"plan " RULE " --set prune.reduction=2", "4 to run"}, /* another rule */
+        {"top --db pruned.db", "1 pruned before their end is not ranked: sweep ls four --where \"state = 'pruned'\""},
+        {"ls four --db pruned.db --where \"state = 'pruned'\"", "asha: rung 1"},
+        {arena_printf(&a, "show %s --db pruned.db", id), why},
+        {arena_printf(&a, "show %s --db pruned.db", id), ", pruned\n"},
+        {arena_printf(&a, "show %s --db pruned.db", id), "stopped"},
+    };
+    for (size_t i = 0; i < LEN(looks); i++) {
+        text = sweep(looks[i].args, 0);
+        has(text, looks[i].part);
+        free(text);
+    }
+    static const char *const counts[] = {"ls --json --db pruned.db", "status --json --db pruned.db"};
+    for (size_t i = 0; i < LEN(counts); i++) {
+        json_t *rows = sweep_json(counts[i]);
+        const json_t *first = json_array_get(i ? json_object_get(rows, "sweeps") : rows, 0);
+        CU_ASSERT_EQUAL(json_int(first, "pruned", -1), 1);
+        CU_ASSERT_EQUAL(json_int(first, "failed", -1) + json_int(first, "not_possible", -1), 0);
+        json_decref(rows);
+    }
+    free(sweep(arena_printf(&a, "export %s --db pruned.db", id), 2)); /* there is nothing to export */
+    json_t *shown = sweep_json(arena_printf(&a, "show %s --json --db pruned.db", id));
+    CU_ASSERT_EQUAL(json_array_size(json_object_get(shown, "decisions")), 1);
+    json_decref(shown);
+    arena_free(&a);
+#undef RULE
+}
+
 /* Two cells of three seeds, one of one. */
 static void cli_top__is_over_seeds(void)
 {
@@ -246,6 +331,6 @@ static void cli_plan__ten_thousand_cells(void)
 static const struct test tests[] = {
     TEST(cli_plan__counts_and_reasons), TEST(cli_plan__json_is_the_resolved_plan),
     TEST(cli_plan__ten_thousand_cells), TEST(cli_plan__knows_what_is_stored),
-    TEST(cli_top__is_over_seeds),
+    TEST(cli_top__is_over_seeds),       TEST(cli__shows_what_was_pruned),
 };
 TEST_MAIN("cli.plan", tests)

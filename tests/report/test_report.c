@@ -130,6 +130,8 @@ static void fill_grid(struct base *b, int seeds)
                     c.state = "refused", c.reason = "deeplabv3 needs a backbone that dilates";
                 else if (a == 4 && k == 2)
                     c.state = "too_slow", c.reason = "p50 61.2 ms, the gate is 33.3 ms", c.ms = 61.2;
+                else if (a == 3 && k == 1)
+                    c.state = "pruned", c.reason = "asha: rung 1, epoch 5: ssim 0.3, behind place 2 of the 6";
                 else if (a == 2 && k == 4)
                     c.state = "failed", c.reason = "killed by signal 11 | twice";
                 else
@@ -168,6 +170,9 @@ static void report_write__draws_every_plot(void)
     char *page = written(&b, "index.html");
     has(page, "Best picture");
     has(page, "deeplabv3 needs a backbone that dilates");
+    has(page, "Without a result (6)");
+    has(page, "Pruned: stopped before their end (2)");
+    has(page, "asha: rung 1, epoch 5");
     has(page, "data:image/svg+xml;base64,");
     has(page, "0.5200"); /* the identity's */
     CU_ASSERT_PTR_NULL(strstr(page, "different losses"));
