@@ -61,6 +61,7 @@ struct data_options cell_data(struct data_augment augment[SPEC_MAX_AUGMENT], con
                                  .target = t->data.target,
                                  .height = t->data.size[0],
                                  .width = t->data.size[1],
+                                 .channels = t->model.in_channels,
                                  .split_val = t->data.split_val,
                                  .split_seed = t->data.split_seed,
                                  .split_train = t->data.split_train,

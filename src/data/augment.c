@@ -222,39 +222,72 @@ static void color_row(float *row, const float c[12], int w)
     }
 }
 
-static void store_row(float *out, const float *row, const struct data *d, int y, bool channels_last)
+/* Where a row of one channel goes. */
+struct place {
+    float *out; /* of the image */
+    int y, channel, channels;
+    bool channels_last;
+};
+
+/* @p kind: what the channel is normalised as. */
+static void store_channel(struct place p, const float *from, const struct data *d, int kind)
 {
-    const int w = d->width;
-    for (int k = 0; k < 3; k++) {
-        const float *from = row + k * w, gain = data_gain(k), offset = data_offset(k);
-        if (channels_last) {
-            float *to = out + (size_t)y * (size_t)w * 3 + k;
-            for (int x = 0; x < w; x++) to[3 * x] = from[x] * gain + offset;
-        } else {
-            float *to = out + ((size_t)k * (size_t)d->height + (size_t)y) * (size_t)w;
-            for (int x = 0; x < w; x++) to[x] = from[x] * gain + offset;
-        }
+    const int w = d->width, step = p.channels;
+    const float gain = data_gain(kind), offset = data_offset(kind);
+    if (p.channels_last) {
+        float *to = p.out + (size_t)p.y * (size_t)w * (size_t)step + p.channel;
+        for (int x = 0; x < w; x++) to[step * x] = from[x] * gain + offset;
+    } else {
+        float *to = p.out + ((size_t)p.channel * (size_t)d->height + (size_t)p.y) * (size_t)w;
+        for (int x = 0; x < w; x++) to[x] = from[x] * gain + offset;
     }
 }
 
-void data_apply_change(float *input, float *target, const struct data *d, const struct data_change *c,
-                       const uint8_t *input_rgb, const uint8_t *target_rgb, bool channels_last)
+static void store_rgb(struct place p, const float *row, const struct data *d)
 {
-    const uint8_t *rgb[2] = {input_rgb, target_rgb};
-    float *out[2] = {input, target};
-    size_t w = (size_t)d->width;
+    for (p.channel = 0; p.channel < 3; p.channel++) store_channel(p, row + p.channel * d->width, d, p.channel);
+}
+
+static void store_grey(struct place p, float *row, const struct data *d)
+{
+    const int w = d->width;
+    const float r = (float)luma[0], g = (float)luma[1], b = (float)luma[2];
+    for (int x = 0; x < w; x++) row[x] = r * row[x] + g * row[w + x] + b * row[2 * w + x];
+    store_channel(p, row, d, DATA_GREY);
+}
+
+static void change_row(float *row, const uint8_t *rgb, const struct data *d, const struct data_change *c,
+                       const struct tap *taps, int y)
+{
+    if (c->geometry)
+        sample_row(row, rgb, taps, d->width);
+    else
+        copy_row(row, rgb + (size_t)y * (size_t)d->width * 3, d->width, c->flip);
+}
+
+void data_apply_change(float *input, float *target, const struct data *d, const struct data_change *c,
+                       const uint8_t *block, bool channels_last)
+{
+    size_t w = (size_t)d->width, image = 3 * (size_t)d->height * w;
     struct tap *taps = mem_alloc(w * sizeof *taps);
     float *row = mem_alloc(3 * w * sizeof *row);
     for (int y = 0; y < d->height; y++) {
+        struct place in = {.out = input, .y = y, .channels = d->channels, .channels_last = channels_last};
+        struct place to = {.out = target, .y = y, .channels = 3, .channels_last = channels_last};
         if (c->geometry) row_taps(taps, d, c->m, y);
-        for (int i = 0; i < 2; i++) {
-            if (c->geometry)
-                sample_row(row, rgb[i], taps, d->width);
-            else
-                copy_row(row, rgb[i] + (size_t)y * w * 3, d->width, c->flip);
-            if (c->color[i]) color_row(row, c->rgb, d->width);
-            store_row(out[i], row, d, y, channels_last);
-        }
+        change_row(row, block, d, c, taps, y);
+        if (c->color[0]) color_row(row, c->rgb, d->width);
+        if (d->channels == 1)
+            store_grey(in, row, d);
+        else
+            store_rgb(in, row, d);
+        change_row(row, block + image, d, c, taps, y);
+        if (c->color[1]) color_row(row, c->rgb, d->width);
+        store_rgb(to, row, d);
+        if (d->channels != 4) continue;
+        change_row(row, block + 2 * image, d, c, taps, y);
+        in.channel = 3;
+        store_channel(in, row, d, DATA_GREY);
     }
     free(row);
     free(taps);
@@ -262,13 +295,14 @@ void data_apply_change(float *input, float *target, const struct data *d, const 
 
 struct status data_fill(float *input, float *target, struct data *d, struct data_want w)
 {
-    size_t image = 3 * (size_t)d->height * (size_t)d->width;
+    size_t plane = (size_t)d->height * (size_t)d->width;
     for (int i = 0; i < w.n; i++) {
-        const uint8_t *in, *to;
+        const uint8_t *in, *to; /* one block: what is behind the target is the input's alpha */
         TRY(data_pixels(&in, &to, d, w.index[i]));
         struct data_change c = {0};
         if (w.augment) c = data_draw_change(d, w.seed, w.epoch, w.index[i], in);
-        data_apply_change(input + (size_t)i * image, target + (size_t)i * image, d, &c, in, to, w.channels_last);
+        data_apply_change(input + (size_t)i * plane * (size_t)d->channels, target + (size_t)i * plane * 3, d, &c, in,
+                          w.channels_last);
     }
     return ok();
 }

@@ -1,7 +1,7 @@
 /*
- * Decoded pixels on disk: a file a pair, 64 bytes of header and [2,H,W,3] bytes. The name is a hash of everything the
- * pixels depend on; files appear by rename and carry their own hash, so processes need no locks and a torn or damaged
- * file is simply made again. Not synced: losing one costs a decode.
+ * Decoded pixels on disk: a file a pair, 64 bytes of header and [2,H,W,3] bytes (3 with alpha). The name is a hash of
+ * everything the pixels depend on; files appear by rename and carry their own hash, so processes need no locks and a
+ * torn or damaged file is simply made again. Not synced: losing one costs a decode.
  */
 #include "inside.h"
 #include <errno.h>
@@ -22,7 +22,7 @@ static const char magic[8] = "swpix01";
 
 static size_t pixel_bytes(const struct data *d)
 {
-    return (size_t)d->height * (size_t)d->width * 6;
+    return (size_t)d->height * (size_t)d->width * 3 * (size_t)data_block_images(d);
 }
 
 static bool add_source(struct str *key, const char *path)
@@ -39,7 +39,7 @@ static bool add_source(struct str *key, const char *path)
 bool data_cache_path(char *out, size_t n, const struct data *d, int index)
 {
     struct str key = {0};
-    str_addf(&key, "%d %d %d\n", DATA_PIXELS_VERSION, d->height, d->width);
+    str_addf(&key, "%d %d %d%s\n", DATA_PIXELS_VERSION, d->height, d->width, d->channels == 4 ? " alpha" : "");
     bool good = true;
     if (d->synthetic)
         str_addf(&key, "synthetic %d\n", index);

@@ -43,6 +43,7 @@ struct data_options {
     const char *root;           /* folder, or DATA_SYNTHETIC; required */
     const char *input, *target; /* folders below root (an absolute path wins); "input" and "target" */
     int height, width;          /* of every image after area resampling; required; the aspect is not kept */
+    int channels;               /* of the input: 1 grey, 3 RGB (0, too), 4 RGBA; targets are RGB */
     double split_val;           /* fraction that validates */
     int64_t split_seed;
     const char *split_train, *split_val_list; /* files with a name a line; one alone: the other part is the rest */
@@ -54,12 +55,16 @@ struct data_options {
 
 enum data_part { DATA_TRAIN, DATA_VAL };
 
+/** STATUS_REFUSED with the reason when pictures cannot be given in so many channels. */
+struct status data_takes(int channels);
+
 struct data;
 
 /**
  * Lists, matches and splits; decodes nothing and starts no thread: milliseconds.
  * Errors: STATUS_ARG / STATUS_IO: missing or empty folder (and what lies nearby), unmatched pairs (a few by name),
- *         two files of one name, a list that names what is not there, a fraction outside [0,1).
+ *         two files of one name, a list that names what is not there, a fraction outside [0,1); STATUS_REFUSED as
+ *         data_takes.
  * Owner:  the caller, data_close. Threads: one struct data may be used from many.
  */
 struct status data_open(struct data **out, const struct data_options *o);
@@ -68,6 +73,7 @@ void data_close(struct data *d);
 int data_size(const struct data *d); /* pairs in all */
 int data_height(const struct data *d);
 int data_width(const struct data *d);
+int data_channels(const struct data *d); /* of the input */
 /** Name of pair @p i (file name without extension); pairs are sorted by name. Borrowed. */
 const char *data_name(const struct data *d, int i);
 /** Ascending indices of a part's pairs. Borrowed. */
@@ -79,6 +85,12 @@ const int *data_part(const struct data *d, enum data_part part, int *n);
  * Call it once a set, not once a trial.
  */
 struct status data_fingerprint(struct hash *out, const struct data *d);
+
+/**
+ * STATUS_REFUSED naming the first input picture without an alpha channel, when the input is RGBA; else ok. Reads the
+ * files' headers: call it once a set.
+ */
+struct status data_check_alpha(const struct data *d);
 
 /** Decoded, resampled pixels of a pair, [H,W,3] uint8 RGB each; from the cache, or decoded now. Borrowed until close.
  *  Errors: STATUS_IO, STATUS_ARG naming the file that does not decode. */
@@ -92,6 +104,13 @@ void data_prefetch(struct data *d, const int *order, int n);
 /** ImageNet's, in 0..1 units. */
 extern const float data_mean[3], data_std[3];
 
+/** What an input's channels are normalised by, in 0..1 units. RGB: ImageNet's; grey and alpha, of which it says
+ * nothing: the mean over RGB, so that a first convolution summed over RGB sees what it saw. */
+struct data_norm {
+    float mean[4], std[4];
+};
+struct data_norm data_norm_of(int channels);
+
 /** A permutation of a part's indices that depends on (seed, epoch) alone. @p out has room for the part. */
 void data_epoch_order(int *out, const struct data *d, enum data_part part, int64_t seed, int64_t epoch);
 
@@ -103,7 +122,10 @@ struct data_want {
     bool channels_last; /* [n,H,W,3] instead of [n,3,H,W] */
 };
 
-/** Fills @p input and @p target [n,3,H,W] now, in this thread, normalised. */
+/**
+ * Fills @p input [n,channels,H,W] and @p target [n,3,H,W] now, in this thread, normalised. A grey input is the
+ * picture's luma (0.299 R + 0.587 G + 0.114 B); RGBA is the picture on white, as everywhere else, and its alpha.
+ */
 struct status data_fill(float *input, float *target, struct data *d, struct data_want w);
 
 struct data_loader_options {
@@ -117,7 +139,7 @@ struct data_loader_options {
 };
 
 struct data_batch {
-    const float *input, *target; /* [n,3,H,W] or [n,H,W,3] */
+    const float *input, *target; /* [n,channels,H,W] and [n,3,H,W], or [n,H,W,...] */
     const int *index;            /* n pairs */
     int n;
     int64_t epoch, step; /* step within the epoch, from 0 */
@@ -140,6 +162,7 @@ void data_loader_close(struct data_loader *l);
 struct data_image {
     uint8_t *rgb; /* [height,width,3] */
     int height, width;
+    uint8_t *alpha; /* [height,width]; NULL: the file has none */
 };
 
 /**
@@ -163,6 +186,9 @@ void data_resample(uint8_t *out, int out_height, int out_width, const uint8_t *i
 /** uint8 RGB [H,W,3] to ImageNet-normalised float [3,H,W] (or [H,W,3]), and back, rounded and clipped. */
 void data_normalise(float *out, const uint8_t *rgb, int height, int width, bool channels_last);
 void data_denormalise(uint8_t *rgb, const float *in, int height, int width, bool channels_last);
+
+/** The picture that a normalised input [channels,H,W] shows, as normalised RGB [3,H,W]. */
+void data_input_picture(float *rgb, const float *input, int channels, int height, int width);
 
 /** One sheet from equal images in rows of @p columns with @p gap white pixels between. Owner: the caller. */
 struct data_image data_contact(const uint8_t *const *images, int n, int columns, int height, int width, int gap);

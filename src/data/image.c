@@ -81,6 +81,25 @@ static uint8_t on_white(uint8_t v, uint8_t alpha)
     return (uint8_t)((v * alpha + 255 * (255 - alpha) + 127) / 255);
 }
 
+/* As a header says it: a picture with one transparent colour counts as RGB. */
+static bool has_alpha(int channels)
+{
+    return channels == 2 || channels == 4;
+}
+
+struct status data_has_alpha(bool *out, const char *path)
+{
+    char *text;
+    size_t n;
+    int w, h, channels;
+    *out = false;
+    TRY(fs_read(&text, &n, path));
+    bool known = n <= INT32_MAX && stbi_info_from_memory((const stbi_uc *)text, (int)n, &w, &h, &channels);
+    *out = known && has_alpha(channels); /* what cannot be read at all is said when it is decoded */
+    free(text);
+    return ok();
+}
+
 struct status data_image_parse(struct data_image *out, const char *where, const void *bytes, size_t n)
 {
     *out = (struct data_image){0};
@@ -89,7 +108,7 @@ struct status data_image_parse(struct data_image *out, const char *where, const 
     const char *other = other_format(p, n);
     if (other) return fail(STATUS_ARG, "%s: is %s; convert it to JPEG or PNG", where, other);
     if (n > INT32_MAX) return fail(STATUS_ARG, "%s: is larger than 2 GiB", where);
-    int w, h, channels, orientation = 1, want = p[0] == 0xff ? 3 : 4; /* JPEG has no alpha */
+    int w, h, channels, same, orientation = 1, want = p[0] == 0xff ? 3 : 4; /* JPEG has no alpha */
     if (want == 3) TRY(data_jpeg_check(&orientation, where, p, n));
     if (!stbi_info_from_memory(p, (int)n, &w, &h, &channels)) {
         bool known = want == 3 || starts(p, n, "\x89PNG") || starts(p, n, "BM");
@@ -108,19 +127,18 @@ struct status data_image_parse(struct data_image *out, const char *where, const 
                     n, w, h);
     struct source s = {.p = p, .n = n, .starved = starts(p, n, "\x89PNG") && !png_chunks_fit(p, n)};
     const stbi_io_callbacks io = {source_read, source_skip, source_eof};
-    uint8_t *rgb = s.starved ? NULL : stbi_load_from_callbacks(&io, &s, &w, &h, &channels, want);
+    uint8_t *rgb = s.starved ? NULL : stbi_load_from_callbacks(&io, &s, &w, &h, &same, want);
     if (!rgb || s.starved) {
         stbi_image_free(rgb);
         const char *why = s.starved ? "the file is cut off" : stbi_failure_reason();
         return fail(STATUS_ARG, "%s: the image cannot be decoded: %s", where, why);
     }
-    if (want == 4) {
-        size_t pixels = (size_t)w * (size_t)h;
-        for (size_t i = 0; i < pixels; i++) {
-            for (size_t c = 0; c < 3; c++) rgb[3 * i + c] = on_white(rgb[4 * i + c], rgb[4 * i + 3]);
-        }
+    uint8_t *alpha = want == 4 && has_alpha(channels) ? mem_alloc((size_t)w * (size_t)h) : NULL;
+    for (size_t i = 0; want == 4 && i < (size_t)w * (size_t)h; i++) {
+        if (alpha) alpha[i] = rgb[4 * i + 3];
+        for (size_t c = 0; c < 3; c++) rgb[3 * i + c] = on_white(rgb[4 * i + c], rgb[4 * i + 3]);
     }
-    *out = (struct data_image){rgb, h, w};
+    *out = (struct data_image){.rgb = rgb, .height = h, .width = w, .alpha = alpha};
     data_turn_upright(out, orientation);
     return ok();
 }
@@ -138,12 +156,13 @@ struct status data_image_load(struct data_image *out, const char *path)
 
 struct data_image data_image_new(int height, int width)
 {
-    return (struct data_image){mem_zalloc((size_t)height * (size_t)width * 3), height, width};
+    return (struct data_image){.rgb = mem_zalloc((size_t)height * (size_t)width * 3), .height = height, .width = width};
 }
 
 void data_image_free(struct data_image *im)
 {
     free(im->rgb); /* stb's allocator is malloc */
+    free(im->alpha);
     *im = (struct data_image){0};
 }
 
@@ -162,14 +181,25 @@ struct status data_image_save(const char *path, const uint8_t *rgb, int height, 
     return s;
 }
 
+struct data_norm data_norm_of(int channels)
+{
+    struct data_norm rgb = {.mean = {data_mean[0], data_mean[1], data_mean[2]},
+                            .std = {data_std[0], data_std[1], data_std[2]}};
+    rgb.mean[DATA_GREY] = (data_mean[0] + data_mean[1] + data_mean[2]) / 3;
+    rgb.std[DATA_GREY] = (data_std[0] + data_std[1] + data_std[2]) / 3;
+    if (channels != 1) return rgb;
+    return (struct data_norm){.mean = {rgb.mean[DATA_GREY]}, .std = {rgb.std[DATA_GREY]}};
+}
+
 float data_gain(int channel)
 {
-    return 1 / (255.0f * data_std[channel]);
+    return 1 / (255.0f * data_norm_of(4).std[channel]);
 }
 
 float data_offset(int channel)
 {
-    return -data_mean[channel] / data_std[channel];
+    const struct data_norm n = data_norm_of(4);
+    return -n.mean[channel] / n.std[channel];
 }
 
 void data_normalise(float *out, const uint8_t *rgb, int height, int width, bool channels_last)
@@ -191,6 +221,18 @@ void data_denormalise(uint8_t *rgb, const float *in, int height, int width, bool
             rgb[3 * i + c] = v >= 255.0f ? 255 : v > 0 ? (uint8_t)(v + 0.5f) : 0; /* not a number: 0 */
         }
     }
+}
+
+void data_input_picture(float *rgb, const float *input, int channels, int height, int width)
+{
+    size_t n = (size_t)height * (size_t)width;
+    const struct data_norm grey = data_norm_of(1);
+    if (channels >= 3) {
+        memcpy(rgb, input, 3 * n * sizeof *rgb);
+        return;
+    }
+    for (size_t i = 0; i < 3 * n; i++)
+        rgb[i] = (input[i % n] * grey.std[0] + grey.mean[0] - data_mean[i / n]) / data_std[i / n];
 }
 
 struct data_image data_contact(const uint8_t *const *images, int n, int columns, int height, int width, int gap)

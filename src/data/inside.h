@@ -20,7 +20,7 @@ enum { DATA_MAX_MAPPED = 16384 }; /* well below the kernel's limit of maps a pro
 
 struct data {
     struct arena arena;
-    int height, width, n;
+    int height, width, channels, n;
     bool synthetic;
     const char **names, **input, **target; /* paths; NULL when synthetic */
     int *part[2], n_part[2];
@@ -47,7 +47,9 @@ struct status data_split(struct data *d, const struct data_options *o);
 /** Length of a file name without its extension, when that is one of an image; the whole length otherwise. */
 size_t data_stem(const char *file);
 
-/** Decodes and resamples (or draws) a pair into @p block [2,H,W,3]. */
+/** Pictures of a block: input and target, and the input's alpha, thrice beside itself, so that it is one like them. */
+int data_block_images(const struct data *d);
+/** Decodes and resamples (or draws) a pair into @p block [data_block_images,H,W,3]. */
 struct status data_decode(uint8_t *block, const struct data *d, int index);
 
 /** The cache's file for a pair. False when a source file cannot be seen. */
@@ -57,11 +59,16 @@ uint8_t *data_cache_map(const struct data *d, const char *path);
 void data_cache_unmap(const struct data *d, uint8_t *pixels);
 struct status data_cache_write(const struct data *d, const char *path, const uint8_t *pixels);
 
+/** Whether a file's header says that the picture has an alpha channel. */
+struct status data_has_alpha(bool *out, const char *path);
+
 /** Refuses a JPEG that would break the decoder; tells how the camera was held (1..8, 1: upright). */
 struct status data_jpeg_check(int *orientation, const char *where, const void *p, size_t n);
 void data_turn_upright(struct data_image *im, int orientation);
 
-/** Normalised value of a byte: v * gain + offset. One formula, so that both ways to fill a batch agree to the bit. */
+/** Normalised value of a byte: v * gain + offset. One formula, so that both ways to fill a batch agree to the bit.
+ *  @p channel 0..2 of RGB, DATA_GREY of a grey picture or of alpha. */
+enum { DATA_GREY = 3 };
 float data_gain(int channel);
 float data_offset(int channel);
 
@@ -72,8 +79,8 @@ struct data_change {
     float rgb[12];                 /* 3 rows of 3 factors and an offset, on 0..1 */
 };
 struct data_change data_draw_change(const struct data *d, int64_t seed, int64_t epoch, int index, const uint8_t *input);
-/** One pair, changed and normalised. */
+/** One pair, changed and normalised; @p block as data_decode makes it. */
 void data_apply_change(float *input, float *target, const struct data *d, const struct data_change *c,
-                       const uint8_t *input_rgb, const uint8_t *target_rgb, bool channels_last);
+                       const uint8_t *block, bool channels_last);
 
 #endif

@@ -68,9 +68,9 @@ static void fill_one(struct data_loader *l, struct buffer *b)
                           .epoch = b->epoch,
                           .augment = l->o.augment,
                           .channels_last = l->o.channels_last};
-    size_t at = (size_t)i * 3 * (size_t)l->d->height * (size_t)l->d->width;
+    size_t at = (size_t)i * (size_t)l->d->height * (size_t)l->d->width;
     pthread_mutex_unlock(&l->lock);
-    struct status s = data_fill(b->input + at, b->target + at, l->d, w);
+    struct status s = data_fill(b->input + at * (size_t)l->d->channels, b->target + at * 3, l->d, w);
     pthread_mutex_lock(&l->lock);
     if (b->status.code == STATUS_OK) b->status = s;
     if (++b->filled == b->n) pthread_cond_broadcast(&l->done);
@@ -124,11 +124,11 @@ struct status data_loader_open(struct data_loader **out, struct data *d, const s
     l->order = mem_alloc((size_t)n * sizeof *l->order);
     l->order_epoch = -1;
     size_t images = (size_t)(o->batch < n ? o->batch : n),
-           bytes = images * 3 * (size_t)d->height * (size_t)d->width * 4;
+           plane = images * (size_t)d->height * (size_t)d->width * sizeof(float);
     for (int i = 0; i < 2; i++) {
         struct buffer *b = &l->buffer[i];
-        b->input = mem_alloc(bytes);
-        b->target = mem_alloc(bytes);
+        b->input = mem_alloc(plane * (size_t)d->channels);
+        b->target = mem_alloc(plane * 3);
         b->index = mem_alloc(images * sizeof *b->index);
         plan_batch(l, b);
     }

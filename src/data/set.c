@@ -8,10 +8,12 @@
 struct status data_open(struct data **out, const struct data_options *o)
 {
     CHECK(o->height > 0 && o->width > 0, "data_open without a size");
-    struct data *d = mem_zalloc(sizeof *d);
     *out = NULL;
+    TRY(data_takes(o->channels));
+    struct data *d = mem_zalloc(sizeof *d);
     d->height = o->height;
     d->width = o->width;
+    d->channels = o->channels ? o->channels : 3;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->changed, NULL);
     struct status s = data_find_pairs(d, o);
@@ -67,6 +69,11 @@ int data_width(const struct data *d)
     return d->width;
 }
 
+int data_channels(const struct data *d)
+{
+    return d->channels;
+}
+
 const char *data_name(const struct data *d, int i)
 {
     CHECK(i >= 0 && i < d->n, "pair %d of %d", i, d->n);
@@ -77,6 +84,33 @@ const int *data_part(const struct data *d, enum data_part part, int *n)
 {
     *n = d->n_part[part];
     return d->part[part];
+}
+
+/* ---- channels -------------------------------------------------------------------------------------------------- */
+
+struct status data_takes(int channels)
+{
+    if (channels == 0 || channels == 1 || channels == 3 || channels == 4) return ok();
+    return fail(STATUS_REFUSED, "model.in_channels: got %d; pictures are grey (1), RGB (3) or RGBA (4)", channels);
+}
+
+static struct status no_alpha(const char *what)
+{
+    return fail(STATUS_REFUSED,
+                "model.in_channels: 4 is RGBA, and %s has no alpha channel; give PNG inputs with one, or use 3 or 1",
+                what);
+}
+
+struct status data_check_alpha(const struct data *d)
+{
+    if (d->channels != 4) return ok();
+    if (d->synthetic) return no_alpha("the generated set");
+    for (int i = 0; i < d->n; i++) {
+        bool has;
+        TRY(data_has_alpha(&has, d->input[i]));
+        if (!has) return no_alpha(d->input[i]);
+    }
+    return ok();
 }
 
 /* ---- fingerprint ----------------------------------------------------------------------------------------------- */
@@ -128,24 +162,43 @@ struct status data_fingerprint(struct hash *out, const struct data *d)
 
 /* ---- pixels ---------------------------------------------------------------------------------------------------- */
 
-static struct status decode_file(uint8_t *out, const struct data *d, const char *path)
+int data_block_images(const struct data *d)
+{
+    return d->channels == 4 ? 3 : 2;
+}
+
+/* A plane as a picture that is everywhere grey. */
+static void resample_alpha(uint8_t *out, const struct data *d, const struct data_image *im)
+{
+    size_t n = (size_t)im->height * (size_t)im->width;
+    uint8_t *grey = mem_alloc(3 * n);
+    for (size_t i = 0; i < 3 * n; i++) grey[i] = im->alpha[i / 3];
+    data_resample(out, d->height, d->width, grey, im->height, im->width);
+    free(grey);
+}
+
+/* @p alpha: where it goes; NULL: it is not wanted. */
+static struct status decode_file(uint8_t *out, uint8_t *alpha, const struct data *d, const char *path)
 {
     struct data_image im;
     TRY(data_image_load(&im, path));
-    data_resample(out, d->height, d->width, im.rgb, im.height, im.width);
+    struct status s = alpha && !im.alpha ? no_alpha(path) : ok();
+    if (s.code == STATUS_OK) data_resample(out, d->height, d->width, im.rgb, im.height, im.width);
+    if (s.code == STATUS_OK && alpha) resample_alpha(alpha, d, &im);
     data_image_free(&im);
-    return ok();
+    return s;
 }
 
 struct status data_decode(uint8_t *block, const struct data *d, int index)
 {
-    uint8_t *second = block + (size_t)d->height * (size_t)d->width * 3;
+    size_t image = (size_t)d->height * (size_t)d->width * 3;
     if (d->synthetic) {
-        data_synthetic_pair(block, second, d->height, d->width, index);
+        TRY(data_check_alpha(d));
+        data_synthetic_pair(block, block + image, d->height, d->width, index);
         return ok();
     }
-    TRY(decode_file(block, d, d->input[index]));
-    return decode_file(second, d, d->target[index]);
+    TRY(decode_file(block, d->channels == 4 ? block + 2 * image : NULL, d, d->input[index]));
+    return decode_file(block + image, NULL, d, d->target[index]);
 }
 
 /* A cache that cannot be written (full disk, read-only folder) costs memory and time, not the training. */
@@ -165,7 +218,7 @@ static struct status make_pixels(struct data_slot *slot, struct data *d, int ind
     bool cached = d->cache && data_cache_path(path, sizeof path, d, index);
     *slot = (struct data_slot){.block = cached ? data_cache_map(d, path) : NULL, .mapped = true};
     if (!slot->block) {
-        uint8_t *block = mem_alloc((size_t)d->height * (size_t)d->width * 6);
+        uint8_t *block = mem_alloc((size_t)d->height * (size_t)d->width * 3 * (size_t)data_block_images(d));
         struct status s = data_decode(block, d, index);
         if (s.code != STATUS_OK) {
             free(block);

@@ -21,9 +21,10 @@ struct export_pair {
 
 /** All zero: tensor in, tensor out, no normalisation known. */
 struct export_options {
-    bool io_image;                  /* 0..255 RGB in and out, normalisation and its inverse inside (net_image_io) */
-    float mean[3], std[3];          /* of the training data, in 0..1; std all 0: not known, not written */
-    const struct export_pair *meta; /* additions to the file's metadata, e.g. the trial's id */
+    bool io_image;                     /* 0..255 in and out, normalisation and its inverse inside (net_image_io) */
+    float mean[3], std[3];             /* of the training data, in 0..1; std all 0: not known, not written */
+    float input_mean[4], input_std[4]; /* of each channel of an input that is not RGB; std all 0: as RGB */
+    const struct export_pair *meta;    /* additions to the file's metadata, e.g. the trial's id */
     int n_meta;
     int64_t external_above; /* bytes of weights above which they go to PATH.data; 0: what the format can hold */
 };
@@ -46,7 +47,8 @@ struct status export_write(const char *format, const char *path, const struct ne
 
 /**
  * Writes ONNX (opset 17, IR 8), atomically. @p values is by parameter index of @p n, as net_values has it.
- * Metadata: sweep_version, io, color_order, value_range, and mean and std where known; then the caller's pairs.
+ * Metadata: sweep_version, io, color_order, value_range, and mean and std where known; for an input that is not RGB its
+ * own input_color_order (gray or RGBA), input_mean, input_std; then the caller's pairs.
  * Errors: STATUS_REFUSED naming an op that ONNX cannot express; STATUS_ARG for a weight that is no number; STATUS_IO.
  */
 struct status export_onnx(const char *path, const struct net *n, const float *const *values,

@@ -120,20 +120,37 @@ static void graph_tail(struct str *b, const struct onnx_graph *g)
     }
 }
 
-static void metadata(struct str *b, const struct export_options *o)
+/* Nine digits bring a float back exactly. */
+static void numbers(struct str *b, const char *key, const float *v, int n)
+{
+    struct str text = {0};
+    for (int i = 0; i < n; i++) str_addf(&text, "%s%.9g", i ? "," : "", (double)v[i]);
+    pair(b, MODEL_META, key, text.s);
+    str_free(&text);
+}
+
+static void input_metadata(struct str *b, const struct export_options *o, int channels)
+{
+    static const char *const order[] = {[1] = "gray", [4] = "RGBA"};
+    if (channels >= (int)LEN(order) || !order[channels]) return;
+    pair(b, MODEL_META, "input_color_order", order[channels]);
+    if (o->input_std[0] == 0) return;
+    numbers(b, "input_mean", o->input_mean, channels);
+    numbers(b, "input_std", o->input_std, channels);
+}
+
+static void metadata(struct str *b, const struct export_options *o, int channels)
 {
     bool known = o->std[0] != 0 && o->std[1] != 0 && o->std[2] != 0;
-    char numbers[96];
     pair(b, MODEL_META, "sweep_version", SWEEP_VERSION);
     pair(b, MODEL_META, "io", o->io_image ? "image" : "tensor");
     pair(b, MODEL_META, "color_order", "RGB");
     pair(b, MODEL_META, "value_range", o->io_image ? "0..255" : known ? "(x/255-mean)/std" : "as trained");
     if (known) {
-        snprintf(numbers, sizeof numbers, "%.9g,%.9g,%.9g", (double)o->mean[0], (double)o->mean[1], (double)o->mean[2]);
-        pair(b, MODEL_META, "mean", numbers);
-        snprintf(numbers, sizeof numbers, "%.9g,%.9g,%.9g", (double)o->std[0], (double)o->std[1], (double)o->std[2]);
-        pair(b, MODEL_META, "std", numbers);
+        numbers(b, "mean", o->mean, 3);
+        numbers(b, "std", o->std, 3);
     }
+    input_metadata(b, o, channels);
     for (int i = 0; i < o->n_meta; i++) pair(b, MODEL_META, o->meta[i].key, o->meta[i].value);
 }
 
@@ -200,7 +217,7 @@ static struct status put_model(struct fs_file *f, const struct onnx_graph *g, co
     pb_str(&opset, 1, ""); /* the default domain */
     pb_int(&opset, 2, ONNX_OPSET);
     pb_bytes(&after, MODEL_OPSET, opset.s, opset.n);
-    metadata(&after, o);
+    metadata(&after, o, (int)g->net->nodes[g->net->inputs[0].val].shape.d[1]);
 
     struct status s = put(f, head.s, head.n);
     if (s.code == STATUS_OK) s = put(f, g->nodes.s, g->nodes.n);
@@ -258,7 +275,14 @@ struct status export_onnx(const char *path, const struct net *n, const float *co
     struct net *framed = NULL, *ready = NULL;
     struct net_values framed_values = {0}, ready_values = {0};
     struct status s = ok();
-    if (o->io_image) s = net_image_io(&framed, &framed_values, n, values, o->mean, o->std);
+    bool rgb = o->input_std[0] == 0;
+    struct net_image_norm out = {o->mean, o->std},
+                          in = rgb ? out : (struct net_image_norm){o->input_mean, o->input_std};
+    if (o->io_image && rgb && n->n_inputs == 1 && net_c(n, n->inputs[0].val) != 3)
+        s = fail(STATUS_REFUSED, "io: image needs to know what the input's %d channels are normalised by",
+                 (int)net_c(n, n->inputs[0].val));
+    else if (o->io_image)
+        s = net_image_io(&framed, &framed_values, n, values, in, out);
     if (s.code == STATUS_OK)
         s = net_for_inference(&ready, &ready_values, framed ? framed : n, framed ? framed_values.v : values);
     if (s.code == STATUS_OK) s = write_net(path, ready, ready_values.v, o);

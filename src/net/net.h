@@ -289,8 +289,13 @@ void net_values_free(struct net_values *v);
 struct status net_for_inference(struct net **out, struct net_values *values_out, const struct net *n,
                                 const float *const *in);
 
-/** Wraps a net that works on normalised images: 0..255 RGB in and out, normalisation, inverse and clipping inside. */
+/** What an image's channels are normalised by, in 0..1: a value a channel. */
+struct net_image_norm {
+    const float *mean, *std;
+};
+/** Wraps a net that works on normalised images, RGB, grey or RGBA in and RGB out: 0..255 in and out, normalisation, its
+ *  inverse and clipping inside. Errors: STATUS_REFUSED for a net of another form. */
 struct status net_image_io(struct net **out, struct net_values *values_out, const struct net *n, const float *const *in,
-                           const float mean[3], const float std[3]);
+                           struct net_image_norm input, struct net_image_norm output);
 
 #endif

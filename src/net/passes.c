@@ -329,17 +329,20 @@ struct status net_for_inference(struct net **out, struct net_values *values_out,
 }
 
 struct status net_image_io(struct net **out, struct net_values *values_out, const struct net *n, const float *const *in,
-                           const float mean[3], const float std[3])
+                           struct net_image_norm from, struct net_image_norm to)
 {
-    if (n->n_inputs != 1 || n->n_outputs != 1 || n->nodes[n->inputs[0].val].shape.d[1] != 3 ||
-        net_c(n, n->outputs[0].val) != 3)
-        return fail(STATUS_REFUSED, "io: image needs a net with one 3-channel input and one 3-channel output");
-    float to_scale[3], to_shift[3], from_scale[3], from_shift[3];
+    int64_t channels = n->n_inputs == 1 ? net_c(n, n->inputs[0].val) : 0;
+    if ((channels != 1 && channels != 3 && channels != 4) || n->n_outputs != 1 || net_c(n, n->outputs[0].val) != 3)
+        return fail(STATUS_REFUSED,
+                    "io: image needs a net with one input of 1, 3 or 4 channels and one 3-channel output");
+    float to_scale[4], to_shift[4], from_scale[3], from_shift[3];
+    for (int c = 0; c < channels; c++) {
+        to_scale[c] = 1 / (255 * from.std[c]);
+        to_shift[c] = -from.mean[c] / from.std[c];
+    }
     for (int c = 0; c < 3; c++) {
-        to_scale[c] = 1 / (255 * std[c]);
-        to_shift[c] = -mean[c] / std[c];
-        from_scale[c] = 255 * std[c];
-        from_shift[c] = 255 * mean[c];
+        from_scale[c] = 255 * to.std[c];
+        from_shift[c] = 255 * to.mean[c];
     }
     struct pass p = pass_begin(n, in, values_out);
     carry_inputs(&p);

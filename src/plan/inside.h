@@ -7,6 +7,7 @@
 /* A set of images as one trial asks for it. */
 struct plan_images {
     const char *fingerprint;
+    const char *refused; /* why its pictures do not serve the trial; NULL: they do */
     int n_train, n_val;
 };
 

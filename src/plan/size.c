@@ -59,7 +59,14 @@ struct status plan_size_of(struct plan_size *out, const char **refused, struct p
     if (*refused) return ok();
     const char *lone = json_str(j, "lone", NULL);
     struct plan_images im;
+    struct status takes = data_takes(t->model.in_channels);
+    if (takes.code != STATUS_OK) {
+        *refused = arena_strdup(&b->plan->arena, takes.msg);
+        return ok();
+    }
     TRY(plan_images_of(&im, b, t));
+    *refused = im.refused;
+    if (*refused) return ok();
     bool single = t->train.batch == 1 || (!t->train.drop_last && im.n_train % t->train.batch == 1);
     if (lone && single && !t->train.freeze_bn)
         *refused = arena_printf(&b->plan->arena,
@@ -75,9 +82,9 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
     const char *list = t->data.split_train ? t->data.split_train : "";
     const char *list_val = t->data.split_val_list ? t->data.split_val_list : "";
     struct str text = {0};
-    str_addf(&text, "%s|%s|%s|%s|%s|%g|%lld|%d", t->data.root, t->data.input ? t->data.input : "",
-             t->data.target ? t->data.target : "", list, list_val, t->data.split_val, (long long)t->data.split_seed,
-             t->data.synthetic_pairs);
+    str_addf(&text, "%s%s|%s|%s|%s|%s|%g|%lld|%d", t->model.in_channels == 4 ? "alpha of " : "", t->data.root,
+             t->data.input ? t->data.input : "", t->data.target ? t->data.target : "", list, list_val,
+             t->data.split_val, (long long)t->data.split_seed, t->data.synthetic_pairs);
     json_t *j = json_object_get(b->images, text.s);
     struct status st = ok();
     if (!j) {
@@ -87,6 +94,8 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
         struct data_options o = cell_data(augment, t);
         st = data_open(&d, &o);
         if (st.code == STATUS_OK) st = data_fingerprint(&h, d);
+        struct status alpha = st.code == STATUS_OK ? data_check_alpha(d) : ok();
+        if (alpha.code != STATUS_OK && alpha.code != STATUS_REFUSED) st = alpha;
         int n_train = 0, n_val = 0;
         if (st.code == STATUS_OK) {
             data_part(d, DATA_TRAIN, &n_train);
@@ -99,6 +108,7 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
         }
         if (st.code == STATUS_OK) {
             j = json_pack("{s:s, s:i, s:i}", "hash", h.hex, "train", n_train, "val", n_val);
+            if (alpha.code == STATUS_REFUSED) json_object_set_new(j, "refused", json_string(alpha.msg));
             json_object_set_new(b->images, text.s, j);
         }
         data_close(d);
@@ -106,6 +116,7 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
     str_free(&text);
     TRY(st);
     *out = (struct plan_images){.fingerprint = json_str(j, "hash", ""),
+                                .refused = json_str(j, "refused", NULL),
                                 .n_train = (int)json_int(j, "train", 0),
                                 .n_val = (int)json_int(j, "val", 0)};
     return ok();

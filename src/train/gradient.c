@@ -76,8 +76,9 @@ static struct status prediction_gradient(struct tensor **grad, double *loss, con
 struct status run_gradients(struct run *r, double *loss, bool *diverged, const struct data_batch *b, int first, int n)
 {
     struct tensor *x = NULL, *y = NULL, *pred = NULL, *grad = NULL;
-    size_t skip = (size_t)first * 3 * (size_t)r->t->data.size[0] * (size_t)r->t->data.size[1];
-    TRY(judge_tensors(&x, &y, &r->judge, b->input + skip, b->target + skip, n));
+    size_t skip = (size_t)first * (size_t)r->t->data.size[0] * (size_t)r->t->data.size[1];
+    const float *input = b->input + skip * (size_t)data_channels(r->judge.data);
+    TRY(judge_tensors(&x, &y, &r->judge, input, b->target + skip * 3, n));
     uint64_t seed = rng_key((uint64_t)r->t->seed, (uint64_t)r->at.epoch, (uint64_t)r->at.step, 1 + (uint64_t)first).key;
     struct status s =
         exec_run(r->model.exec, &(struct exec_mode){.train = true, .grad = true, .seed = seed}, &x, &pred);

@@ -60,8 +60,6 @@ struct status train_model_open(struct train_model *out, const struct train_job *
 {
     const struct spec_trial *t = job->trial;
     *out = (struct train_model){0};
-    if (t->model.in_channels > 0 && t->model.in_channels != 3)
-        return fail(STATUS_REFUSED, "model.in_channels: got %d, expected 3: the pairs are RGB", t->model.in_channels);
     TRY(tensor_pick_device(&out->device, job->device ? job->device : "auto"));
     TRY(tensor_pick_precision(&out->compute, precision ? precision : t->train.precision, out->device));
     struct zoo_model m = cell_model(t);
@@ -137,9 +135,9 @@ void judge_close(struct judge *j)
     *j = (struct judge){0};
 }
 
-static struct status to_device(struct tensor **out, const struct judge *j, const float *v, int n)
+static struct status to_device(struct tensor **out, const struct judge *j, const float *v, int n, int channels)
 {
-    int64_t dims[4] = {n, 3, data_height(j->data), data_width(j->data)};
+    int64_t dims[4] = {n, channels, data_height(j->data), data_width(j->data)};
     struct tensor *t = NULL;
     TRY(tensor_from_host(&t, TENSOR_F32, 4, dims, v, j->device));
     struct status s = tensor_to_layout(out, t, j->channels_last);
@@ -151,10 +149,22 @@ struct status judge_tensors(struct tensor **x, struct tensor **y, const struct j
                             const float *target, int n)
 {
     *x = *y = NULL;
-    TRY(to_device(x, j, input, n));
-    struct status s = to_device(y, j, target, n);
+    TRY(to_device(x, j, input, n, data_channels(j->data)));
+    struct status s = to_device(y, j, target, n, 3);
     if (s.code == STATUS_OK) return s;
     tensor_free(*x);
     *x = NULL;
+    return s;
+}
+
+struct status judge_picture(struct tensor **out, const struct judge *j, const float *input, int n)
+{
+    int channels = data_channels(j->data), h = data_height(j->data), w = data_width(j->data);
+    size_t plane = (size_t)h * (size_t)w;
+    float *rgb = mem_alloc((size_t)n * 3 * plane * sizeof *rgb);
+    for (size_t i = 0; i < (size_t)n; i++)
+        data_input_picture(rgb + i * 3 * plane, input + i * plane * (size_t)channels, channels, h, w);
+    struct status s = to_device(out, j, rgb, n, 3);
+    free(rgb);
     return s;
 }

@@ -44,6 +44,9 @@ void judge_close(struct judge *j);
 struct status judge_tensors(struct tensor **x, struct tensor **y, const struct judge *j, const float *input,
                             const float *target, int n);
 
+/** What the inputs of a batch show, as RGB like a target: the identity's output. Owner: the caller. */
+struct status judge_picture(struct tensor **out, const struct judge *j, const float *input, int n);
+
 /** Weights from a file into a model (published.c), as model.strict says, or into a loss network. */
 struct status load_model_file(struct exec *e, const struct train_job *job, const char *path);
 /** The weights of a finished training: best or last. */

@@ -62,7 +62,7 @@ static struct status run_batch(struct pass *p, const int *index, int n)
     if (s.code == STATUS_OK && p->o->model)
         s = exec_run(p->o->model, &(struct exec_mode){0}, &x, &pred);
     else if (s.code == STATUS_OK)
-        pred = tensor_ref(x);
+        s = judge_picture(&pred, p->judge, p->input, n);
     if (s.code == STATUS_OK) s = add_loss(&v, p, pred, y);
     if (s.code == STATUS_OK) s = add_metrics(&v, p, pred, y);
     free_all((struct tensor *[]){x, y, pred}, 3);
@@ -81,10 +81,10 @@ struct status validate(struct values *out, struct judge *j, const struct validat
     int n;
     const int *index = data_part(j->data, DATA_VAL, &n);
     if (n == 0) return fail(STATUS_ARG, "data.split: no pair is left for validation; raise split.val");
-    size_t floats = (size_t)o->batch * 3 * (size_t)data_height(j->data) * (size_t)data_width(j->data);
+    size_t floats = (size_t)o->batch * (size_t)data_height(j->data) * (size_t)data_width(j->data);
     struct pass p = {.judge = j, .o = o};
-    p.input = mem_alloc(floats * sizeof(float));
-    p.target = mem_alloc(floats * sizeof(float));
+    p.input = mem_alloc(floats * (size_t)data_channels(j->data) * sizeof(float));
+    p.target = mem_alloc(floats * 3 * sizeof(float));
     struct status s = ok();
     for (int i = 0; i < n && s.code == STATUS_OK; i += o->batch) {
         if (o->stop && *o->stop)

@@ -8,9 +8,11 @@ struct status images_open(struct images *out, const struct job *j, const struct 
     out->index = data_part(out->data, DATA_VAL, &out->n);
     out->height = data_height(out->data);
     out->width = data_width(out->data);
-    out->floats = 3 * (size_t)out->height * (size_t)out->width;
-    out->input = mem_alloc(3 * out->floats * sizeof(float));
-    out->target = out->input + out->floats;
+    out->channels = data_channels(out->data);
+    size_t plane = (size_t)out->height * (size_t)out->width;
+    out->floats = 3 * plane;
+    out->input = mem_alloc((plane * (size_t)out->channels + 2 * out->floats) * sizeof(float));
+    out->target = out->input + plane * (size_t)out->channels;
     out->output = out->target + out->floats;
     if (out->n == 0) return fail(STATUS_ARG, "data.split: no pair is left for validation; raise split.val");
     return ok();
@@ -28,7 +30,7 @@ struct status images_run(struct images *im, int k)
 {
     TRY(data_fill(im->input, im->target, im->data, (struct data_want){.index = &im->index[k], .n = 1}));
     struct tensor *x = NULL, *y = NULL;
-    int64_t dims[4] = {1, 3, im->height, im->width};
+    int64_t dims[4] = {1, im->channels, im->height, im->width};
     TRY(tensor_from_host(&x, TENSOR_F32, 4, dims, im->input, im->model.device));
     struct status s = exec_run(im->model.exec, &(struct exec_mode){.train = false}, &x, &y);
     if (s.code == STATUS_OK) s = tensor_to_f32(y, im->output);

@@ -8,10 +8,11 @@
 struct images {
     struct train_model model;
     struct data *data;
-    const int *index; /* of the validation pairs */
-    int n, height, width;
-    size_t floats;                  /* of an image */
-    float *input, *target, *output; /* [3,H,W], normalised: of the last images_run */
+    const int *index;               /* of the validation pairs */
+    int n, height, width, channels; /* channels: of the input */
+    size_t floats;                  /* of an RGB image */
+    float *input;                   /* [channels,H,W], normalised: of the last images_run, as are the others */
+    float *target, *output;         /* [3,H,W] */
 };
 /** Opens the trained model (in float32) and the pairs. Owner: the caller, images_close, also after a failure. */
 struct status images_open(struct images *out, const struct job *j, const struct train_job *t);

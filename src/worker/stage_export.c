@@ -30,8 +30,11 @@ static struct status write_model(const struct job *j, const struct train_job *t,
         struct export_pair meta[] = {
             {"trial", j->trial}, {"arch", j->config.model.arch}, {"backbone", j->config.model.backbone}};
         struct export_options o = {.io_image = j->config.bench.io_image, .meta = meta, .n_meta = LEN(meta)};
+        const struct data_norm norm = data_norm_of((int)net_c(m.net, m.net->inputs[0].val));
         memcpy(o.mean, data_mean, sizeof o.mean);
         memcpy(o.std, data_std, sizeof o.std);
+        memcpy(o.input_mean, norm.mean, sizeof o.input_mean);
+        memcpy(o.input_std, norm.std, sizeof o.input_std);
         s = export_write(format, path, m.net, values.v, &o);
     }
     if (values.v) net_values_free(&values);

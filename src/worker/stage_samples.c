@@ -5,17 +5,25 @@ static const struct {
     const char *kind, *suffix;
 } pictures[] = {{"sample_input", ".input"}, {"sample_target", ".target"}, {"sample", ""}};
 
-static struct status save_one(struct images *im, const struct job *j, const struct train_job *t, int k, uint8_t *rgb)
+/* Room for a picture that is shown. */
+struct shown {
+    float *input; /* what the net saw, as RGB */
+    uint8_t *rgb;
+};
+
+static struct status save_one(struct images *im, const struct job *j, const struct train_job *t, int k,
+                              const struct shown *room)
 {
     TRY(images_run(im, k));
     const char *name = data_name(im->data, im->index[k]);
-    const float *const values[LEN(pictures)] = {im->input, im->target, im->output};
+    data_input_picture(room->input, im->input, im->channels, im->height, im->width);
+    const float *const values[LEN(pictures)] = {room->input, im->target, im->output};
     struct arena a = {0};
     struct status s = ok();
     for (size_t i = 0; i < LEN(pictures) && s.code == STATUS_OK; i++) {
         char *path = arena_printf(&a, "%s/samples/%s%s.png", j->dir, name, pictures[i].suffix);
-        data_denormalise(rgb, values[i], im->height, im->width, false);
-        s = data_image_save(path, rgb, im->height, im->width);
+        data_denormalise(room->rgb, values[i], im->height, im->width, false);
+        s = data_image_save(path, room->rgb, im->height, im->width);
         if (s.code == STATUS_OK) s = tell_artifact(t, pictures[i].kind, "png", name, path);
     }
     arena_free(&a);
@@ -32,10 +40,11 @@ struct status stage_samples(struct outcome *out, const struct job *j, const stru
     TRY(s);
     s = images_open(&im, j, t);
     int n = j->config.samples > 0 && j->config.samples < im.n ? j->config.samples : im.n;
-    uint8_t *rgb = mem_alloc(im.floats + 1);
+    struct shown room = {.input = mem_alloc((im.floats + 1) * sizeof(float)), .rgb = mem_alloc(im.floats + 1)};
     for (int k = 0; k < n && s.code == STATUS_OK; k++)
-        s = worker_stop ? fail(STATUS_INTERRUPTED, "samples: asked to stop") : save_one(&im, j, t, k, rgb);
-    free(rgb);
+        s = worker_stop ? fail(STATUS_INTERRUPTED, "samples: asked to stop") : save_one(&im, j, t, k, &room);
+    free(room.input);
+    free(room.rgb);
     images_close(&im);
     return s;
 }

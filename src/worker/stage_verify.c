@@ -20,12 +20,13 @@ struct error {
     int64_t n;
 };
 
-/** Normalised [3,H,W] to 0..255, as the file with image io has it inside. @p clip: an output is clipped, too. */
-static void to_levels(float *v, const struct images *im, bool clip)
+/** Normalised [channels,H,W] to 0..255, as the file with image io has it inside. @p clip: an output is clipped, too. */
+static void to_levels(float *v, const struct images *im, int channels, bool clip)
 {
     size_t plane = im->floats / 3;
-    for (size_t i = 0; i < im->floats; i++) {
-        float x = (v[i] * data_std[i / plane] + data_mean[i / plane]) * 255;
+    const struct data_norm n = data_norm_of(channels);
+    for (size_t i = 0; i < plane * (size_t)channels; i++) {
+        float x = (v[i] * n.std[i / plane] + n.mean[i / plane]) * 255;
         v[i] = clip ? fminf(fmaxf(x, 0), 255) : x;
     }
 }
@@ -47,10 +48,11 @@ static struct status verify_one(struct error *e, struct images *im, struct bench
 {
     TRY(images_run(im, k));
     if (image) {
-        to_levels(im->input, im, false);
-        to_levels(im->output, im, true);
+        to_levels(im->input, im, im->channels, false);
+        to_levels(im->output, im, 3, true);
     }
-    struct bench_array in = {.rank = 4, .shape = {1, 3, im->height, im->width}, .data = im->input}, got = {.rank = 0};
+    struct bench_array in = {.rank = 4, .shape = {1, im->channels, im->height, im->width}, .data = im->input},
+                       got = {.rank = 0};
     TRY(bench_ort_run(ort, &in, 1, &got, 1));
     struct status s = compare(e, im, &got);
     free(got.data);

@@ -76,7 +76,7 @@ static struct status check_head(const struct zoo_model *m)
     }
     if (m->residual && m->in_channels != m->out_channels)
         return fail(
-            STATUS_ARG,
+            STATUS_REFUSED,
             "model.output.residual: the input has %d channels, the output %d; they are added, so they must be equal",
             m->in_channels, m->out_channels);
     return ok();

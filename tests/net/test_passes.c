@@ -136,7 +136,8 @@ static void net_image_io__wraps_and_keeps_constants_apart(void)
     TEST_OK(net_finish(n));
     const float *in[2] = {n->params[0].value, n->params[1].value};
     struct net_values v;
-    TEST_OK(net_image_io(&m, &v, n, in, (float[]){.5f, .5f, .5f}, (float[]){.25f, .25f, .5f}));
+    struct net_image_norm norm = {(float[]){.5f, .5f, .5f}, (float[]){.25f, .25f, .5f}};
+    TEST_OK(net_image_io(&m, &v, n, in, norm, norm));
     CU_ASSERT_EQUAL(m->n_nodes, 5);
     CU_ASSERT_EQUAL(m->n_params, 6);
     CU_ASSERT_DOUBLE_EQUAL(v.v[m->nodes[1].param[0]][0], 1 / (255 * 0.25), 1e-7);
@@ -149,7 +150,17 @@ static void net_image_io__wraps_and_keeps_constants_apart(void)
 
     struct net *grey = net_new();
     net_output(grey, "y", net_input(grey, "x", 1, 4, 4));
-    TEST_FAILS(net_image_io(&m, &v, grey, in, (float[3]){0}, (float[3]){1, 1, 1}), STATUS_REFUSED, "3-channel");
+    TEST_FAILS(net_image_io(&m, &v, grey, in, norm, norm), STATUS_REFUSED, "3-channel output");
+    net_free(grey);
+    grey = net_new();
+    x = net_input(grey, "x", 1, 4, 4);
+    net_output(grey, "y", net_concat(grey, (net_val[]){x, x, x}, 3));
+    TEST_OK(net_finish(grey));
+    TEST_OK(net_image_io(&m, &v, grey, in, (struct net_image_norm){(float[]){.5f}, (float[]){.5f}}, norm));
+    CU_ASSERT_EQUAL(net_c(m, m->nodes[1].in[0]), 1);
+    CU_ASSERT_DOUBLE_EQUAL(v.v[m->nodes[1].param[0]][0], 1 / 127.5, 1e-7);
+    net_values_free(&v);
+    net_free(m);
     net_free(grey);
     net_free(n);
 }

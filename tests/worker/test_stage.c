@@ -1,7 +1,7 @@
 /* The worker as the coordinator sees it: a process with a job on stdin, events on fd 3, an exit code. */
 #include "export.h"
+#include "rgba.h"
 #include "spec.h"
-#include "test.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -198,6 +198,44 @@ static void stages__from_training_to_samples(void)
     json_decref(e);
 }
 
+/* Every stage in turn with an input of so many channels; @p root as data.root. */
+static void check_channels(const char *root, int channels, const char *order)
+{
+    static const char *const stages[] = {"train", "evaluate", "export", "verify", "samples"};
+    char model[400] = "", over[1400];
+    json_t *e;
+    for (size_t i = 0; i < LEN(stages); i++) {
+        snprintf(over, sizeof over,
+                 "{\"model\": \"%s\", \"format\": \"onnx\", \"config\": {\"data.root\": \"%s\", \"train.epochs\": 1,"
+                 " \"model.in_channels\": %d, \"export.io\": \"image\"}}",
+                 model, root, channels);
+        CU_ASSERT_EQUAL(run(&e, stages[i], over), 0);
+        check_end(e, "done");
+        if (strcmp(stages[i], "export") == 0)
+            snprintf(model, sizeof model, "%s", json_str(find(e, "artifact"), "path", ""));
+        if (strcmp(stages[i], "verify") == 0) CU_ASSERT_TRUE(final_value(e, "verify_max_abs") >= 0);
+        json_decref(e);
+    }
+    struct export_summary s;
+    TEST_OK(export_onnx_read(&s, model));
+    CU_ASSERT_EQUAL(s.inputs[0].shape[1], channels);
+    CU_ASSERT_EQUAL(s.outputs[0].shape[1], 3);
+    CU_ASSERT_STRING_EQUAL(export_summary_meta(&s, "input_color_order"), order);
+    CU_ASSERT_PTR_NOT_NULL(export_summary_meta(&s, "input_mean"));
+    export_summary_free(&s);
+}
+
+static void stages__take_grey_and_rgba(void)
+{
+    char root[400];
+    make_dir();
+    check_channels("synthetic", 1, "gray");
+    make_dir();
+    snprintf(root, sizeof root, "%s/pairs", dir);
+    test_write_rgba_pairs(root, 10, 64);
+    check_channels(root, 4, "RGBA");
+}
+
 static void stage_screen__exports_what_is_not_trained(void)
 {
     json_t *e;
@@ -383,6 +421,7 @@ static void worker__says_what_it_can(void)
 
 static const struct test tests[] = {
     TEST(stages__from_training_to_samples),
+    TEST(stages__take_grey_and_rgba),
     TEST(stage_screen__exports_what_is_not_trained),
     TEST(stage_verify__catches_a_wrong_file),
     TEST(stage__what_is_not_understood_exits_2),

@@ -191,7 +191,7 @@ static void zoo_option__residual_starts_as_the_identity(void)
     CU_ASSERT_EQUAL(param(n, "segmentation_head.0.bias")->init.dist, NET_ZERO);
     net_free(n);
     struct zoo_model *m = MODEL(.arch = "unet", .backbone = "vgg11", .residual = true, .out_channels = 1);
-    TEST_FAILS(zoo_fits(m), STATUS_ARG, "the input has 3 channels, the output 1");
+    TEST_FAILS(zoo_fits(m), STATUS_REFUSED, "the input has 3 channels, the output 1");
     m = MODEL(.arch = "unet", .backbone = "vgg11", .residual = true, .activation = "sigmoid");
     TEST_FAILS(zoo_fits(m), STATUS_REFUSED, "no zero of zero");
 }
