@@ -1,4 +1,5 @@
-/* Every choice that an architecture leaves is an axis in YAML: planned from a file, another net, and one that trains. */
+/* Every choice that an architecture leaves is an axis in YAML: planned from a file, another net, and one that trains.
+ */
 #include "cell.h"
 #include "parts.h"
 #include "plan.h"
@@ -6,9 +7,9 @@
 #include <math.h>
 
 /* What each file adds to a small trial. @p narrow keeps the files small. */
-#define FIVE  ", channels: [16, 16, 16, 16, 16]"
-#define TWO   ", channels: [32, 32]"
-#define ONE   ", channels: [16]"
+#define FIVE ", channels: [16, 16, 16, 16, 16]"
+#define TWO  ", channels: [32, 32]"
+#define ONE  ", channels: [16]"
 static const struct {
     const char *arch, *narrow, *axis;
     int n, size;
