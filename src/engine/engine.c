@@ -87,10 +87,43 @@ static json_t *environment(const struct engine *e)
     return info;
 }
 
+struct status engine_put_trial(struct store *s, const struct plan_trial *t)
+{
+    json_t *content = json_pack("{s:s*, s:s*, s:s*}", "images", t->content.images, "model_weights",
+                                t->content.model_weights, "loss_weights", t->content.loss_weights);
+    struct status st = store_put_trial(s, &(struct store_trial){.id = t->id,
+                                                                .arch = t->t.model.arch,
+                                                                .backbone = t->t.model.backbone,
+                                                                .loss_key = t->loss_key,
+                                                                .height = t->t.data.size[0],
+                                                                .width = t->t.data.size[1],
+                                                                .seed = t->t.seed,
+                                                                .params = t->size.params,
+                                                                .macs = t->size.macs,
+                                                                .config = t->config,
+                                                                .content = content});
+    json_decref(content);
+    return st;
+}
+
+struct status engine_put_plan(struct store *s, const struct plan *p)
+{
+    for (int i = 0; i < p->n_trials && p->n_sweeps; i++) /* a plan without sweeps is of trials that are stored */
+        TRY(engine_put_trial(s, &p->trials[i]));
+    for (int i = 0; i < p->n_sweeps; i++) {
+        const struct plan_sweep *w = &p->sweeps[i];
+        int64_t sweep;
+        TRY(store_put_sweep(
+            s, &(struct store_sweep){.name = w->name, .path = w->path, .rank = w->rank, .spec = w->spec}, &sweep));
+        for (int k = 0; k < w->n_cells; k++)
+            TRY(store_put_sweep_trial(s, sweep, p->trials[w->cells[k].trial].id, k, w->cells[k].axes));
+    }
+    return ok();
+}
+
 /* The plan as rows, before anything runs. */
 static struct status store_plan(struct engine *e)
 {
-    const struct plan *p = e->p;
     json_t *info = environment(e), *machine = engine_machine();
     struct hash id;
     struct status st = store_put_environment(e->s, info, &id);
@@ -99,33 +132,7 @@ static struct status store_plan(struct engine *e)
     json_decref(machine);
     TRY(st);
     memcpy(e->environment, id.hex, sizeof e->environment);
-    for (int i = 0; i < p->n_trials && p->n_sweeps; i++) { /* a plan without sweeps is of trials that are stored */
-        const struct plan_trial *t = &p->trials[i];
-        json_t *content = json_pack("{s:s*, s:s*, s:s*}", "images", t->content.images, "model_weights",
-                                    t->content.model_weights, "loss_weights", t->content.loss_weights);
-        st = store_put_trial(e->s, &(struct store_trial){.id = t->id,
-                                                         .arch = t->t.model.arch,
-                                                         .backbone = t->t.model.backbone,
-                                                         .loss_key = t->loss_key,
-                                                         .height = t->t.data.size[0],
-                                                         .width = t->t.data.size[1],
-                                                         .seed = t->t.seed,
-                                                         .params = t->size.params,
-                                                         .macs = t->size.macs,
-                                                         .config = t->config,
-                                                         .content = content});
-        json_decref(content);
-        TRY(st);
-    }
-    for (int i = 0; i < p->n_sweeps; i++) {
-        const struct plan_sweep *w = &p->sweeps[i];
-        int64_t sweep;
-        TRY(store_put_sweep(
-            e->s, &(struct store_sweep){.name = w->name, .path = w->path, .rank = w->rank, .spec = w->spec}, &sweep));
-        for (int k = 0; k < w->n_cells; k++)
-            TRY(store_put_sweep_trial(e->s, sweep, p->trials[w->cells[k].trial].id, k, w->cells[k].axes));
-    }
-    return ok();
+    return engine_put_plan(e->s, e->p);
 }
 
 static void start_ready(struct engine *e)
@@ -231,7 +238,7 @@ static struct status take_signal_fd(struct engine *e)
 {
     sigset_t mask;
     sigemptyset(&mask);
-    static const int taken[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+    static const int taken[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGCHLD};
     for (size_t i = 0; i < LEN(taken); i++) sigaddset(&mask, taken[i]);
     sigprocmask(SIG_BLOCK, &mask, &e->mask_before);
     e->signal_fd = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);

@@ -63,6 +63,7 @@ struct engine_options {
     int64_t bytes_limit;        /* resident memory of a worker: over it counts as out of memory */
     double ms_tick;             /* how often ENGINE_TICK comes; 0: never */
     uint64_t seed;              /* of the order of measurements */
+    const char *locks;          /* folder, on a disk of this machine; NULL: beside the store */
     const char *worker, *bench; /* programs; NULL: sweep-worker and sweep-bench beside this one */
     void (*on_event)(void *ctx, const struct engine_event *e);
     void *ctx;
@@ -113,6 +114,10 @@ bool engine_cuda(void);
 struct status engine_precision(const char **out, const char *gpus);
 
 /* ----------------------------------------------------------------------------------------------------------------- */
+
+/** The plan's sweeps and trials as rows, within a transaction. */
+struct status engine_put_plan(struct store *s, const struct plan *p);
+struct status engine_put_trial(struct store *s, const struct plan_trial *t);
 
 /** What the store holds of a plan: state by stage key for those that need not run again ("done", "refused", ...). A
  *  training that was pruned need not as long as the rule is the same.

@@ -197,6 +197,7 @@ struct status state_known(json_t **out, struct store *s, const struct plan *p);
 
 /* locks.c: a worker that outlived its coordinator is waited for before its stage is taken again */
 struct status locks_clear(struct engine *e);
+void locks_path(char *path, size_t n, const struct engine *e, const char *key);
 int locks_take(char *path, size_t n, struct engine *e, const char *key);
 void locks_sign(int fd, pid_t pid);
 

@@ -44,10 +44,23 @@ static struct status clear_one(const char *path, double patience_s)
     return ok();
 }
 
+static const char *locks_dir(struct arena *a, const struct engine *e)
+{
+    return e->o->locks ? e->o->locks : fs_join(a, store_dir(e->s), "locks");
+}
+
+void locks_path(char *path, size_t n, const struct engine *e, const char *key)
+{
+    struct arena a = {0};
+    snprintf(path, n, "%s/%s", locks_dir(&a, e), key);
+    arena_free(&a);
+}
+
 struct status locks_clear(struct engine *e)
 {
     struct arena a = {0};
-    char *dir = fs_join(&a, store_dir(e->s), "locks"), **names = NULL;
+    const char *dir = locks_dir(&a, e);
+    char **names = NULL;
     size_t n = 0;
     /* One that hangs hears nothing; how long silence is borne is the user's to say. */
     double hang_s = e->o->hang_s, patience_s = hang_s > 0 && hang_s < most_patience_s ? hang_s : most_patience_s;
@@ -60,7 +73,7 @@ struct status locks_clear(struct engine *e)
 
 int locks_take(char *path, size_t n, struct engine *e, const char *key)
 {
-    snprintf(path, n, "%s/locks/%s", store_dir(e->s), key);
+    locks_path(path, n, e, key);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
         close(fd);

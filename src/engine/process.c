@@ -138,7 +138,7 @@ struct status process_start(struct engine *e, int task)
                              .gpu = w->gpu,
                              .want = w->want,
                              .crowded = w->crowded};
-        snprintf(w->lock, sizeof w->lock, "%s/locks/%s", store_dir(e->s), e->p->stages[task].key);
+        locks_path(w->lock, sizeof w->lock, e, e->p->stages[task].key);
         st = log_path(w->log, sizeof w->log, e, task);
         e->n_running++;
         e->exclusive = queue_measures(e, task) && !e->o->measure_beside;

@@ -50,7 +50,6 @@ struct plan_stage {
     char key[PLAN_KEY];
     int trial;                 /* the first that asked */
     const json_t *config;      /* flat, resolved: what the worker gets */
-    const char *owner;         /* id of the trial that its rows belong to; NULL: `trial`'s */
     int needs[PLAN_MAX_NEEDS]; /* stages that must be done before */
     int n_needs;
     struct plan_cost cost;

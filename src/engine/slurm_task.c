@@ -1,0 +1,327 @@
+/* What a job of an array does: claims a trial, runs it as a local run would, leaves it, claims the next. */
+#include "slurm_inside.h"
+#include <signal.h>
+#include <unistd.h>
+
+enum { MOST_RESTARTS = 100 };
+
+struct doing {
+    const struct slurm_task_options *o;
+    struct plan *plan;
+    struct store *store; /* in memory; journalled */
+    double *seconds;     /* [trial] predicted */
+    bool *ended;         /* [trial] known to be so */
+    char job[64], locks[256];
+    int restart, n_done, failed;
+    double ends; /* time_now() when the job's time is over */
+    json_t *alive;
+    double asked; /* when */
+};
+
+static volatile sig_atomic_t stopped;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stopped = 1;
+}
+
+/* Between two trials; while the engine runs it takes them itself. */
+static void listen(void)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGUSR1};
+    struct sigaction sa = {.sa_handler = on_signal};
+    for (size_t i = 0; i < LEN(signals); i++) sigaction(signals[i], &sa, NULL);
+}
+
+static const char *env(const char *name, const char *def)
+{
+    const char *v = getenv(name);
+    return v && *v ? v : def;
+}
+
+static int env_int(const char *name)
+{
+    int64_t v = 0;
+    return str_to_i64(env(name, "0"), &v) ? (int)v : 0;
+}
+
+/* ---- what there is to do ----------------------------------------------------------------------------------------- */
+
+static struct status make_plan(struct doing *d, const json_t *trials)
+{
+    size_t n = json_array_size(trials);
+    const json_t **configs = mem_zalloc(sizeof *configs * (n + 1));
+    const char **where = mem_zalloc(sizeof *where * (n + 1));
+    for (size_t i = 0; i < n; i++) {
+        configs[i] = json_object_get(json_array_get(trials, i), "config");
+        where[i] = json_str(json_array_get(trials, i), "id", "");
+    }
+    struct status st = plan_of_configs(&d->plan, configs, where, (int)n);
+    for (size_t i = 0; i < n && st.code == STATUS_OK; i++)
+        if ((int)i >= d->plan->n_trials || strcmp(d->plan->trials[i].id, where[i]) != 0)
+            st = fail(STATUS_ARG,
+                      "trial %s: its images, weights files or this program have changed since it was submitted; "
+                      "`sweep cancel` the sweep and run it again",
+                      where[i]);
+    free(configs);
+    free(where);
+    return st;
+}
+
+static struct status load(struct doing *d)
+{
+    char path[1200], *text;
+    size_t n;
+    json_t *bucket;
+    snprintf(path, sizeof path, "%s/bucket-%d.json", d->o->dir, d->o->bucket);
+    TRY(fs_read(&text, &n, path));
+    struct status st = json_parse(&bucket, path, text, n);
+    free(text);
+    TRY(st);
+    const json_t *trials = json_object_get(bucket, "trials");
+    d->seconds = mem_zalloc(sizeof *d->seconds * (json_array_size(trials) + 1));
+    d->ended = mem_zalloc(sizeof *d->ended * (json_array_size(trials) + 1));
+    for (size_t i = 0; i < json_array_size(trials); i++)
+        d->seconds[i] = json_num(json_array_get(trials, i), "seconds", 0);
+    const char *end = env("SLURM_JOB_END_TIME", "");
+    int64_t at;
+    d->ends = str_to_i64(end, &at) && at > 0 ? (double)at : time_now() + json_num(bucket, "time_s", 3600);
+    st = make_plan(d, trials);
+    json_decref(bucket);
+    return st;
+}
+
+/* Everybody begins at another place, so that two seldom want the same. */
+static int start_of(const struct doing *d)
+{
+    int n = d->plan->n_trials;
+    return n ? (int)((int64_t)env_int("SLURM_ARRAY_TASK_ID") % n) : 0;
+}
+
+/* ---- which trial ------------------------------------------------------------------------------------------------- */
+
+static struct status take(int *trial, int *number, struct doing *d, int i, int next)
+{
+    bool got;
+    TRY(claims_take(&got, d->o->dir, d->plan->trials[i].id, next, d->job, d->restart));
+    if (got) *trial = i, *number = next;
+    return ok();
+}
+
+/* Nobody's yet. */
+static struct status take_fresh(int *trial, int *number, struct doing *d, const json_t *latest)
+{
+    for (int k = 0, n = d->plan->n_trials; k < n && *trial < 0; k++) {
+        int i = (start_of(d) + k) % n;
+        if (json_int(latest, d->plan->trials[i].id, 0) > 0) continue;
+        TRY(take(trial, number, d, i, 1));
+    }
+    return ok();
+}
+
+/* Left unfinished, or by a job that is gone. */
+static struct status take_left(int *trial, int *number, struct doing *d, const json_t *latest)
+{
+    for (int k = 0, n = d->plan->n_trials; k < n && *trial < 0; k++) {
+        int i = (start_of(d) + k) % n, last = (int)json_int(latest, d->plan->trials[i].id, 0);
+        struct slurm_claim c;
+        if (d->ended[i] || last < 1 || !claims_read(&c, d->o->dir, d->plan->trials[i].id, last)) continue;
+        d->ended[i] = slurm_ended(&c);
+        if (slurm_claim_free(&c, d->alive, d->job, d->restart)) TRY(take(trial, number, d, i, last + 1));
+    }
+    return ok();
+}
+
+/* Which jobs live, asked no more often than every half minute; without an answer all are taken to. */
+static void ask_alive(struct doing *d)
+{
+    enum { PAUSE_S = 30 };
+    if (d->asked > 0 && time_mono() - d->asked < PAUSE_S) return;
+    json_decref(d->alive);
+    d->alive = NULL;
+    d->asked = time_mono();
+    struct status st = slurm_ask(&d->alive);
+    if (st.code != STATUS_OK) log_warn("%s; claims of other jobs are left alone", st.msg);
+}
+
+/* @p trial gets -1 when there is none. */
+static struct status choose(int *trial, int *number, struct doing *d)
+{
+    json_t *latest;
+    *trial = -1;
+    TRY(claims_list(&latest, d->o->dir));
+    struct status st = ok();
+    if (d->restart && !d->n_done) st = take_left(trial, number, d, latest); /* what was stopped has a checkpoint */
+    if (st.code == STATUS_OK && *trial < 0) st = take_fresh(trial, number, d, latest);
+    if (st.code == STATUS_OK && *trial < 0) {
+        ask_alive(d);
+        st = take_left(trial, number, d, latest);
+    }
+    json_decref(latest);
+    return st;
+}
+
+/* ---- doing it ---------------------------------------------------------------------------------------------------- */
+
+static struct status open_store(struct doing *d, int trial, int number)
+{
+    char path[1200];
+    const char *id = d->plan->trials[trial].id;
+    for (int i = 0; i < number; i++) {
+        struct store_replayed r;
+        claims_path(path, sizeof path, d->o->dir, id, i);
+        if (fs_exists(path)) TRY(store_replay(&r, d->store, path));
+    }
+    claims_path(path, sizeof path, d->o->dir, id, number);
+    TRY(store_journal(d->store, path));
+    TRY(store_begin(d->store));
+    struct status st = engine_put_trial(d->store, &d->plan->trials[trial]);
+    if (st.code == STATUS_OK) return store_commit(d->store);
+    store_rollback(d->store);
+    return st;
+}
+
+static void state_of(char out[16], struct doing *d, int trial)
+{
+    json_t *rows = NULL, *params = json_pack("[s]", d->plan->trials[trial].id);
+    struct status st = store_rows(&rows, d->store, "SELECT state FROM trials WHERE id = ?1", params);
+    const char *state = st.code == STATUS_OK ? json_str(json_array_get(rows, 0), "state", "") : "";
+    snprintf(out, 16, "%s", strcmp(state, "running") == 0 || strcmp(state, "queued") == 0 ? "interrupted" : state);
+    json_decref(rows);
+    json_decref(params);
+}
+
+/* A stage's memory: that of the job, less what this process needs. */
+static int64_t bytes_limit(const struct engine_options *o)
+{
+    int64_t job = (int64_t)env_int("SLURM_MEM_PER_NODE") << 20, own = INT64_C(64) << 20;
+    if (o->bytes_limit > 0 && (job <= 2 * own || o->bytes_limit < job - own)) return o->bytes_limit;
+    return job > 2 * own ? job - own : 0;
+}
+
+static struct status do_trial(struct doing *d, int trial, int number)
+{
+    struct slurm_part part;
+    struct engine_result r = {0};
+    char state[16] = "interrupted";
+    struct status st = open_store(d, trial, number);
+    if (st.code == STATUS_OK) {
+        struct engine_options o = d->o->engine;
+        slurm_part_make(&part, d->plan, trial);
+        o.plan = &part.plan;
+        o.store = d->store;
+        o.locks = d->locks;
+        o.bytes_limit = bytes_limit(&o);
+        st = engine_run(&r, &o);
+        slurm_part_free(&part);
+        if (st.code == STATUS_OK) state_of(state, d, trial);
+    }
+    struct status shut = store_journal(d->store, NULL);
+    if (shut.code == STATUS_OK) shut = claims_leave(d->o->dir, d->plan->trials[trial].id, number, state);
+    d->n_done++;
+    d->failed += r.failed;
+    return st.code != STATUS_OK ? st : shut;
+}
+
+/* ---- its end ----------------------------------------------------------------------------------------------------- */
+
+static bool field_is(const char *text, const char *name, const char *value)
+{
+    const char *at = strstr(text, name);
+    size_t n = strlen(value);
+    return at && strncmp(at + strlen(name), value, n) == 0 && strchr(" \n", at[strlen(name) + n]);
+}
+
+/* To the end of the queue with it, to go on. Not when Slurm is ending it: a cancelled job stays cancelled, one that is
+ * preempted comes back by itself. */
+static void queue_again_job(const struct doing *d)
+{
+    char *text = NULL;
+    struct status st = ok();
+    if (d->restart >= MOST_RESTARTS)
+        st = fail(STATUS_IO, "it has been queued again %d times already", d->restart);
+    if (st.code == STATUS_OK) st = slurm_ask_text(&text, (const char *const[]){"scontrol", "show", "job", "-o", d->job, NULL});
+    bool runs = st.code == STATUS_OK && field_is(text, " JobState=", "RUNNING");
+    free(text);
+    text = NULL;
+    if (runs) st = slurm_ask_text(&text, (const char *const[]){"scontrol", "requeue", d->job, NULL});
+    free(text);
+    if (st.code != STATUS_OK)
+        log_warn("job %s is not queued again: %s; the next `sweep run` goes on with its trial", d->job, st.msg);
+    else if (runs)
+        log_info("job %s is queued again, to go on from the checkpoints", d->job);
+}
+
+static int count_free(const struct doing *d)
+{
+    json_t *latest;
+    int n = 0;
+    struct status st = claims_list(&latest, d->o->dir);
+    for (int i = 0; i < d->plan->n_trials && st.code == STATUS_OK; i++)
+        n += json_int(latest, d->plan->trials[i].id, 0) < 1;
+    if (st.code == STATUS_OK) json_decref(latest);
+    return n;
+}
+
+/* Tasks of the same array that have not begun; they take what is left. */
+static int count_pending(const struct doing *d)
+{
+    char array[64];
+    const char *id;
+    json_t *state;
+    int n = 0;
+    snprintf(array, sizeof array, "%.*s_", (int)strcspn(d->job, "_"), d->job);
+    json_object_foreach(d->alive, id, state)
+        n += strncmp(id, array, strlen(array)) == 0 && strcmp(json_string_value(state), "PENDING") == 0;
+    return n;
+}
+
+static struct status work(struct doing *d)
+{
+    for (;;) {
+        int trial = -1, number = 0;
+        if (stopped) return fail(STATUS_INTERRUPTED, "stopped between two trials");
+        TRY(choose(&trial, &number, d));
+        if (trial < 0) return ok();
+        TRY(do_trial(d, trial, number));
+        double longest = 0; /* of what may come */
+        for (int i = 0; i < d->plan->n_trials; i++)
+            if (!d->ended[i] && d->seconds[i] > longest) longest = d->seconds[i];
+        if (slurm_has_time(d->ends - time_now(), longest, false)) continue;
+        ask_alive(d);
+        if (count_free(d) > count_pending(d)) return fail(STATUS_INTERRUPTED, "its time is nearly over");
+        return ok();
+    }
+}
+
+static void identify(struct doing *d)
+{
+    const char *array = env("SLURM_ARRAY_JOB_ID", "");
+    if (*array)
+        snprintf(d->job, sizeof d->job, "%s_%s", array, env("SLURM_ARRAY_TASK_ID", "0"));
+    else
+        snprintf(d->job, sizeof d->job, "%s", env("SLURM_JOB_ID", "0"));
+    d->restart = env_int("SLURM_RESTART_COUNT");
+    snprintf(d->locks, sizeof d->locks, "%s/sweep-%lld-%s", env("TMPDIR", "/tmp"), (long long)geteuid(), d->job);
+}
+
+struct status slurm_task(int *failed, const struct slurm_task_options *o)
+{
+    struct doing d = {.o = o};
+    listen();
+    identify(&d);
+    struct status st = load(&d);
+    if (st.code == STATUS_OK)
+        st = store_open(&d.store, (struct store_options){.path = o->db, .memory = true, .command = "sweep task"});
+    if (st.code == STATUS_OK) st = work(&d);
+    if (st.code == STATUS_INTERRUPTED) queue_again_job(&d);
+    *failed = d.failed;
+    store_close(d.store);
+    plan_free(d.plan);
+    json_decref(d.alive);
+    rmdir(d.locks);
+    free(d.seconds);
+    free(d.ended);
+    return st;
+}
