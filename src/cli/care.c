@@ -154,6 +154,13 @@ static struct status status(const struct cli_args *a, struct store *s)
         }
         json_object_set_new(all, parts[i].member, rows);
     }
+    json_t *slurm = NULL;
+    if (st.code == STATUS_OK) st = cli_slurm_status(&slurm, a);
+    if (st.code == STATUS_OK && !json && json_array_size(slurm)) {
+        printf("\non the cluster, not yet in the database\n");
+        cli_print_rows(slurm, CLI_ALIGNED);
+    }
+    if (slurm) json_object_set_new(all, "slurm", slurm);
     if (st.code == STATUS_OK && json) {
         char *text = json_dumps(all, JSON_INDENT(2));
         printf("%s\n", text);

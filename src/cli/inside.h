@@ -19,6 +19,8 @@ enum cli_option_id {
     OPT_MEMORY,
     OPT_STAGE_TIME,
     OPT_REDO,
+    OPT_EXECUTOR,
+    OPT_DETACH,
     OPT_FAILED,
     OPT_DELETE,
     OPT_NO_TTY,
@@ -113,6 +115,17 @@ struct status cli_write_report(const char *db, const char *sweep, const char *ou
 /** The plan of the files and --set that the arguments name, whose files of weights can be read. Owner: the caller frees
  *  *out. Errors: STATUS_ARG, STATUS_IO: whatever is wrong with the configuration. */
 struct status cli_load_plan(struct plan **out, const struct cli_args *a);
+/** Limits of a run, from the options. */
+struct status cli_engine_options(struct engine_options *out, const struct cli_args *a);
+/** --redo, before anything runs. */
+struct status cli_redo(const struct cli_args *a, struct store *s, const struct plan *p);
+/** Tables, reports, what to try next; @p code is the run's, and 1 when a report cannot be written. */
+struct status cli_tell_run(const struct cli_args *a, struct store *s, const struct plan *p, int *code);
+/** --executor: where a plan runs. */
+struct status cli_executor(bool *slurm, const struct cli_args *a);
+struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int *code);
+/** One object a submission whose results are not all stored. Owner: the caller. */
+struct status cli_slurm_status(json_t **out, const struct cli_args *a);
 /** Runs a plan and tells; @p code gets the exit status. */
 struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code);
 
@@ -132,6 +145,9 @@ CLI_COMMAND(cli_keys);
 CLI_COMMAND(cli_retry);
 CLI_COMMAND(cli_gc);
 CLI_COMMAND(cli_status);
+CLI_COMMAND(cli_task);
+CLI_COMMAND(cli_collect);
+CLI_COMMAND(cli_cancel);
 CLI_COMMAND(cli_db_care);
 CLI_COMMAND(cli_doctor);
 

@@ -44,28 +44,36 @@ struct status cli_load_plan(struct plan **out, const struct cli_args *a)
     return st;
 }
 
-struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
+struct status cli_engine_options(struct engine_options *out, const struct cli_args *a)
 {
     int jobs, hang, memory, stage;
     TRY(cli_int(&jobs, a, OPT_JOBS, 0, 1, 64));
     TRY(cli_int(&hang, a, OPT_HANG, 0, 1, 1000000));
     TRY(cli_int(&memory, a, OPT_MEMORY, 0, 1, 100000000));
     TRY(cli_int(&stage, a, OPT_STAGE_TIME, 0, 1, 100000000));
+    *out = (struct engine_options){.jobs = jobs,
+                                   .gpus = a->value[OPT_GPUS],
+                                   .slots = a->value[OPT_SLOTS],
+                                   .measure_beside = a->value[OPT_BESIDE] != NULL,
+                                   .fail_fast = a->value[OPT_FAIL_FAST] != NULL,
+                                   .hang_s = hang,
+                                   .bytes_limit = (int64_t)memory << 20,
+                                   .stage_s = stage};
+    return ok();
+}
+
+struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
+{
+    struct engine_options o;
+    TRY(cli_engine_options(&o, a));
     struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, a->value[OPT_NO_TTY] != NULL);
     struct engine_result r = {0};
-    struct status st = engine_run(&r, &(struct engine_options){.plan = p,
-                                                               .store = s,
-                                                               .jobs = jobs,
-                                                               .gpus = a->value[OPT_GPUS],
-                                                               .slots = a->value[OPT_SLOTS],
-                                                               .measure_beside = a->value[OPT_BESIDE] != NULL,
-                                                               .fail_fast = a->value[OPT_FAIL_FAST] != NULL,
-                                                               .hang_s = hang,
-                                                               .bytes_limit = (int64_t)memory << 20,
-                                                               .stage_s = stage,
-                                                               .ms_tick = cli_live_tick_ms(l),
-                                                               .on_event = cli_live_event,
-                                                               .ctx = l});
+    o.plan = p;
+    o.store = s;
+    o.ms_tick = cli_live_tick_ms(l);
+    o.on_event = cli_live_event;
+    o.ctx = l;
+    struct status st = engine_run(&r, &o);
     cli_live_free(l);
     if (st.code == STATUS_ARG) return st; /* nothing was begun */
     *code = st.code != STATUS_OK || r.failed ? 1 : 0;
@@ -103,7 +111,7 @@ static struct status redo_kinds(unsigned *out, const char *text)
     return ok();
 }
 
-static struct status redo(const struct cli_args *a, struct store *s, const struct plan *p)
+struct status cli_redo(const struct cli_args *a, struct store *s, const struct plan *p)
 {
     unsigned kinds;
     int n;
@@ -204,12 +212,8 @@ static struct status tell_results(const struct cli_args *a, struct store *s, con
     return ok();
 }
 
-static struct status run_all(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
+struct status cli_tell_run(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
 {
-    for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
-    TRY(redo(a, s, p));
-    TRY(cli_run_plan(a, s, p, code));
-    *code = *code ? *code : 0;
     int trouble = 0;
     struct status st = tell_results(a, s, p);
     for (int i = 0; i < p->n_sweeps && st.code == STATUS_OK && !a->value[OPT_NO_REPORT]; i++) {
@@ -236,16 +240,25 @@ static struct status run_all(const struct cli_args *a, struct store *s, const st
     return st;
 }
 
+static struct status run_here(const struct cli_args *a, const struct plan *p, int *code)
+{
+    struct store *s;
+    TRY(cli_open(&s, a, true));
+    for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
+    struct status st = cli_redo(a, s, p);
+    if (st.code == STATUS_OK) st = cli_run_plan(a, s, p, code);
+    if (st.code == STATUS_OK) st = cli_tell_run(a, s, p, code);
+    store_close(s);
+    return st;
+}
+
 CLI_COMMAND(cli_run)
 {
     struct plan *p;
-    struct store *s;
+    bool slurm;
+    TRY(cli_executor(&slurm, a));
     TRY(cli_load_plan(&p, a));
-    struct status st = cli_open(&s, a, true);
-    if (st.code == STATUS_OK) {
-        st = run_all(a, s, p, code);
-        store_close(s);
-    }
+    struct status st = slurm ? cli_run_slurm(a, p, code) : run_here(a, p, code);
     plan_free(p);
     return st;
 }

@@ -89,5 +89,8 @@ int engine_cores(void)
     int cores = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : (int)sysconf(_SC_NPROCESSORS_ONLN);
     int quota = cores_quota();
     if (quota && quota < cores) cores = quota;
+    int64_t slurm = 0; /* a job's share of the machine, whether or not the site holds it to that */
+    const char *text = getenv("SLURM_CPUS_ON_NODE");
+    if (text && str_to_i64(text, &slurm) && slurm > 0 && slurm < cores) cores = (int)slurm;
     return cores > 0 ? cores : 1;
 }

@@ -49,9 +49,9 @@ const char *slurm_advice(const char *words);
 
 /** A claim as its file tells it. */
 struct slurm_claim {
-    char job[64]; /* "12_3"; "": what was known before, by the login node */
-    int restart;  /* SLURM_RESTART_COUNT of the claimant */
-    bool left;    /* told how it ended */
+    char job[64];   /* "12_3"; "": what was known before, by the login node */
+    int restart;    /* SLURM_RESTART_COUNT of the claimant */
+    bool left;      /* told how it ended */
     char state[16]; /* then: done, failed, ..., interrupted */
 };
 /** From a journal's first lines and its last; false when the first is no claim. */
@@ -88,8 +88,8 @@ void slurm_close(struct slurm_submission *s);
 struct status slurm_open_ones(struct slurm_submission **out, int *n, const char *results);
 
 /** Stores the plan, freezes what is to be done, submits arrays and the job that merges. dir "" when nothing is to be
- *  done. Errors: STATUS_IO where there is no sbatch, or the folder cannot be written; STATUS_ARG with sbatch's words for
- *  what the site refuses (nothing stays submitted then). Owner: the caller, slurm_close. */
+ *  done. Errors: STATUS_IO where there is no sbatch, or the folder cannot be written; STATUS_ARG with sbatch's words
+ * for what the site refuses (nothing stays submitted then). Owner: the caller, slurm_close. */
 struct status slurm_submit(struct slurm_submission *out, const struct slurm_options *o);
 /** True when the plan asks for what was submitted. */
 bool slurm_same(const struct slurm_submission *s, const struct plan *p);
@@ -97,9 +97,12 @@ bool slurm_same(const struct slurm_submission *s, const struct plan *p);
 /** Jobs of this user that Slurm knows, in one call. Owner: the caller. Errors: STATUS_IO. */
 struct status slurm_ask(json_t **out);
 
+/** None of its jobs is left, that which merges included. */
+bool slurm_gone(const struct slurm_submission *s, const json_t *alive);
+
 struct slurm_progress {
     int trials, done, failed, impossible, running, waiting; /* impossible: refused, too slow, diverged, pruned */
-    int jobs_running, jobs_pending;                          /* -1: not asked */
+    int jobs_running, jobs_pending;                         /* -1: not asked */
 };
 /** From the claims, and from @p alive where it is given. Reads only what may have changed since the last call. */
 struct status slurm_look(struct slurm_progress *out, struct slurm_submission *s, const json_t *alive);
@@ -124,8 +127,9 @@ struct slurm_task_options {
 };
 /**
  * What a job of an array does: trials of its bucket until none is free or its time is nearly over. After SIGTERM or
- * SIGUSR1 the workers write checkpoints, the trial is left for whoever comes, and the job asks to be queued again unless
- * Slurm is ending it. @p failed gets the number of failed trials. Errors: STATUS_INTERRUPTED; those of engine_run.
+ * SIGUSR1 the workers write checkpoints, the trial is left for whoever comes, and the job asks to be queued again
+ * unless Slurm is ending it. @p failed gets the number of failed trials. Errors: STATUS_INTERRUPTED; those of
+ * engine_run.
  */
 struct status slurm_task(int *failed, const struct slurm_task_options *o);
 

@@ -129,8 +129,8 @@ static struct status is_complete(bool *out, struct slurm_submission *s, const js
     json_t *state;
     int jobs = 0;
     TRY(slurm_look(&p, s, alive));
-    json_object_foreach((json_t *)(uintptr_t)alive, id, state)
-        jobs += is_ours(s, id) && !is(id, json_str(s->state, "merge", "")) && !is(id, self ? self : "");
+    json_object_foreach((json_t *)(uintptr_t)alive, id, state) jobs +=
+        is_ours(s, id) && !is(id, json_str(s->state, "merge", "")) && !is(id, self ? self : "");
     *out = p.done + p.failed + p.impossible == p.trials || (alive && jobs == 0);
     return ok();
 }
@@ -157,13 +157,12 @@ struct status slurm_collect(struct slurm_collected *out, struct slurm_submission
 
 /* ---- ending ------------------------------------------------------------------------------------------------------ */
 
-static bool any_left(const struct slurm_submission *s, const json_t *alive)
+bool slurm_gone(const struct slurm_submission *s, const json_t *alive)
 {
     const char *id;
     json_t *state;
-    json_object_foreach((json_t *)(uintptr_t)alive, id, state)
-        if (is_ours(s, id)) return true;
-    return false;
+    json_object_foreach((json_t *)(uintptr_t)alive, id, state) if (is_ours(s, id)) return false;
+    return true;
 }
 
 struct status slurm_cancel(const struct slurm_submission *s)
@@ -185,7 +184,7 @@ struct status slurm_cancel(const struct slurm_submission *s)
         json_t *alive;
         poll(NULL, 0, (int)(1e3 * pauses_s[i]));
         TRY(slurm_ask(&alive));
-        left = any_left(s, alive);
+        left = !slurm_gone(s, alive);
         json_decref(alive);
     }
     if (left) return fail(STATUS_IO, "sweep %s: some of its jobs do not end; `squeue --me` lists them", s->sweep);

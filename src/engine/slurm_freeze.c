@@ -1,7 +1,8 @@
 /* What a submission is to do, frozen as files: later edits of the YAML change nothing about jobs that wait. */
 #include "slurm_inside.h"
 
-/* Predicted need of the stages that are neither stored nor behind one that has ended otherwise; false: there are none. */
+/* Predicted need of the stages that are neither stored nor behind one that has ended otherwise; false: there are none.
+ */
 static bool cell_of(struct slurm_cell *out, const struct slurm_frozen *f, const struct plan *p, int trial,
                     const struct plan_model *m)
 {

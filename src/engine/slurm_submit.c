@@ -280,8 +280,10 @@ static struct status max_array(int *out)
     *out = slurm_max_array(text);
     free(text);
     if (*out < 1)
-        return fail(STATUS_ARG, "slurm: this site's MaxArraySize is %d: it allows no job arrays, which --executor slurm "
-                                "needs; run without it inside a job of your own", *out);
+        return fail(STATUS_ARG,
+                    "slurm: this site's MaxArraySize is %d: it allows no job arrays, which --executor slurm "
+                    "needs; run without it inside a job of your own",
+                    *out);
     return ok();
 }
 
@@ -298,8 +300,7 @@ static struct status begin(struct slurm_submission *out, const struct slurm_opti
     remove_folder(folder);
     snprintf(out->dir, sizeof out->dir, "%s/%04d", folder, number + 1);
     json_t *order = json_array();
-    for (int i = 0; i < f->n_trials; i++)
-        json_array_append_new(order, json_string(o->plan->trials[f->trials[i]].id));
+    for (int i = 0; i < f->n_trials; i++) json_array_append_new(order, json_string(o->plan->trials[f->trials[i]].id));
     out->state = json_pack("{s:i, s:s, s:s, s:s, s:s, s:[], s:n, s:o}", "version", VERSION, "sweep", sweep, "digest",
                            slurm_digest(o->plan).hex, "since", time_iso(&a, time_now()), "db", o->db, "jobs", "merge",
                            "order", order);
@@ -309,8 +310,10 @@ static struct status begin(struct slurm_submission *out, const struct slurm_opti
     if (st.code == STATUS_OK) st = slurm_keep(out);
     return st.code == STATUS_OK
                ? st
-               : fail(st.code, "%s; the results folder must be writable, on a disk that the nodes share: --db PATH "
-                               "chooses another", st.msg);
+               : fail(st.code,
+                      "%s; the results folder must be writable, on a disk that the nodes share: --db PATH "
+                      "chooses another",
+                      st.msg);
 }
 
 static struct status submit_all(struct slurm_submission *out, const struct slurm_options *o,

@@ -239,9 +239,9 @@ static void queue_again_job(const struct doing *d)
 {
     char *text = NULL;
     struct status st = ok();
-    if (d->restart >= MOST_RESTARTS)
-        st = fail(STATUS_IO, "it has been queued again %d times already", d->restart);
-    if (st.code == STATUS_OK) st = slurm_ask_text(&text, (const char *const[]){"scontrol", "show", "job", "-o", d->job, NULL});
+    if (d->restart >= MOST_RESTARTS) st = fail(STATUS_IO, "it has been queued again %d times already", d->restart);
+    if (st.code == STATUS_OK)
+        st = slurm_ask_text(&text, (const char *const[]){"scontrol", "show", "job", "-o", d->job, NULL});
     bool runs = st.code == STATUS_OK && field_is(text, " JobState=", "RUNNING");
     free(text);
     text = NULL;
@@ -272,8 +272,8 @@ static int count_pending(const struct doing *d)
     json_t *state;
     int n = 0;
     snprintf(array, sizeof array, "%.*s_", (int)strcspn(d->job, "_"), d->job);
-    json_object_foreach(d->alive, id, state)
-        n += strncmp(id, array, strlen(array)) == 0 && strcmp(json_string_value(state), "PENDING") == 0;
+    json_object_foreach(d->alive, id, state) n +=
+        strncmp(id, array, strlen(array)) == 0 && strcmp(json_string_value(state), "PENDING") == 0;
     return n;
 }
 
