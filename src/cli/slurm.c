@@ -1,12 +1,12 @@
 /* Sweeps on a cluster: run --executor slurm, task, collect, cancel, and what status says of them. */
-#include "inside.h"
 #include "slurm.h"
+#include "inside.h"
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
 /* What a task is told as the login node was. */
-static const enum cli_option_id forwarded[] = {OPT_JOBS, OPT_HANG, OPT_MEMORY, OPT_STAGE_TIME, OPT_FAIL_FAST};
+static const enum cli_option_id forwarded[] = {OPT_JOBS, OPT_GPUS, OPT_SLOTS, OPT_BESIDE, OPT_HANG, OPT_MEMORY, OPT_STAGE_TIME, OPT_FAIL_FAST};
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -27,7 +27,8 @@ static char *task_options(const struct cli_args *a)
     return s.s;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------ */
+/* ---- waiting ------------------------------------------------------------------------------------------------------
+ */
 
 enum { MS_LOOK = 1000, ASK_S = 15 }; /* the folder is looked at every second, Slurm asked at most so often */
 
@@ -122,7 +123,8 @@ static struct status wait_for(const struct cli_args *a, struct slurm_submission 
     return st;
 }
 
-/* ---- run ---------------------------------------------------------------------------------------------------------- */
+/* ---- run ----------------------------------------------------------------------------------------------------------
+ */
 
 static struct status collect(struct slurm_submission *s, struct store *store, const json_t *alive)
 {
@@ -185,8 +187,7 @@ static struct status submit(bool *attached, struct slurm_submission *s, const st
     snprintf(program, sizeof program, "%s/sweep", fs_program_dir());
     char *options = task_options(a);
     struct status st = slurm_submit(
-        s,
-        &(struct slurm_options){.plan = p, .store = store, .db = db, .program = program, .options = options});
+        s, &(struct slurm_options){.plan = p, .store = store, .db = db, .program = program, .options = options});
     free(options);
     if (st.code == STATUS_OK && s->dir[0]) tell_jobs(s);
     return st;
@@ -239,6 +240,15 @@ static struct status run_one(const struct cli_args *a, const struct plan *p, int
     return st.code == STATUS_OK ? finish(a, s, p, code) : st;
 }
 
+/* A task sees its own trials alone. */
+static void warn_of_rules(const struct plan *p)
+{
+    json_t *rules = engine_pruning(p);
+    if (json_array_size(rules))
+        log_warn("prune: a task on a cluster decides on the trials that it has itself done; few are stopped early");
+    json_decref(rules);
+}
+
 struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int *code)
 {
     struct slurm_submission s = {0};
@@ -246,6 +256,7 @@ struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int 
         return fail(STATUS_ARG, "--executor slurm: got %d files, expected one; submit them one after the other",
                     p->n_sweeps);
     for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
+    warn_of_rules(p);
     struct status st = run_one(a, p, code, &s);
     slurm_close(&s);
     return st;
@@ -258,23 +269,26 @@ struct status cli_executor(bool *slurm, const struct cli_args *a)
     *slurm = v && strcmp(v, "slurm") == 0;
     if (v && !*slurm && strcmp(v, "local") != 0) {
         const char *near = str_nearest(v, names);
-        return fail(STATUS_ARG, "--executor: got \"%s\", expected local or slurm%s%s%s", v, near ? "; did you mean " : "",
-                    near ? near : "", near ? "?" : "");
+        return fail(STATUS_ARG, "--executor: got \"%s\", expected local or slurm%s%s%s", v,
+                    near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
     }
     if (a->value[OPT_DETACH] && !*slurm)
         return fail(STATUS_ARG, "--detach: jobs of a cluster go on without this command; expected --executor slurm");
     return ok();
 }
 
-/* ---- task, collect, cancel ---------------------------------------------------------------------------------------- */
+/* ---- task, collect, cancel ----------------------------------------------------------------------------------------
+ */
 
 CLI_COMMAND(cli_task)
 {
     int64_t bucket;
     int failed = 0;
     if (!str_to_i64(a->pos[1], &bucket) || bucket < 0 || bucket >= SLURM_MAX_BUCKETS)
-        return fail(STATUS_ARG, "sweep task: got bucket \"%s\", expected a number; `sweep run --executor slurm` makes "
-                                "the jobs that run it", a->pos[1]);
+        return fail(STATUS_ARG,
+                    "sweep task: got bucket \"%s\", expected a number; `sweep run --executor slurm` makes "
+                    "the jobs that run it",
+                    a->pos[1]);
     struct slurm_task_options o = {.dir = a->pos[0], .db = cli_db(a), .bucket = (int)bucket};
     TRY(cli_engine_options(&o.engine, a));
     struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, true);
@@ -292,7 +306,8 @@ static struct status results_dir(char out[1024], const struct cli_args *a)
     char *real = realpath(fs_dirname(&mem, cli_db(a)), NULL);
     snprintf(out, 1024, "%s", real ? real : ".");
     arena_free(&mem);
-    struct status st = real ? ok() : fail(STATUS_ARG, "%s: there is no such folder; --db PATH names another", cli_db(a));
+    struct status st =
+        real ? ok() : fail(STATUS_ARG, "%s: there is no such folder; --db PATH names another", cli_db(a));
     free(real);
     return st;
 }
@@ -356,7 +371,8 @@ CLI_COMMAND(cli_cancel)
     return st;
 }
 
-/* ---- status ------------------------------------------------------------------------------------------------------- */
+/* ---- status -------------------------------------------------------------------------------------------------------
+ */
 
 struct status cli_slurm_status(json_t **out, const struct cli_args *a)
 {

@@ -192,12 +192,13 @@ static void state_of(char out[16], struct doing *d, int trial)
     json_decref(params);
 }
 
-/* A stage's memory: that of the job, less what this process needs. */
-static int64_t bytes_limit(const struct engine_options *o)
+/* A stage's memory: what is asked for it, and never more than the job has, less what this process needs. */
+static int64_t bytes_limit(const struct engine_options *o, const struct plan_trial *t)
 {
     int64_t job = (int64_t)env_int("SLURM_MEM_PER_NODE") << 20, own = INT64_C(64) << 20;
-    if (o->bytes_limit > 0 && (job <= 2 * own || o->bytes_limit < job - own)) return o->bytes_limit;
-    return job > 2 * own ? job - own : 0;
+    int64_t asked = o->bytes_limit > 0 ? o->bytes_limit : (int64_t)t->t.limits.memory_mib << 20;
+    if (job <= 2 * own) return asked;
+    return asked > 0 && asked < job - own ? asked : job - own;
 }
 
 static struct status do_trial(struct doing *d, int trial, int number)
@@ -212,7 +213,7 @@ static struct status do_trial(struct doing *d, int trial, int number)
         o.plan = &part.plan;
         o.store = d->store;
         o.locks = d->locks;
-        o.bytes_limit = bytes_limit(&o);
+        o.bytes_limit = bytes_limit(&o, &part.trial);
         st = engine_run(&r, &o);
         slurm_part_free(&part);
         if (st.code == STATUS_OK) state_of(state, d, trial);

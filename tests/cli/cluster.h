@@ -94,7 +94,8 @@ static inline bool cluster_up(void)
     snprintf(path, sizeof path, "%s:/usr/sbin:/sbin", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
     setenv("PATH", path, 1);
     if (system("command -v slurmctld slurmd sbatch >/dev/null") != 0) {
-        fprintf(stderr, "Slurm is not installed, and this test is about it: apt-get install slurm-wlm (.ci/setup does)\n");
+        fprintf(stderr,
+                "Slurm is not installed, and this test is about it: apt-get install slurm-wlm (.ci/setup does)\n");
         return false;
     }
     snprintf(cluster.dir, sizeof cluster.dir, "%s", test_dir());

@@ -71,7 +71,8 @@ static void expect(const struct answer *a, int code, const char *words)
 {
     CU_ASSERT_EQUAL(a->code, code);
     CU_ASSERT_PTR_NOT_NULL(strstr(a->err, words));
-    if (a->code != code || !strstr(a->err, words)) fprintf(stderr, "exit %d, expected \"%s\":\n%s", a->code, words, a->err);
+    if (a->code != code || !strstr(a->err, words))
+        fprintf(stderr, "exit %d, expected \"%s\":\n%s", a->code, words, a->err);
 }
 
 /* A command of the shell prints this; false when it does not come to it. */
@@ -108,7 +109,8 @@ static void shell(const char *command)
 static json_t *table_of(const char *dir)
 {
     static const char *const queries[] = {
-        "SELECT trial, sweep, arch, backbone, seed, state, reason, ssim, psnr, val_loss, p50_ms, params, macs, loss_key, "
+        "SELECT trial, sweep, arch, backbone, seed, state, reason, ssim, psnr, val_loss, p50_ms, params, macs, "
+        "loss_key, "
         "config FROM results ORDER BY trial",
         "SELECT key, trial, stage, format, device, state, reason FROM stages ORDER BY key",
         "SELECT * FROM metrics ORDER BY stage_key, name, epoch",
@@ -167,10 +169,12 @@ static void same_as_local(const char *dir)
 static void nothing_twice(const char *dir)
 {
     /* "KEY STAGE VISIT done ...": each once */
-    CU_ASSERT_TRUE(comes_to(in(dir, "grep ' done ' results/trials/runs.log | cut -d' ' -f1-3 | sort | uniq -d | wc -l"), "0"));
+    CU_ASSERT_TRUE(
+        comes_to(in(dir, "grep ' done ' results/trials/runs.log | cut -d' ' -f1-3 | sort | uniq -d | wc -l"), "0"));
 }
 
-/* ---- tests -------------------------------------------------------------------------------------------------------- */
+/* ---- tests --------------------------------------------------------------------------------------------------------
+ */
 
 static void cli_slurm__equals_a_local_run(void)
 {
@@ -189,8 +193,10 @@ static void cli_slurm__equals_a_local_run(void)
     answer_free(&a);
     shell(in(dir, "id=$(sed -nE 's/.*\"id\": \"([0-9]+)\".*/\\1/p' results/grid/slurm/0001/submission.json); "
                   "scancel ${id}_0 && scancel --batch --signal=USR1 ${id}_1"));
-    CU_ASSERT_TRUE(comes_to(in(dir, "cat results/grid/slurm/0001/journal/*.jsonl | grep -c '^{\"left\":{\"state\":\"interrupted'"), "2"));
-    CU_ASSERT_TRUE(comes_to(in(dir, "grep -l '^{\"claim\".*\"restart\":1' results/grid/slurm/0001/journal/* | wc -l"), "1"));
+    CU_ASSERT_TRUE(comes_to(
+        in(dir, "cat results/grid/slurm/0001/journal/*.jsonl | grep -c '^{\"left\":{\"state\":\"interrupted'"), "2"));
+    CU_ASSERT_TRUE(
+        comes_to(in(dir, "grep -l '^{\"claim\".*\"restart\":1' results/grid/slurm/0001/journal/* | wc -l"), "1"));
     shell(in(dir, "cat results/grid/slurm/0001/log/*_1.out | grep -q 'queued again'"));
     /* Same command, no detaching: it finds the jobs, and waits. */
     shell(in(dir, "touch results/trials/go"));
