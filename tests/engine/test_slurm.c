@@ -61,8 +61,7 @@ static void engine_slurm__a_bucket_has_room_for_its_cells(void)
     static struct slurm_cell cells[N];
     static int of[N];
     struct rng r = rng_key(7, 0, 0, 0);
-    for (int i = 0; i < N; i++)
-        cells[i] = (struct slurm_cell){exp(rng_range(&r, 0, 14)), exp(rng_range(&r, 15, 29))};
+    for (int i = 0; i < N; i++) cells[i] = (struct slurm_cell){exp(rng_range(&r, 0, 14)), exp(rng_range(&r, 15, 29))};
     const struct spec_slurm none = {0};
     int n = slurm_buckets(b, of, cells, N, &none);
     CU_ASSERT_TRUE(n > 10 && n <= SLURM_MAX_BUCKETS);
@@ -76,8 +75,8 @@ static void engine_slurm__arrays_within_the_limit(void)
 {
     static const struct {
         int tasks, most, sizes[4];
-    } rows[] = {{12, 8, {8, 4, 0}}, {8, 8, {8, 0}}, {1, 1001, {1, 0}}, {2003, 1001, {1001, 1001, 1, 0}}, {0, 8, {0}},
-                {5, 0, {0}},        {2, 1, {1, 1, 0}}};
+    } rows[] = {{12, 8, {8, 4, 0}}, {8, 8, {8, 0}}, {1, 1001, {1, 0}}, {2003, 1001, {1001, 1001, 1, 0}},
+                {0, 8, {0}},        {5, 0, {0}},    {2, 1, {1, 1, 0}}};
     for (size_t i = 0; i < LEN(rows); i++)
         for (int k = 0; k < 3; k++) CU_ASSERT_EQUAL(slurm_split(rows[i].tasks, rows[i].most, k), rows[i].sizes[k]);
 }
