@@ -80,6 +80,7 @@ static struct finding gpu(const struct engine_gpu *v)
     struct str text = {0};
     str_addf(&text, "%s, %.1f GiB, %.1f free, %s", v->name, (double)v->bytes_total / gib, (double)v->bytes_free / gib,
              v->uuid);
+    if (v->exclusive) str_add(&text, "; set up for one process at a time");
     for (int i = 0; i < v->n_processes; i++)
         str_addf(&text, "; process %d uses %.1f GiB", v->processes[i].pid, (double)v->processes[i].bytes / gib);
     if (!f.fine) str_add(&text, "; this build's libtorch is for the CPU alone: `make setup build` takes the other one");
@@ -94,9 +95,10 @@ static json_t *gpu_json(const struct engine_gpu *v)
     for (int i = 0; i < v->n_processes; i++)
         json_array_append_new(
             processes, json_pack("{s:i, s:I}", "pid", v->processes[i].pid, "bytes", (json_int_t)v->processes[i].bytes));
-    return json_pack("{s:i, s:s, s:s, s:I, s:I, s:[i,i], s:o}", "index", v->index, "name", v->name, "uuid", v->uuid,
-                     "bytes_total", (json_int_t)v->bytes_total, "bytes_free", (json_int_t)v->bytes_free, "capability",
-                     v->capability[0], v->capability[1], "processes", processes);
+    return json_pack("{s:i, s:s, s:s, s:I, s:I, s:[i,i], s:b, s:o}", "index", v->index, "name", v->name, "uuid",
+                     v->uuid, "bytes_total", (json_int_t)v->bytes_total, "bytes_free", (json_int_t)v->bytes_free,
+                     "capability", v->capability[0], v->capability[1], "exclusive", (int)v->exclusive, "processes",
+                     processes);
 }
 
 static struct finding cpu(void)

@@ -95,6 +95,7 @@ struct engine_gpu {
     char name[96], uuid[96];
     int64_t bytes_total, bytes_free; /* 0, 0: not known */
     int capability[2];               /* of computing: major, minor; 0: not known */
+    bool exclusive;                  /* set up by its owner to be used by one process at a time, or by none */
     struct engine_gpu_process processes[ENGINE_GPU_PROCESSES];
     int n_processes;
 };

@@ -11,7 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MAX_SEEN = 64, NVML_SMALL = 7 }; /* 7: there are more processes than room for them */
+enum {
+    MAX_SEEN = 64,
+    NVML_SMALL = 7,  /* more processes than room for them */
+    MODE_DEFAULT = 0 /* of computing: any number of processes */
+};
 
 struct memory {
     unsigned long long total, free, used;
@@ -36,6 +40,7 @@ struct nvml {
     int (*uuid)(void *, char *, unsigned);
     int (*memory)(void *, struct memory *);
     int (*capability)(void *, int *, int *);
+    int (*mode)(void *, int *);
     int (*processes)(void *, unsigned *, void *);
     int (*processes_1)(void *, unsigned *, void *);
     const char *(*text)(int);
@@ -55,6 +60,7 @@ static const struct {
     {offsetof(struct nvml, uuid), {"nvmlDeviceGetUUID"}, true},
     {offsetof(struct nvml, memory), {"nvmlDeviceGetMemoryInfo"}, true},
     {offsetof(struct nvml, capability), {"nvmlDeviceGetCudaComputeCapability"}, false},
+    {offsetof(struct nvml, mode), {"nvmlDeviceGetComputeMode"}, false},
     {offsetof(struct nvml, processes),
      {"nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2"}, false},
     {offsetof(struct nvml, processes_1), {"nvmlDeviceGetComputeRunningProcesses"}, false},
@@ -129,6 +135,8 @@ static void read_gpu(struct engine_gpus *g, const struct nvml *n, unsigned index
     v.bytes_free = m.free > m.total ? v.bytes_total : (int64_t)m.free;
     if (!n->capability || n->capability(device, &v.capability[0], &v.capability[1]) != 0)
         v.capability[0] = v.capability[1] = 0;
+    int mode = MODE_DEFAULT;
+    v.exclusive = n->mode && n->mode(device, &mode) == 0 && mode != MODE_DEFAULT;
     read_processes(&v, n, device);
     g->v[g->n++] = v;
 }

@@ -18,8 +18,9 @@ static int64_t room_of(const struct lease_gpu *g)
 enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, int slots)
 {
     if (g->elsewhere) return LEASE_ELSEWHERE;
-    if (g->n && (g->alone || want.alone || g->n >= slots || g->bytes_total <= 0)) return LEASE_TAKEN;
+    if (g->n && (g->alone || want.alone || g->exclusive || g->n >= slots || g->bytes_total <= 0)) return LEASE_TAKEN;
     if (!g->n && !g->others) return LEASE_FITS;
+    if (g->exclusive) return LEASE_OTHERS;
     if (want.bytes <= room_of(g)) return LEASE_FITS;
     return g->n ? LEASE_TAKEN : LEASE_OTHERS;
 }
@@ -52,14 +53,15 @@ void lease_give(struct lease_gpu *g, struct lease_want want)
     g->alone = false;
 }
 
-void lease_sees(struct lease_gpu *g, int64_t bytes_total, int64_t bytes_free, int n_processes)
+void lease_sees(struct lease_gpu *g, const struct engine_gpu *v)
 {
-    g->bytes_total = bytes_total;
-    g->bytes_free = bytes_free;
+    g->bytes_total = v->bytes_total;
+    g->bytes_free = v->bytes_free;
+    g->exclusive = v->exclusive;
     if (g->n) return; /* ours are among them */
-    g->bytes_others = bytes_total - bytes_free;
+    g->bytes_others = v->bytes_total - v->bytes_free;
     /* Of other containers and users the driver may tell no processes, but their memory is gone all the same. */
-    g->others = n_processes > 0 || g->bytes_others > bytes_total / 10;
+    g->others = v->n_processes > 0 || g->bytes_others > v->bytes_total / 10;
 }
 
 void lease_cores(int *first, int *n, int slot, int jobs, int cores)

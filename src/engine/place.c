@@ -42,7 +42,7 @@ static struct status choose_gpus(struct engine *e, const struct engine_gpus *g)
         *d = (struct place_gpu){.index = v->index, .lock = -1};
         snprintf(d->name, sizeof d->name, "%s", v->name);
         snprintf(d->uuid, sizeof d->uuid, "%s", v->uuid);
-        lease_sees(&p->leases[p->n++], v->bytes_total, v->bytes_free, v->n_processes);
+        lease_sees(&p->leases[p->n++], v);
     }
     return ok();
 }
@@ -93,8 +93,7 @@ static void look_again(struct engine *e)
     engine_gpus(g);
     for (int i = 0; i < p->n; i++)
         for (int k = 0; k < g->n; k++)
-            if (strcmp(p->gpus[i].uuid, g->v[k].uuid) == 0)
-                lease_sees(&p->leases[i], g->v[k].bytes_total, g->v[k].bytes_free, g->v[k].n_processes);
+            if (strcmp(p->gpus[i].uuid, g->v[k].uuid) == 0) lease_sees(&p->leases[i], &g->v[k]);
     free(g);
     p->seen = time_mono();
     p->took = p->seen - now;
@@ -174,9 +173,14 @@ static void tell(struct engine *e, int i, enum lease_answer why, struct lease_wa
     if (why == LEASE_ELSEWHERE)
         log_warn("GPU %d (%s): another sweep has it (process %s); left out until that ends", d->index, d->name,
                  d->holder[0] ? d->holder : "?");
+    else if (why == LEASE_OTHERS && l->exclusive)
+        log_warn(
+            "GPU %d (%s): it takes one process at a time, and another's is there (`sweep doctor` says whose); left "
+            "out until that ends",
+            d->index, d->name);
     else if (why == LEASE_OTHERS)
-        log_warn("GPU %d (%s): others use %.1f of %.1f GiB, and about %.1f are needed; left out until they are free "
-                 "(--gpus none: the CPU trains)",
+        log_warn("GPU %d (%s): others use %.1f of %.1f GiB, and about %.1f are needed (`sweep doctor` says who); "
+                 "left out until they are free; --gpus none trains on the CPU",
                  d->index, d->name, (double)l->bytes_others / gib, (double)l->bytes_total / gib,
                  (double)want.bytes / gib);
 }

@@ -11,6 +11,7 @@ struct lease_gpu {
     int64_t bytes_total, bytes_free; /* as the driver said last; 0, 0: not known */
     int64_t bytes_others;            /* in use when no lease of ours was there */
     bool others;                     /* somebody else computes there, or has much of its memory */
+    bool exclusive;                  /* takes one process, whoever's */
     bool elsewhere;                  /* another sweep has it */
     int n;                           /* leases of ours, */
     int64_t bytes;                   /* and what they were predicted to need */
@@ -51,7 +52,7 @@ int lease_pick(const struct lease_gpu *v, int n, struct lease_want want, int slo
 void lease_take(struct lease_gpu *g, struct lease_want want);
 void lease_give(struct lease_gpu *g, struct lease_want want);
 /** What the driver says of it now. */
-void lease_sees(struct lease_gpu *g, int64_t bytes_total, int64_t bytes_free, int n_processes);
+void lease_sees(struct lease_gpu *g, const struct engine_gpu *v);
 /** The share of a slot in @p cores: disjoint with those of other slots while there are as many cores as jobs. */
 void lease_cores(int *first, int *n, int slot, int jobs, int cores);
 /** Cores' worth of time from "QUOTA PERIOD" in microseconds, rounded up; 0: no limit. */

@@ -1,6 +1,6 @@
 /*
  * A driver library as engine/gpu.c loads it, that tells what the file named by FAKE_NVML says. A line is a GPU:
- *     NAME TOTAL_MIB FREE_MIB CAPABILITY [PID=MIB ...]
+ *     NAME TOTAL_MIB FREE_MIB CAPABILITY [exclusive] [PID=MIB ...]
  * or an order: "fail start|count|device|name|memory CODE", "crash", "hang". The file is read at each start, so that a
  * test may change it. With OLD there are only the first forms of the interface, with NONE
  * none.
@@ -15,7 +15,7 @@ enum { MOST = 8, MOST_PROCESSES = 4 };
 static struct gpu {
     char name[64];
     unsigned long long total, free;
-    int major, minor, n;
+    int major, minor, mode, n;
     unsigned pids[MOST_PROCESSES];
     unsigned long long bytes[MOST_PROCESSES];
 } gpus[MOST];
@@ -57,6 +57,10 @@ static void take(const char *line)
     if (n_gpus == MOST ||
         sscanf(line, "%63s %llu %llu %d.%d%n", g.name, &g.total, &g.free, &g.major, &g.minor, &n) != 5)
         return;
+    int word = 0;
+    sscanf(line + n, " exclusive%n", &word);
+    g.mode = word ? 3 : 0;
+    n += word;
     g.total <<= 20;
     g.free <<= 20;
     take_processes(&g, line + n);
@@ -156,10 +160,16 @@ int AS(nvmlDeviceGetComputeRunningProcesses_v3, nvmlDeviceGetComputeRunningProce
 }
 #ifndef OLD
 const char *nvmlErrorString(int rc);
+int nvmlDeviceGetComputeMode(struct gpu *g, int *mode);
 int nvmlDeviceGetCudaComputeCapability(struct gpu *g, int *major, int *minor);
 const char *nvmlErrorString(int rc)
 {
     return rc == 9 ? "Driver Not Loaded" : "Unknown Error";
+}
+int nvmlDeviceGetComputeMode(struct gpu *g, int *mode)
+{
+    *mode = g->mode;
+    return 0;
 }
 int nvmlDeviceGetCudaComputeCapability(struct gpu *g, int *major, int *minor)
 {

@@ -18,7 +18,7 @@ static void load(const char *name)
     unsetenv("CUDA_VISIBLE_DEVICES");
 }
 
-static const char *const two = "A100 81920 80000 8.0\nV100 16384 4096 7.0 41=8000 42=4000\n";
+static const char *const two = "A100 81920 80000 8.0\nV100 16384 4096 7.0 exclusive 41=8000 42=4000\n";
 
 static void check_two(const struct engine_gpus *g)
 {
@@ -44,6 +44,7 @@ static void engine_gpu__reads_both_forms_of_the_library(void)
     engine_gpus(&g);
     check_two(&g);
     CU_ASSERT_EQUAL(g.v[1].capability[0], 7);
+    CU_ASSERT_TRUE(!g.v[0].exclusive && g.v[1].exclusive);
     load("fake-nvml-old.so");
     engine_gpus(&g);
     check_two(&g);

@@ -42,6 +42,16 @@ static void engine_lease__fits_by_these_rules(void)
          {.bytes = GIB(8)}, /* the margin is missing */
          1,
          LEASE_OTHERS},
+        /* its owner wants one process there */
+        {{.bytes_total = GIB(16), .bytes_free = GIB(16), .exclusive = true}, {.bytes = GIB(1)}, 4, LEASE_FITS},
+        {{.bytes_total = GIB(16), .bytes_free = GIB(15), .exclusive = true, .n = 1, .bytes = GIB(1)},
+         {.bytes = GIB(1)},
+         4,
+         LEASE_TAKEN},
+        {{.bytes_total = GIB(16), .bytes_free = GIB(15), .exclusive = true, .others = true},
+         {.bytes = GIB(1)},
+         4,
+         LEASE_OTHERS},
         {{.bytes_total = GIB(16), .bytes_free = GIB(16), .elsewhere = true}, {.bytes = GIB(1)}, 1, LEASE_ELSEWHERE},
     };
     for (size_t i = 0; i < LEN(cases); i++) {
@@ -91,8 +101,11 @@ static void engine_lease__keeps_its_promises(void)
         int n_held = 0, n = 1 + (int)rng_below(&r, 4), slots = 1 + (int)rng_below(&r, 5);
         for (int i = 0; i < n; i++) {
             int64_t total = GIB(8 + rng_below(&r, 72));
-            lease_sees(&v[i], total, total - (int64_t)(rng_uniform(&r) * rng_uniform(&r) * (double)total),
-                       (int)rng_below(&r, 2));
+            int64_t used = (int64_t)(rng_uniform(&r) * rng_uniform(&r) * (double)total);
+            lease_sees(&v[i], &(struct engine_gpu){.bytes_total = total,
+                                                   .bytes_free = total - used,
+                                                   .exclusive = rng_below(&r, 6) == 0,
+                                                   .n_processes = (int)rng_below(&r, 2)});
         }
         for (int step = 0; step < 200; step++) {
             if (n_held && rng_below(&r, 2)) {
@@ -105,7 +118,7 @@ static void engine_lease__keeps_its_promises(void)
             int i = lease_pick(v, n, want, slots);
             if (i < 0 || n_held == (int)LEN(held)) continue;
             bool shared = v[i].n > 0 || v[i].others;
-            CU_ASSERT_TRUE(v[i].n < slots && !(v[i].n && (v[i].alone || want.alone)));
+            CU_ASSERT_TRUE(v[i].n < slots && !(v[i].n && (v[i].alone || want.alone || v[i].exclusive)));
             lease_take(&v[i], want);
             if (shared) CU_ASSERT_TRUE(v[i].bytes + v[i].bytes_others < v[i].bytes_total);
             held[n_held].gpu = i;

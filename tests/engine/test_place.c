@@ -1,6 +1,7 @@
 /* Runs on a machine whose GPUs the fake driver library tells of: who gets which, and who waits. */
 #include "inside.h"
 #include "siege.h"
+#include <fcntl.h>
 
 enum { MIB = 1 << 20 };
 
@@ -21,55 +22,71 @@ static void machine(const char *gpus)
 
 static const char *const two = "A 16384 16384 8.0\nB 16384 16384 8.0\n";
 
-/* Trainings of @p steps times 5 ms, that are predicted to need so much memory. */
-static struct made *trainings(int n, int steps, double mib)
+/* Trials of @p steps times 5 ms, predicted to need so much memory; @p n_stages: 2: trained and evaluated, 6: all. */
+static struct made *trials(int n, int steps, double mib, int n_stages)
 {
     char act[40];
     struct made *m = made_new();
     snprintf(act, sizeof act, "steps:%d", steps);
-    for (int i = 0; i < n; i++) made_trial(m, json_pack("{s:s}", "fake.train", act));
+    for (int i = 0; i < n; i++) {
+        struct plan_trial *t = &m->trials[made_trial(m, json_pack("{s:s}", "fake.train", act))];
+        t->n_stages = n_stages;
+        m->plan.n_stages = t->stages[n_stages - 1] + 1;
+    }
     for (int i = 0; i < m->plan.n_stages; i++) m->stages[i].cost.bytes[0] = mib * MIB;
     return m;
 }
 
-struct seen {
-    int trainings, most[3], most_at_once; /* on the GPUs A, B, C */
-    bool cpu;                             /* one trained without */
-};
+static struct made *trainings(int n, int steps, double mib)
+{
+    return trials(n, steps, mib, 2);
+}
 
 static bool on_gpu(const char *stage)
 {
     return strcmp(stage, "train") == 0 || strcmp(stage, "evaluate") == 0 || strcmp(stage, "samples") == 0;
 }
 
-/* What was on each GPU at once, from the workers' own account. */
-static struct seen look(const struct made *m)
+/* Leases by GPU as the coordinator tells of them: a slow machine does not change these. */
+struct leases {
+    int now[3], most[3], all, most_at_once;
+};
+
+static void count(void *ctx, const struct engine_event *ev)
 {
-    int n, now[3] = {0};
-    struct seen s = {0};
+    struct leases *l = ctx;
+    if (!ev->stage || ev->gpu < 0 || ev->gpu > 2) return;
+    int change = ev->kind == ENGINE_STAGE_START ? 1 : ev->kind == ENGINE_STAGE_END ? -1 : 0, *now = &l->now[ev->gpu];
+    *now += change;
+    l->all += change;
+    if (*now > l->most[ev->gpu]) l->most[ev->gpu] = *now;
+    if (l->all > l->most_at_once) l->most_at_once = l->all;
+}
+
+/* The same from the workers' own account: names of the GPUs that they saw into @p names. */
+static struct leases look(char names[4], const struct made *m)
+{
+    int n;
+    struct leases l = {.all = 0};
+    bool used[3] = {false};
     struct made_note *v = made_log(m, &n);
     for (int i = 0; i < n; i++) {
-        bool start = strcmp(v[i].what, "start") == 0;
-        if (!on_gpu(v[i].stage)) {
-            CU_ASSERT_STRING_EQUAL(v[i].compute, "cpu");
-            CU_ASSERT_STRING_EQUAL(v[i].gpu, "-");
-            continue;
-        }
-        s.trainings += start && strcmp(v[i].stage, "train") == 0;
-        if (strcmp(v[i].compute, "cuda") != 0) {
-            s.cpu = true;
-            CU_ASSERT_STRING_EQUAL(v[i].gpu, "-");
-            continue;
-        }
-        int g = v[i].gpu[4] - 'A', all = 0;
-        CU_ASSERT_TRUE_FATAL(strncmp(v[i].gpu, "GPU-", 4) == 0 && g >= 0 && g < 3 && !v[i].gpu[5]);
-        now[g] += start ? 1 : -1;
-        if (now[g] > s.most[g]) s.most[g] = now[g];
-        for (int k = 0; k < 3; k++) all += now[k];
-        if (all > s.most_at_once) s.most_at_once = all;
+        const char *compute = on_gpu(v[i].stage) && strcmp(v[i].gpu, "-") != 0 ? "cuda" : "cpu";
+        CU_ASSERT_STRING_EQUAL(v[i].compute, compute);
+        int g = v[i].gpu[0] == '-' ? -1 : v[i].gpu[4] - 'A', now = 0;
+        if (g < 0) continue;
+        CU_ASSERT_TRUE_FATAL(strncmp(v[i].gpu, "GPU-", 4) == 0 && g < 3 && !v[i].gpu[5]);
+        l.now[g] += strcmp(v[i].what, "start") == 0 ? 1 : -1;
+        used[g] = true;
+        if (l.now[g] > l.most[g]) l.most[g] = l.now[g];
+        for (int k = 0; k < 3; k++) now += l.now[k];
+        if (now > l.most_at_once) l.most_at_once = now;
     }
+    for (int k = 0; k < 3; k++)
+        if (used[k]) *names++ = (char)('A' + k);
+    *names = 0;
     free(v);
-    return s;
+    return l;
 }
 
 static void engine_place__shares_gpus_by_these_rules(void)
@@ -78,46 +95,88 @@ static void engine_place__shares_gpus_by_these_rules(void)
         const char *gpus, *visible, *asked, *slots;
         int jobs;
         double mib;
-        struct seen seen;
+        const char *names;
+        int most[3], at_once;
     } cases[] = {
         /* one a GPU, and as many workers as GPUs */
-        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, NULL, NULL, 0, 2048, {6, {1, 1, 0}, 2, false}},
-        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, {6, {1, 1, 0}, 2, false}},
-        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, "1", NULL, 4, 2048, {6, {0, 1, 0}, 1, false}},
-        {"A 1 1 8.0\nB 1 1 8.0\nC 1 1 8.0\n", "2,GPU-A", "0", NULL, 4, 2048, {6, {0, 0, 1}, 1, false}},
-        {"A 16384 16384 8.0\n", NULL, "none", NULL, 2, 2048, {6, {0, 0, 0}, 0, true}},
-        {"A 16384 16384 8.0\n", "", NULL, NULL, 2, 2048, {6, {0, 0, 0}, 0, true}},
+        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, NULL, NULL, 0, 2048, "AB", {1, 1, 0}, 2},
+        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, "AB", {1, 1, 0}, 2},
+        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, "1", NULL, 4, 2048, "B", {0, 1, 0}, 1},
+        {"A 1 1 8.0\nB 1 1 8.0\nC 1 1 8.0\n", "2,GPU-A", "0", NULL, 4, 2048, "C", {1, 0, 0}, 1},
+        {"A 16384 16384 8.0\n", NULL, "none", NULL, 2, 2048, "", {0, 0, 0}, 0},
+        {"A 16384 16384 8.0\n", "", NULL, NULL, 2, 2048, "", {0, 0, 0}, 0},
         /* several, as memory allows: 2.6 GiB each with what a process needs; a margin of 0.8 */
-        {"A 16384 16384 8.0\n", NULL, NULL, "3", 0, 2048, {6, {3, 0, 0}, 3, false}},
-        {"A 16384 16384 8.0\n", NULL, NULL, "auto", 8, 2048, {6, {5, 0, 0}, 5, false}},
-        {"A 16384 16384 8.0\n", NULL, NULL, "auto", 8, 8192, {6, {1, 0, 0}, 1, false}},
-        {"A 16384 16384 8.0\nB 8192 8192 8.0\n", NULL, NULL, "auto", 8, 5000, {6, {2, 1, 0}, 3, false}},
+        {"A 16384 16384 8.0\n", NULL, NULL, "3", 0, 2048, "A", {3, 0, 0}, 3},
+        {"A 16384 16384 8.0\n", NULL, NULL, "auto", 8, 2048, "A", {5, 0, 0}, 5},
+        {"A 16384 16384 8.0\n", NULL, NULL, "auto", 8, 8192, "A", {1, 0, 0}, 1},
+        {"A 16384 16384 8.0\nB 8192 8192 8.0\n", NULL, NULL, "auto", 8, 5000, "AB", {2, 1, 0}, 3},
+        {"A 16384 16384 8.0 exclusive\n", NULL, NULL, "auto", 8, 2048, "A", {1, 0, 0}, 1},
         /* a stranger's memory: none is left on one; on the other there is some */
-        {"A 16384 1000 8.0 1=15000\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, {6, {0, 1, 0}, 1, false}},
-        {"A 16384 8000 8.0 1=8000\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, {6, {1, 1, 0}, 2, false}},
-        {"A 16384 8000 8.0\n", NULL, NULL, "auto", 8, 2048, {6, {2, 0, 0}, 2, false}},
+        {"A 16384 1000 8.0 1=15000\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, "B", {0, 1, 0}, 1},
+        {"A 16384 8000 8.0 1=8000\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, "AB", {1, 1, 0}, 2},
+        {"A 16384 8000 8.0\n", NULL, NULL, "auto", 8, 2048, "A", {2, 0, 0}, 2},
     };
     for (size_t i = 0; i < LEN(cases); i++) {
         struct engine_result r;
+        struct leases told = {.all = 0};
+        char names[4];
         machine(cases[i].gpus);
         if (cases[i].visible) setenv("CUDA_VISIBLE_DEVICES", cases[i].visible, 1);
-        struct made *m = trainings(6, 10, cases[i].mib);
+        struct made *m = trainings(6, 5, cases[i].mib);
         log_set_level(LOG_ERROR);
-        TEST_OK(made_run(
-            &r, m, (struct engine_options){.jobs = cases[i].jobs, .gpus = cases[i].asked, .slots = cases[i].slots}));
+        TEST_OK(made_run(&r, m,
+                         (struct engine_options){.jobs = cases[i].jobs,
+                                                 .gpus = cases[i].asked,
+                                                 .slots = cases[i].slots,
+                                                 .on_event = count,
+                                                 .ctx = &told}));
         log_set_level(LOG_INFO);
         unsetenv("CUDA_VISIBLE_DEVICES");
         CU_ASSERT_EQUAL(r.done, 6);
-        struct seen s = look(m), w = cases[i].seen;
-        if (memcmp(s.most, w.most, sizeof s.most) != 0 || s.most_at_once != w.most_at_once || s.cpu != w.cpu ||
-            s.trainings != w.trainings) {
-            fprintf(stderr, "case %zu: %d trainings, at most %d, %d, %d on a GPU, %d at once\n", i, s.trainings,
-                    s.most[0], s.most[1], s.most[2], s.most_at_once);
+        struct leases seen = look(names, m);
+        if (memcmp(told.most, cases[i].most, sizeof told.most) != 0 || told.most_at_once != cases[i].at_once ||
+            strcmp(names, cases[i].names) != 0) {
+            fprintf(stderr, "case %zu: at most %d, %d, %d on a GPU, %d at once; they saw \"%s\"\n", i, told.most[0],
+                    told.most[1], told.most[2], told.most_at_once, names);
             CU_FAIL("placement");
         }
+        CU_ASSERT_TRUE(seen.most_at_once <= told.most_at_once);
+        for (int k = 0; !cases[i].visible && k < 3; k++) CU_ASSERT_TRUE(seen.most[k] <= told.most[k]);
         int64_t placed = made_int(m, "SELECT count(*) AS n FROM stages WHERE json_extract(info, '$.gpu') LIKE 'GPU-_' "
                                      "AND length(json_extract(info, '$.gpu_name')) = 1");
-        CU_ASSERT_EQUAL(placed, w.cpu ? 0 : 18);
+        CU_ASSERT_EQUAL(placed, names[0] ? 12 : 0);
+        made_free(m);
+    }
+}
+
+/* What is passed over is told, once, however often it is looked at. */
+static void engine_place__says_what_it_leaves_out(void)
+{
+    static const struct {
+        const char *gpus, *says;
+    } cases[] = {
+        {"A 16384 1000 8.0 1=15000\nB 16384 16384 8.0\n",
+         "GPU 0 (A): others use 15.0 of 16.0 GiB, and about 2.6 are needed"},
+        {"A 16384 16000 8.0 exclusive 1=300\nB 16384 16384 8.0\n", "GPU 0 (A): it takes one process at a time"},
+    };
+    for (size_t i = 0; i < LEN(cases); i++) {
+        struct engine_result r;
+        char path[500], *text = NULL;
+        machine(cases[i].gpus);
+        struct made *m = trainings(3, 5, 2048);
+        snprintf(path, sizeof path, "%s/stderr", m->dir);
+        int keep = dup(STDERR_FILENO), file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+        dup2(file, STDERR_FILENO);
+        struct status st = made_run(&r, m, (struct engine_options){.jobs = 3});
+        dup2(keep, STDERR_FILENO);
+        close(keep);
+        close(file);
+        TEST_OK(st);
+        TEST_OK(fs_read(&text, NULL, path));
+        const char *at = strstr(text, cases[i].says);
+        CU_ASSERT_PTR_NOT_NULL(at);
+        CU_ASSERT_PTR_NULL(at ? strstr(at + 1, "GPU 0") : NULL);
+        free(text);
         made_free(m);
     }
 }
@@ -163,7 +222,7 @@ static void engine_place__gives_cores(void)
     int ids[2];
     if (cores_list(ids, 2) < 2 || engine_cores() < 2 || cores_quota()) return; /* nothing to share */
     machine("");
-    struct made *m = trainings(8, 10, 1);
+    struct made *m = trials(8, 10, 1, 6);
     TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 2}));
     int n;
     struct made_note *v = made_log(m, &n);
@@ -197,7 +256,7 @@ static void engine_place__measures_beside_when_told(void)
     struct engine_result r;
     machine("");
     for (int beside = 0; beside < 2; beside++) {
-        struct made *m = trainings(6, 40, 1);
+        struct made *m = trials(6, 40, 1, 6);
         TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 3, .measure_beside = beside}));
         CU_ASSERT_EQUAL(r.done, 6);
         int64_t busy = made_int(m, "SELECT sum(busy) AS n FROM latencies");
@@ -247,6 +306,20 @@ static bool wait_until(bool (*holds)(const void *), const void *ctx)
     return false;
 }
 
+static bool begun(const void *ctx)
+{
+    char path[500];
+    snprintf(path, sizeof path, "%s/begun", ((const struct made *)ctx)->dir);
+    return fs_exists(path);
+}
+
+static void begin(void *ctx, const struct engine_event *ev)
+{
+    char path[500];
+    snprintf(path, sizeof path, "%s/begun", ((const struct made *)ctx)->dir);
+    if (ev->kind == ENGINE_START) TEST_OK(fs_write(path, "", 0));
+}
+
 static bool trains(const void *ctx)
 {
     int n;
@@ -260,22 +333,24 @@ static bool trains(const void *ctx)
 static void engine_place__leaves_a_gpu_to_the_sweep_that_has_it(void)
 {
     machine("A 16384 16384 8.0\nB 16384 16384 8.0\n");
-    struct made *first = trainings(1, 4000, 1), *second = trainings(3, 2, 1);
+    struct made *first = trainings(1, 100000, 1), *second = trials(3, 2, 1, 6);
     struct engine_result r;
     pid_t pid = siege_coordinator(first, (struct engine_options){.jobs = 1}, 0);
     CU_ASSERT_TRUE(wait_until(trains, first));
     log_set_level(LOG_ERROR);
     TEST_OK(made_run(&r, second, (struct engine_options){.jobs = 2}));
     log_set_level(LOG_INFO);
-    struct seen s = look(second);
-    CU_ASSERT_TRUE(s.most[0] == 0 && s.most[1] == 1); /* the first one took A */
+    char names[4];
+    look(names, second);
+    CU_ASSERT_STRING_EQUAL(names, "B"); /* the first one has A */
 
     /* Nothing is left of a lease whose holder was killed, and its worker with it. */
     CU_ASSERT_EQUAL(kill(pid, SIGKILL), 0);
     CU_ASSERT_EQUAL(siege_wait(pid), -SIGKILL);
     struct made *third = trainings(1, 2, 1);
     TEST_OK(made_run(&r, third, (struct engine_options){.jobs = 1, .gpus = "0"}));
-    CU_ASSERT_EQUAL(look(third).most[0], 1);
+    look(names, third);
+    CU_ASSERT_STRING_EQUAL(names, "A");
     made_free(first);
     made_free(second);
     made_free(third);
@@ -284,27 +359,26 @@ static void engine_place__leaves_a_gpu_to_the_sweep_that_has_it(void)
 /* A run that has no GPU waits for one that others leave, and trains on nothing else meanwhile. */
 static void engine_place__waits_for_what_others_use(void)
 {
-    machine("A 16384 1000 8.0 1=15000\n");
-    struct made *m = trainings(1, 2, 2048);
-    pid_t pid = siege_coordinator(m, (struct engine_options){.jobs = 1}, 0);
-    siege_nap_ms(300);
-    CU_ASSERT_FALSE(trains(m));
-    machine("A 16384 16384 8.0\n");
-    CU_ASSERT_EQUAL(siege_wait(pid), STATUS_OK);
-    CU_ASSERT_EQUAL(look(m).most[0], 1);
-
-    machine("A 16384 1000 8.0 1=15000\n"); /* a stop is heard while it waits, too */
-    struct made *stopped = trainings(1, 2, 2048);
-    pid = siege_coordinator(stopped, (struct engine_options){.jobs = 1}, 0);
-    siege_nap_ms(300);
-    CU_ASSERT_EQUAL(kill(pid, SIGTERM), 0);
-    CU_ASSERT_EQUAL(siege_wait(pid), STATUS_INTERRUPTED);
-    made_free(m);
-    made_free(stopped);
+    char names[4];
+    for (int stop = 0; stop < 2; stop++) { /* a stop is heard while it waits, too */
+        machine("A 16384 1000 8.0 1=15000\n");
+        struct made *m = trainings(1, 2, 2048);
+        pid_t pid = siege_coordinator(m, (struct engine_options){.jobs = 1, .on_event = begin, .ctx = m}, 0);
+        CU_ASSERT_TRUE(wait_until(begun, m));
+        siege_nap_ms(100);
+        CU_ASSERT_FALSE(trains(m));
+        if (!stop) machine("A 16384 16384 8.0\n");
+        CU_ASSERT_TRUE(!stop || kill(pid, SIGTERM) == 0);
+        CU_ASSERT_EQUAL(siege_wait(pid), stop ? STATUS_INTERRUPTED : STATUS_OK);
+        look(names, m);
+        CU_ASSERT_STRING_EQUAL(names, stop ? "" : "A");
+        made_free(m);
+    }
 }
 
 static const struct test tests[] = {
     TEST(engine_place__shares_gpus_by_these_rules),
+    TEST(engine_place__says_what_it_leaves_out),
     TEST(engine_place__says_what_it_cannot_give),
     TEST(engine_place__gives_cores),
     TEST(engine_place__measures_beside_when_told),
