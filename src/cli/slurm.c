@@ -330,7 +330,10 @@ static struct status collect_one(const struct cli_args *a, struct slurm_submissi
     }
     struct status asked = slurm_ask(&alive); /* without an answer what is there is merged, and more may come */
     if (asked.code != STATUS_OK) log_warn("%s", asked.msg);
-    struct status st = store_open(&store, (struct store_options){.path = cli_db(a), .command = a->line, .wait_s = 600});
+    /* A job writes from another machine than the one where the results are looked at. */
+    struct status st = store_open(
+        &store, (struct store_options){
+                    .path = cli_db(a), .command = a->line, .wait_s = 600, .alone = getenv("SLURM_JOB_ID") != NULL});
     if (st.code == STATUS_OK) st = collect(s, store, alive);
     store_close(store);
     json_decref(alive);

@@ -56,6 +56,7 @@ struct engine_options {
     const char *gpus;    /* "0,2" (as engine_gpus counts), "none"; NULL, "all": all */
     const char *slots;   /* workers a GPU: "3", at most, or "auto"; memory limits both. NULL: 1 */
     bool measure_beside; /* measurements may run beside other work; their rows say so */
+    bool shared;         /* others compute on this machine, unseen by us: rows of measurements say so, too */
     bool fail_fast;      /* the first failed stage stops the sweep */
     /* Limits of every stage; 0: those of its trial's configuration. */
     double hang_s;              /* a worker without a sign of life for so long is killed */

@@ -135,6 +135,7 @@ struct status process_start(struct engine *e, int task)
                              .started = now,
                              .beat = now,
                              .in = w->in,
+                             .beside = e->o->shared,
                              .gpu = w->gpu,
                              .want = w->want,
                              .crowded = w->crowded};

@@ -214,6 +214,7 @@ static struct status do_trial(struct doing *d, int trial, int number)
         o.store = d->store;
         o.locks = d->locks;
         o.bytes_limit = bytes_limit(&o, &part.trial);
+        o.shared = env_int("SLURM_CPUS_ON_NODE") < (int)sysconf(_SC_NPROCESSORS_ONLN); /* by other jobs */
         st = engine_run(&r, &o);
         slurm_part_free(&part);
         if (st.code == STATUS_OK) state_of(state, d, trial);

@@ -172,6 +172,9 @@ static struct status open_it(struct store *s, struct store_options o)
     if (got != SQLITE_OK) return store_fail(s, "opening");
     sqlite3_busy_timeout(s->db, MS_BUSY);
     sqlite3_extended_result_codes(s->db, 1);
+    /* Before the log is touched: it then needs no shared memory, and readers elsewhere are told that it is in use. */
+    if (o.alone && sqlite3_exec(s->db, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL) != SQLITE_OK)
+        return store_fail(s, "opening");
     return store_migrate(s);
 }
 

@@ -21,6 +21,7 @@ struct store_options {
     const char *path;    /* the database file; its folder is made when writing */
     bool read_only;      /* no lock, nothing is created */
     bool memory;         /* rows live in memory alone; path says whose folder artifact paths are relative to */
+    bool alone;          /* nobody else reads meanwhile: where they are on other machines, memory cannot be shared */
     const char *command; /* of a writer: shown to a second one */
     double wait_s;       /* how long a second writer waits for the lock before it gives up; at least half a second */
 };

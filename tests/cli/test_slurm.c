@@ -115,7 +115,8 @@ static json_t *table_of(const char *dir)
         "SELECT key, trial, stage, format, device, state, reason FROM stages ORDER BY key",
         "SELECT * FROM metrics ORDER BY stage_key, name, epoch",
         "SELECT stage_key, trial, kind, format, name, path, bytes, hash FROM artifacts ORDER BY stage_key, kind",
-        "SELECT stage_key, trial, format, device, threads, visit, n, p50_ms, hex(samples) AS samples FROM latencies "
+        "SELECT stage_key, trial, format, device, threads, visit, n, p50_ms, hex(samples) AS samples FROM "
+        "latencies " /* not: busy */
         "ORDER BY stage_key, visit",
         "SELECT sweep, trial, ordinal, axes FROM sweep_trials ORDER BY ordinal",
     };

@@ -326,7 +326,31 @@ static void store_migrate__brings_old_files_up_to_date(void)
     }
 }
 
+/* Across machines the log's index cannot be shared: one that writes alone makes none, and leaves a plain file. */
+static void store_open__alone_shares_no_memory(void)
+{
+    char path[400], shm[420];
+    snprintf(path, sizeof path, "%s/sweep.db", test_dir());
+    snprintf(shm, sizeof shm, "%s-shm", path);
+    for (int alone = 0; alone < 2; alone++) {
+        struct store *s = NULL;
+        json_t *info = json_pack("{s:i}", "alone", alone);
+        TEST_OK(store_open(&s, (struct store_options){.path = path, .command = "test", .alone = alone}));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+        TEST_OK(store_put_device(s, alone ? "b" : "a", info));
+        CU_ASSERT_EQUAL(fs_exists(shm), !alone);
+        store_close(s);
+        json_decref(info);
+    }
+    struct store *s = NULL;
+    TEST_OK(store_open(&s, (struct store_options){.path = path, .read_only = true}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM devices"), 2);
+    store_close(s);
+}
+
 static const struct test tests[] = {
+    TEST(store_open__alone_shares_no_memory),
     TEST(store_event__becomes_rows),
     TEST(store_event__is_whole_or_nothing),
     TEST(store_open__names_the_holder_and_lets_readers_in),
