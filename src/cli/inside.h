@@ -98,6 +98,10 @@ struct cli_live;
 struct cli_live *cli_live_new(bool json, bool no_tty);
 void cli_live_free(struct cli_live *l);
 void cli_live_event(void *ctx, const struct engine_event *e);
+/** Tells those who watch from elsewhere, too, until it is freed. */
+void cli_live_publish(struct cli_live *l, const struct store *s, const struct plan *p);
+/** The run is over; @p code: its exit status. */
+void cli_live_end(struct cli_live *l, const struct engine_result *r, int code);
 /** How often the view wants to be told of passing time; 0: never. */
 double cli_live_tick_ms(const struct cli_live *l);
 
@@ -148,6 +152,7 @@ CLI_COMMAND(cli_status);
 CLI_COMMAND(cli_task);
 CLI_COMMAND(cli_collect);
 CLI_COMMAND(cli_cancel);
+CLI_COMMAND(cli_watch);
 CLI_COMMAND(cli_db_care);
 CLI_COMMAND(cli_doctor);
 

@@ -1,155 +1,123 @@
 /*
- * What a person sees while a sweep runs. On a terminal: finished things as lines that stay, below them one line a
- * running trial and a total, redrawn at most five times a second. Elsewhere: plain lines. With --json: one object an
- * event on stdout.
+ * The view. On a terminal: finished things as lines that stay, below them one line a running stage and a total, redrawn
+ * at most five times a second. Elsewhere: plain lines. With --json: one object an event on stdout.
  */
+#include "live.h"
 #include "inside.h"
-#include <sys/ioctl.h>
 #include <unistd.h>
-
-enum { MAX_ROWS = 64, MS_FRAME = 200 };
-
-struct row {
-    const struct plan_stage *stage; /* NULL: free */
-    const struct plan_trial *trial;
-    int run, n_runs, epoch, epochs, step, steps;
-    double loss, images_per_s, eta_s, since;
-};
-
-struct cli_live {
-    bool json, tty;
-    struct row rows[MAX_ROWS];
-    int drawn; /* lines below which the cursor stands */
-    double last;
-    struct engine_totals totals;
-    json_t *said; /* log texts shown: what every cell says is shown once */
-};
 
 struct cli_live *cli_live_new(bool json, bool no_tty)
 {
     struct cli_live *l = mem_zalloc(sizeof *l);
     l->json = json;
     l->said = json_object();
+    l->totals = json_object();
+    l->sweeps = json_array();
+    l->cpu.percent = -1;
     l->tty = !json && !no_tty && isatty(STDERR_FILENO);
     return l;
 }
 
 double cli_live_tick_ms(const struct cli_live *l)
 {
-    return l->tty ? MS_FRAME : 0;
+    return l->tty ? LIVE_MS_FRAME : 0;
 }
 
-static void erase(struct cli_live *l)
+static void row_free(struct live_row *r)
 {
-    if (l->drawn) fprintf(stderr, "\033[%dA\033[J", l->drawn);
-    l->drawn = 0;
+    json_decref(r->start);
+    json_decref(r->progress);
+}
+
+static void no_rows(struct cli_live *l)
+{
+    for (int i = 0; i < l->n_rows; i++) row_free(&l->rows[i]);
+    l->n_rows = 0;
 }
 
 void cli_live_free(struct cli_live *l)
 {
-    erase(l);
+    draw_erase(&l->screen);
+    no_rows(l);
+    store_feed_close(l->feed);
     json_decref(l->said);
+    json_decref(l->totals);
+    json_decref(l->sweeps);
     free(l);
 }
 
-static int columns(void)
+void live_draw(struct cli_live *l, bool now)
 {
-    struct winsize w = {0};
-    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 20 ? w.ws_col : 80;
-}
-
-static void stage_name(char *out, size_t n, const struct plan_stage *g)
-{
-    snprintf(out, n, "%s%s%s%s%s", plan_kinds[g->kind].name, g->format[0] ? " " : "", g->format,
-             g->device[0] ? " on " : "", g->device);
-}
-
-static void row_text(char *out, size_t n, const struct row *r)
-{
-    char name[80], detail[160] = "";
-    stage_name(name, sizeof name, r->stage);
-    if (r->n_runs > 1)
-        snprintf(detail, sizeof detail, "visit %d/%d", r->run + 1, r->n_runs);
-    else if (r->epochs)
-        snprintf(detail, sizeof detail, "epoch %d/%d  loss %.4g  %.1f images/s  %s left", r->epoch, r->epochs, r->loss,
-                 r->images_per_s, cli_seconds(r->eta_s));
-    snprintf(out, n, "  %.6s %s x %s  %s  %s  %s", r->trial->id, r->trial->t.model.arch, r->trial->t.model.backbone,
-             name, detail, detail[0] ? "" : cli_seconds(time_mono() - r->since));
-}
-
-static void total_text(char *out, size_t n, const struct engine_totals *t)
-{
-    char failed[40] = "";
-    if (t->failed) snprintf(failed, sizeof failed, ", %d failed", t->failed);
-    snprintf(out, n, "%d of %d trials, %d of %d stages (%d stored before)%s, about %s left", t->trials_ended, t->trials,
-             t->ended, t->stages, t->cached, failed, cli_seconds(t->left_s));
-}
-
-static void draw(struct cli_live *l, bool now)
-{
-    if (!l->tty || (!now && time_mono() - l->last < MS_FRAME / 1000.0)) return;
-    l->last = time_mono();
-    erase(l);
-    char text[400];
-    int width = columns();
-    for (int i = 0; i < MAX_ROWS; i++) {
-        if (!l->rows[i].stage) continue;
-        row_text(text, sizeof text, &l->rows[i]);
-        fprintf(stderr, "%.*s\n", width - 1, text);
-        l->drawn++;
-    }
-    total_text(text, sizeof text, &l->totals);
-    fprintf(stderr, "%.*s\n", width - 1, text);
-    l->drawn++;
+    if (!l->tty || (!now && time_mono() - l->drawn_at < LIVE_MS_FRAME / 1000.0)) return;
+    l->drawn_at = time_mono();
+    draw_frame(l);
 }
 
 /* A line that stays. */
 static void say(struct cli_live *l, const char *text)
 {
-    erase(l);
+    if (l->json) return;
+    draw_erase(&l->screen);
     fprintf(stderr, "%s\n", text);
-    draw(l, true);
+    live_draw(l, true);
 }
 
-static struct row *row_of(struct cli_live *l, const struct plan_stage *g, bool make)
+/* "3f2a1c unet x resnet18". */
+static const char *cell_of(char *out, size_t n, const json_t *e)
 {
-    struct row *empty = NULL;
-    for (int i = 0; i < MAX_ROWS; i++) {
-        if (l->rows[i].stage == g) return &l->rows[i];
-        if (!l->rows[i].stage && !empty) empty = &l->rows[i];
-    }
-    return make ? empty : NULL;
+    snprintf(out, n, "%.6s %s x %s", json_str(e, "trial", ""), json_str(e, "arch", ""), json_str(e, "backbone", ""));
+    return out;
 }
 
-static void on_start(struct cli_live *l, const struct engine_event *e)
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+static int row_of(const struct cli_live *l, const json_t *e)
 {
-    struct row *r = row_of(l, e->stage, true);
-    if (r)
-        *r = (struct row){
-            .stage = e->stage, .trial = e->trial, .run = e->run, .n_runs = e->n_runs, .since = time_mono()};
+    const char *key = json_str(e, "key", "");
+    for (int i = 0; i < l->n_rows; i++)
+        if (strcmp(json_str(l->rows[i].start, "key", ""), key) == 0) return i;
+    return -1;
 }
 
-static void on_progress(struct cli_live *l, const struct engine_event *e)
+static void row_drop(struct cli_live *l, int i)
 {
-    struct row *r = row_of(l, e->stage, false);
-    if (!r) return;
-    r->epoch = (int)json_int(e->json, "epoch", 0);
-    r->epochs = (int)json_int(e->json, "epochs", 0);
-    r->step = (int)json_int(e->json, "step", 0);
-    r->steps = (int)json_int(e->json, "steps", 0);
-    r->loss = json_num(e->json, "loss", 0);
-    r->images_per_s = json_num(e->json, "images_per_s", 0);
-    r->eta_s = json_num(e->json, "eta_s", 0);
+    if (i < 0) return;
+    row_free(&l->rows[i]);
+    memmove(&l->rows[i], &l->rows[i + 1], sizeof *l->rows * (size_t)(--l->n_rows - i));
 }
 
-static void on_metrics(struct cli_live *l, const struct engine_event *e)
+static void row_add(struct cli_live *l, const json_t *start, const json_t *progress)
 {
-    int epoch = (int)json_int(e->json, "epoch", -1);
-    const json_t *v = json_object_get(e->json, "values");
+    row_drop(l, row_of(l, start)); /* an earlier run of it, which was tried again or is one visit of several */
+    if (l->n_rows == LIVE_MAX_ROWS) return;
+    json_t *kept = json_copy((json_t *)(uintptr_t)start);
+    json_object_del(kept, "totals");
+    l->rows[l->n_rows++] = (struct live_row){.start = kept, .progress = json_incref((json_t *)(uintptr_t)progress)};
+}
+
+/* ---- events ------------------------------------------------------------------------------------------------------ */
+
+static void on_stage_start(struct cli_live *l, const json_t *e)
+{
+    row_add(l, e, NULL);
+}
+
+static void on_progress(struct cli_live *l, const json_t *e)
+{
+    int i = row_of(l, e);
+    if (i < 0) return;
+    json_decref(l->rows[i].progress);
+    l->rows[i].progress = json_incref(json_object_get(e, "data"));
+}
+
+static void on_metrics(struct cli_live *l, const json_t *e)
+{
+    const json_t *data = json_object_get(e, "data"), *v = json_object_get(data, "values");
+    int epoch = (int)json_int(data, "epoch", -1);
     if (epoch < 0 || l->tty) return;
-    char text[300];
-    int n = snprintf(text, sizeof text, "%.6s %s x %s  epoch %d/%d", e->trial->id, e->trial->t.model.arch,
-                     e->trial->t.model.backbone, epoch, e->trial->t.train.epochs);
+    char text[300], cell[160];
+    int n = snprintf(text, sizeof text, "%s  epoch %d/%d", cell_of(cell, sizeof cell, e), epoch,
+                     (int)json_int(e, "epochs", 0));
     static const char *const shown[] = {"train_loss", "val_loss", "ssim", "psnr"};
     for (size_t i = 0; i < LEN(shown); i++)
         if (json_is_number(json_object_get(v, shown[i])) && n < (int)sizeof text)
@@ -157,103 +125,173 @@ static void on_metrics(struct cli_live *l, const struct engine_event *e)
     say(l, text);
 }
 
-static void on_stage_end(struct cli_live *l, const struct engine_event *e)
+static void on_stage_end(struct cli_live *l, const json_t *e)
 {
-    struct row *r = row_of(l, e->stage, false);
-    if (r) r->stage = NULL;
-    char text[1400], name[80];
-    stage_name(name, sizeof name, e->stage);
-    bool fine = strcmp(e->state, "done") == 0;
-    snprintf(text, sizeof text, "[%d/%d] %.6s %s x %s  %s  %s  %s%s%s", e->totals->ended + 1, e->totals->stages,
-             e->trial->id, e->trial->t.model.arch, e->trial->t.model.backbone, name, e->state, cli_seconds(e->seconds),
-             fine || !e->reason ? "" : ": ", fine || !e->reason ? "" : e->reason);
-    if (!l->tty || !fine || e->stage->kind == PLAN_TRAIN) say(l, text);
+    char text[1400], cell[160], stage[80];
+    const char *state = json_str(e, "state", ""), *reason = json_str(e, "reason", "");
+    bool fine = strcmp(state, "done") == 0;
+    row_drop(l, row_of(l, e));
+    draw_stage(stage, sizeof stage, e);
+    snprintf(text, sizeof text, "[%d/%d] %s  %s  %s  %s%s%s", (int)json_int(l->totals, "ended", 0) + 1,
+             (int)json_int(l->totals, "stages", 0), cell_of(cell, sizeof cell, e), stage, state,
+             cli_seconds(json_num(e, "seconds", 0)), fine || !reason[0] ? "" : ": ", fine ? "" : reason);
+    if (!l->tty || !fine || strcmp(json_str(e, "stage", ""), "train") == 0) say(l, text);
 }
 
-static void on_trial_end(struct cli_live *l, const struct engine_event *e)
+static void on_trial_end(struct cli_live *l, const json_t *e)
 {
-    if (e->trial->n_stages) return; /* its stages have said it */
-    char text[1300];
-    snprintf(text, sizeof text, "%.6s %s x %s  %s: %s", e->trial->id, e->trial->t.model.arch,
-             e->trial->t.model.backbone, e->state, e->reason ? e->reason : "");
+    char text[1300], cell[160];
+    if (json_int(e, "stages", 0)) return; /* its stages have said it */
+    snprintf(text, sizeof text, "%s  %s: %s", cell_of(cell, sizeof cell, e), json_str(e, "state", ""),
+             json_str(e, "reason", ""));
     say(l, text);
 }
 
-static void on_log(struct cli_live *l, const struct engine_event *e)
+static void on_log(struct cli_live *l, const json_t *e)
 {
-    char text[1200];
-    const char *level = json_str(e->json, "level", "info"), *words = json_str(e->json, "text", "");
+    char text[1200], cell[160];
+    const json_t *data = json_object_get(e, "data");
+    const char *level = json_str(data, "level", "info"), *words = json_str(data, "text", "");
     bool plain = strcmp(level, "info") == 0;
     if (json_object_get(l->said, words)) return;
     json_object_set_new(l->said, words, json_true());
-    snprintf(text, sizeof text, "%s%s%.6s %s x %s: %s", plain ? "" : level, plain ? "" : ": ", e->trial->id,
-             e->trial->t.model.arch, e->trial->t.model.backbone, words);
+    snprintf(text, sizeof text, "%s%s%s: %s", plain ? "" : level, plain ? "" : ": ", cell_of(cell, sizeof cell, e),
+             words);
     say(l, text);
 }
 
-static void on_stopping(struct cli_live *l, const struct engine_event *e)
+static void on_stopping(struct cli_live *l, const json_t *e)
 {
     (void)e;
     say(l, "stopping: checkpoints are being written; Ctrl-C again kills");
 }
 
-static void on_begin(struct cli_live *l, const struct engine_event *e)
+static void say_totals(struct cli_live *l)
 {
-    char text[300];
-    (void)e;
-    total_text(text, sizeof text, &l->totals);
+    char text[400];
+    draw_totals(text, sizeof text, l, (int)sizeof text);
     say(l, text);
+}
+
+static void on_start(struct cli_live *l, const json_t *e)
+{
+    l->began = json_num(e, "time", 0);
+    l->ended_before = (int)json_int(l->totals, "trials_ended", 0);
+    say_totals(l);
+}
+
+static void on_state(struct cli_live *l, const json_t *e)
+{
+    const json_t *rows = json_object_get(e, "rows");
+    bool first = l->began <= 0;
+    l->began = json_num(e, "began", 0);
+    l->ended_before = (int)json_int(e, "ended_before", 0);
+    json_decref(l->sweeps);
+    l->sweeps = json_incref(json_object_get(e, "sweeps"));
+    no_rows(l);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        row_add(l, json_object_get(row, "start"), json_object_get(row, "progress"));
+    }
+    if (first && l->began > 0) say_totals(l);
+}
+
+static void on_end(struct cli_live *l, const json_t *e)
+{
+    (void)e;
+    no_rows(l);
 }
 
 static const struct {
     const char *name;
-    void (*show)(struct cli_live *, const struct engine_event *);
+    void (*hear)(struct cli_live *, const json_t *);
 } views[] = {
-    [ENGINE_START] = {"start", on_begin},
-    [ENGINE_STAGE_START] = {"stage_start", on_start},
-    [ENGINE_PROGRESS] = {"progress", on_progress},
-    [ENGINE_METRICS] = {"metrics", on_metrics},
-    [ENGINE_DECISION] = {"decision", NULL}, /* a stage's end says why */
-    [ENGINE_LOG] = {"log", on_log},
-    [ENGINE_STAGE_END] = {"stage_end", on_stage_end},
-    [ENGINE_TRIAL_END] = {"trial_end", on_trial_end},
-    [ENGINE_TICK] = {"tick", NULL},
-    [ENGINE_STOPPING] = {"stopping", on_stopping},
-};
+    {"state", on_state},       {"start", on_start}, {"stage_start", on_stage_start}, {"progress", on_progress},
+    {"metrics", on_metrics},   {"log", on_log},     {"stage_end", on_stage_end},     {"trial_end", on_trial_end},
+    {"stopping", on_stopping}, {"end", on_end}};
 
-static void print_json(const struct engine_event *e)
+void live_hear(struct cli_live *l, const json_t *event)
 {
-    const struct engine_totals *t = e->totals;
-    json_t *j = json_pack("{s:s, s:f, s:{s:i, s:i, s:i, s:i, s:i, s:i, s:f}}", "event", views[e->kind].name, "time",
-                          time_now(), "totals", "stages", t->stages, "ended", t->ended, "cached", t->cached, "failed",
-                          t->failed, "trials", t->trials, "trials_ended", t->trials_ended, "left_s", t->left_s);
-    if (e->trial) json_object_set_new(j, "trial", json_string(e->trial->id));
-    if (e->stage) {
-        json_object_set_new(j, "stage", json_string(plan_kinds[e->stage->kind].name));
-        json_object_set_new(j, "key", json_string(e->stage->key));
-        json_object_set_new(j, "format", json_string(e->stage->format));
-        json_object_set_new(j, "device", json_string(e->stage->device));
-        json_object_set_new(j, "run", json_integer(e->run));
+    json_t *totals = json_object_get(event, "totals");
+    if (totals) {
+        json_decref(l->totals);
+        l->totals = json_incref(totals);
     }
-    if (e->state) json_object_set_new(j, "state", json_string(e->state));
-    if (e->reason) json_object_set_new(j, "reason", json_string(e->reason));
-    if (e->kind == ENGINE_STAGE_END) json_object_set_new(j, "seconds", json_real(e->seconds));
-    if (e->json) json_object_set(j, "data", (json_t *)(uintptr_t)e->json);
-    char *text = json_canonical(j);
-    printf("%s\n", text);
-    fflush(stdout);
+    for (size_t i = 0; i < LEN(views); i++)
+        if (strcmp(views[i].name, json_str(event, "event", "")) == 0) views[i].hear(l, event);
+    live_draw(l, false);
+}
+
+json_t *live_state(const struct cli_live *l)
+{
+    json_t *rows = json_array();
+    for (int i = 0; i < l->n_rows; i++) {
+        const struct live_row *r = &l->rows[i];
+        json_array_append_new(rows, json_pack("{s:O, s:O*}", "start", r->start, "progress", r->progress));
+    }
+    return json_pack("{s:s, s:f, s:O, s:f, s:i, s:O, s:i, s:o}", "event", "state", "time", time_now(), "totals",
+                     l->totals, "began", l->began, "ended_before", l->ended_before, "sweeps", l->sweeps, "pid",
+                     (int)getpid(), "rows", rows);
+}
+
+/* ---- our own run ------------------------------------------------------------------------------------------------- */
+
+static void put_line(struct cli_live *l, const json_t *event, bool state)
+{
+    char *text = json_canonical(event);
+    if (l->json && !state) {
+        printf("%s\n", text);
+        fflush(stdout);
+    }
+    if (l->feed) store_feed_put(l->feed, text, state);
     free(text);
-    json_decref(j);
+}
+
+/* Progress comes as often as steps do; on-lookers want a frame's worth of it. */
+static bool too_soon(struct cli_live *l, const json_t *event)
+{
+    int i = strcmp(json_str(event, "event", ""), "progress") == 0 ? row_of(l, event) : -1;
+    double now = time_mono();
+    if (i < 0 || l->json) return false;
+    if (now - l->rows[i].published < LIVE_MS_FRAME / 1000.0) return true;
+    l->rows[i].published = now;
+    return false;
+}
+
+static void pass_on(struct cli_live *l, const json_t *event)
+{
+    if (l->feed && store_feed_wants_state(l->feed)) { /* all that was before this event */
+        json_t *state = live_state(l);
+        put_line(l, state, true);
+        json_decref(state);
+    }
+    if ((l->feed || l->json) && !too_soon(l, event)) put_line(l, event, false);
+    live_hear(l, event);
 }
 
 void cli_live_event(void *ctx, const struct engine_event *e)
 {
     struct cli_live *l = ctx;
-    l->totals = *e->totals;
-    if (l->json) {
-        if (e->kind != ENGINE_TICK) print_json(e);
-        return;
+    json_t *j = event_json(e);
+    if (e->kind == ENGINE_TICK) {
+        json_decref(l->totals);
+        l->totals = json_incref(json_object_get(j, "totals"));
+        live_draw(l, false);
+    } else {
+        pass_on(l, j);
     }
-    if (views[e->kind].show) views[e->kind].show(l, e);
-    draw(l, false);
+    json_decref(j);
+}
+
+void cli_live_end(struct cli_live *l, const struct engine_result *r, int code)
+{
+    json_t *j = event_end(r, code);
+    pass_on(l, j);
+    json_decref(j);
+}
+
+void cli_live_publish(struct cli_live *l, const struct store *s, const struct plan *p)
+{
+    l->feed = store_feed_open(s);
+    for (int i = 0; i < p->n_sweeps; i++) json_array_append_new(l->sweeps, json_string(p->sweeps[i].name));
 }

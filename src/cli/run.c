@@ -67,6 +67,7 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
     struct engine_options o;
     TRY(cli_engine_options(&o, a));
     struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, a->value[OPT_NO_TTY] != NULL);
+    cli_live_publish(l, s, p);
     struct engine_result r = {0};
     o.plan = p;
     o.store = s;
@@ -74,9 +75,13 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
     o.on_event = cli_live_event;
     o.ctx = l;
     struct status st = engine_run(&r, &o);
-    cli_live_free(l);
-    if (st.code == STATUS_ARG) return st; /* nothing was begun */
+    if (st.code == STATUS_ARG) { /* nothing was begun */
+        cli_live_free(l);
+        return st;
+    }
     *code = st.code != STATUS_OK || r.failed ? 1 : 0;
+    cli_live_end(l, &r, *code);
+    cli_live_free(l);
     fprintf(stderr, "%d done", r.done);
     const struct {
         const char *name;

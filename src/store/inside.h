@@ -85,6 +85,8 @@ void store_journal_drop(struct store *s);
 
 /** Brings the file to STORE_VERSION; refuses a newer one and files of other programs. */
 struct status store_migrate(struct store *s);
+/** Removes what a killed writer of the database left of its feed. */
+void store_feed_forget(const char *db);
 /** Takes the writer's lock beside the database. */
 struct status store_lock(struct store *s, const char *command, double wait_s);
 

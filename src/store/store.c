@@ -93,6 +93,7 @@ struct status store_lock(struct store *s, const char *command, double wait_s)
         nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
     }
     lock_sign(s->lock_fd, command);
+    store_feed_forget(s->path);
     return ok();
 }
 

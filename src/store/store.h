@@ -120,6 +120,25 @@ struct status store_query(struct store *s, const char *sql, const json_t *params
 /** All rows as an array of objects; blobs as their length. Owner: the caller. */
 struct status store_rows(json_t **out, struct store *s, const char *sql, const json_t *params);
 
+/* ---- what happens now ------------------------------------------------------------------------------------------- */
+
+struct store_feed;
+/** Lines for whoever looks on, in DATABASE.live. Never waits and never fails: what cannot be written is left out.
+ *  Owner: the caller, store_feed_close, which removes the file. */
+struct store_feed *store_feed_open(const struct store *s);
+void store_feed_close(struct store_feed *f);
+/** The next line must say all that one who comes now must know: the file begins, or begins anew. */
+bool store_feed_wants_state(const struct store_feed *f);
+/** @p line without its end; @p state: it says so, and begins the file. */
+void store_feed_put(struct store_feed *f, const char *line, bool state);
+
+struct store_follow;
+/** Reads the lines of a database's writer; there need be none yet. Owner: the caller, store_follow_close. */
+struct store_follow *store_follow_open(const char *path);
+void store_follow_close(struct store_follow *f);
+/** NULL: nothing new now. Borrowed until the next call. */
+const char *store_follow_next(struct store_follow *f);
+
 /* ---- care ------------------------------------------------------------------------------------------------------ */
 
 /** Copies the database as it is now, also while a run writes it. Errors: STATUS_ARG when @p path exists. */

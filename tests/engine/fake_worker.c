@@ -238,6 +238,7 @@ static int act(const char *scripted)
     if (strcmp(how, "leak") == 0 && !micro) return leak();
     if (strcmp(how, "wait") == 0 && !held()) return end("interrupted", NULL, 75);
     if (strcmp(how, "oom") == 0) return end("failed", "no memory for batch 8", 12);
+    if (strcmp(how, "nothing") == 0) return end("done", NULL, 0);
     if (strcmp(how, "refuse") == 0) return end("refused", "this op has no counterpart", 0);
     if (strcmp(how, "diverge") == 0) return end("diverged", "loss is not finite at step 3", 0);
     if (strcmp(how, "fail") == 0) return end("failed", "image 7 does not decode", 1);
@@ -266,7 +267,8 @@ int main(void)
     snprintf(key, sizeof key, "fake.%s", stage);
     snprintf(name, sizeof name, "FAKE_%s", stage);
     note("start");
-    const char *all = getenv(name); /* of every trial, where a test plans by the real program */
+    const char *all = getenv(name); /* of every trial, where a test plans by the real program; FAKE_ACT: of every stage */
+    if (!all) all = getenv("FAKE_ACT");
     int code = act(json_str(json_object_get(job, "config"), key, all ? all : "ok"));
     json_decref(job);
     return code;

@@ -1,0 +1,186 @@
+/* The terminal: running stages and totals, cut to its width, drawn over in place. */
+#include "inside.h"
+#include "live.h"
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum { LEAST_NAME = 12 };
+
+static const char *text_of(const json_t *j, const char *key)
+{
+    return json_str(j, key, "");
+}
+
+static bool begins_point(char c)
+{
+    return ((unsigned char)c & 0xc0) != 0x80;
+}
+
+int draw_columns(const char *text)
+{
+    int n = 0;
+    for (; *text; text++) n += begins_point(*text);
+    return n;
+}
+
+void draw_cut(char *text, int columns)
+{
+    if (draw_columns(text) <= columns) return;
+    int n = 0, kept = columns > 2 ? columns - 2 : columns;
+    char *p = text;
+    for (; *p; p++)
+        if (begins_point(*p) && n++ == kept) break;
+    memcpy(p, "..", columns > 2 ? 3 : 0); /* over at least two code points */
+    if (columns <= 2) *p = 0;
+}
+
+static struct winsize terminal(void)
+{
+    struct winsize w = {0};
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &w) != 0) w = (struct winsize){0};
+    if (w.ws_col < 20) w.ws_col = 80;
+    if (w.ws_row < 4) w.ws_row = 24;
+    return w;
+}
+
+/* Lines that are now wider than the terminal have been wrapped by it. */
+static void add_erase(struct str *out, struct live_screen *s)
+{
+    int up = 0, width = terminal().ws_col;
+    for (int i = 0; i < s->n; i++) up += s->columns[i] > width ? (s->columns[i] + width - 1) / width : 1;
+    if (up) str_addf(out, "\033[%dA\r\033[J", up);
+    s->n = 0;
+}
+
+static void flush(struct str *out)
+{
+    if (out->n) fwrite(out->s, 1, out->n, stderr);
+    str_free(out);
+}
+
+void draw_erase(struct live_screen *s)
+{
+    struct str out = {0};
+    add_erase(&out, s);
+    flush(&out);
+}
+
+void draw_stage(char *out, size_t n, const json_t *e)
+{
+    const char *format = text_of(e, "format"), *device = text_of(e, "device");
+    int gpu = (int)json_int(e, "gpu", -1);
+    char on[32] = "";
+    if (gpu >= 0) snprintf(on, sizeof on, " on gpu %d", gpu);
+    snprintf(out, n, "%s%s%s%s%s%s", text_of(e, "stage"), format[0] ? " " : "", format, device[0] ? " on " : "", device,
+             on);
+}
+
+static void row_text(char *out, size_t n, const struct live_row *r, int columns)
+{
+    const json_t *e = r->start, *p = r->progress;
+    char id[16], stage[80], detail[160], tail[260], name[160];
+    int runs = (int)json_int(e, "runs", 1), epochs = (int)json_int(p, "epochs", 0);
+    draw_stage(stage, sizeof stage, e);
+    if (runs > 1)
+        snprintf(detail, sizeof detail, "visit %d/%d", (int)json_int(e, "run", 0) + 1, runs);
+    else if (epochs)
+        snprintf(detail, sizeof detail, "epoch %d/%d  loss %.4g  %.1f images/s  %s left", (int)json_int(p, "epoch", 0),
+                 epochs, json_num(p, "loss", 0), json_num(p, "images_per_s", 0), cli_seconds(json_num(p, "eta_s", 0)));
+    else
+        snprintf(detail, sizeof detail, "%s", cli_seconds(time_now() - json_num(e, "time", time_now())));
+    snprintf(id, sizeof id, "  %.6s ", text_of(e, "trial"));
+    snprintf(tail, sizeof tail, "  %s  %s", stage, detail);
+    snprintf(name, sizeof name, "%s x %s", text_of(e, "arch"), text_of(e, "backbone"));
+    int room = columns - draw_columns(id) - draw_columns(tail);
+    draw_cut(name, room > LEAST_NAME ? room : LEAST_NAME); /* the name gives way, then the rest */
+    snprintf(out, n, "%s%s%s", id, name, tail);
+    draw_cut(out, columns);
+}
+
+/* Appends ", TEXT" where it fits. */
+static void add_part(char *out, size_t n, int columns, const char *fmt, ...) PRINTF(4, 5);
+static void add_part(char *out, size_t n, int columns, const char *fmt, ...)
+{
+    char part[120];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(part, sizeof part, fmt, ap);
+    va_end(ap);
+    size_t at = strlen(out);
+    if (draw_columns(out) + draw_columns(part) + (at ? 2 : 0) > columns) return;
+    snprintf(out + at, n - at, "%s%s", at ? ", " : "", part);
+}
+
+/* Trials that this run ends in an hour, when some have been; else 0. */
+static double cells_per_hour(const struct cli_live *l)
+{
+    double seconds = time_now() - l->began;
+    int64_t ended = json_int(l->totals, "trials_ended", 0) - l->ended_before;
+    return ended > 0 && seconds > 1 && l->began > 0 ? 3600 * (double)ended / seconds : 0;
+}
+
+void draw_totals(char *out, size_t n, const struct cli_live *l, int columns)
+{
+    const json_t *t = l->totals;
+    double error_s = json_num(t, "left_error_s", -1), rate = cells_per_hour(l);
+    int failed = (int)json_int(t, "failed", 0), pruned = (int)json_int(t, "trials_pruned", 0);
+    char left[120];
+    /* The most wanted first; what does not fit is left out. */
+    out[0] = 0;
+    add_part(out, n, columns, "%d of %d trials", (int)json_int(t, "trials_ended", 0), (int)json_int(t, "trials", 0));
+    if (failed) add_part(out, n, columns, "%d failed", failed);
+    snprintf(left, sizeof left, "about %s left", cli_seconds(json_num(t, "left_s", 0)));
+    if (error_s > 0)
+        snprintf(left, sizeof left, "about %s +- %s left", cli_seconds(json_num(t, "left_s", 0)), cli_seconds(error_s));
+    add_part(out, n, columns, "%s", left);
+    add_part(out, n, columns, "%d of %d stages (%d stored before)", (int)json_int(t, "ended", 0),
+             (int)json_int(t, "stages", 0), (int)json_int(t, "cached", 0));
+    if (pruned) add_part(out, n, columns, "%d pruned", pruned);
+    if (rate > 0) add_part(out, n, columns, "%.*f cells/h", rate < 10 ? 1 : 0, rate);
+    if (l->tty && l->cpu.percent >= 0) add_part(out, n, columns, "CPU %.0f %%", l->cpu.percent);
+    int gpus = (int)json_int(t, "gpus", 0);
+    if (gpus) add_part(out, n, columns, "%d of %d GPUs busy", (int)json_int(t, "gpus_busy", 0), gpus);
+}
+
+static void add_line(struct str *out, struct live_screen *s, const char *text)
+{
+    str_addf(out, "%s\n", text);
+    s->columns[s->n++] = draw_columns(text);
+}
+
+void draw_frame(struct cli_live *l)
+{
+    struct str out = {0};
+    struct winsize w = terminal();
+    char text[600];
+    int columns = w.ws_col - 1, most = w.ws_row - 3, shown = l->n_rows <= most ? l->n_rows : most - 1;
+    draw_look_at_cpu(&l->cpu);
+    add_erase(&out, &l->screen);
+    for (int i = 0; i < shown; i++) {
+        row_text(text, sizeof text, &l->rows[i], columns);
+        add_line(&out, &l->screen, text);
+    }
+    if (shown < l->n_rows) {
+        snprintf(text, sizeof text, "  and %d more", l->n_rows - shown);
+        add_line(&out, &l->screen, text);
+    }
+    draw_totals(text, sizeof text, l, columns);
+    add_line(&out, &l->screen, text);
+    flush(&out);
+}
+
+void draw_look_at_cpu(struct live_cpu *c)
+{
+    double now = time_mono(), v[8] = {0}, total = 0;
+    if (c->at > 0 && now - c->at < 1) return;
+    char *text = NULL;
+    struct status st = fs_read(&text, NULL, "/proc/stat");
+    int n = st.code == STATUS_OK ? sscanf(text, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &v[0], &v[1], &v[2], &v[3],
+                                          &v[4], &v[5], &v[6], &v[7])
+                                 : 0;
+    free(text);
+    for (size_t i = 0; i < LEN(v); i++) total += v[i];
+    double busy = total - v[3] - v[4]; /* idle, and waiting for a disk */
+    c->percent = n == 8 && c->at > 0 && total > c->total ? 100 * (busy - c->busy) / (total - c->total) : -1;
+    *c = (struct live_cpu){.at = now, .busy = busy, .total = total, .percent = c->percent};
+}
