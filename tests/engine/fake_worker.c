@@ -267,7 +267,8 @@ int main(void)
     snprintf(key, sizeof key, "fake.%s", stage);
     snprintf(name, sizeof name, "FAKE_%s", stage);
     note("start");
-    const char *all = getenv(name); /* of every trial, where a test plans by the real program; FAKE_ACT: of every stage */
+    const char *all =
+        getenv(name); /* of every trial, where a test plans by the real program; FAKE_ACT: of every stage */
     if (!all) all = getenv("FAKE_ACT");
     int code = act(json_str(json_object_get(job, "config"), key, all ? all : "ok"));
     json_decref(job);
