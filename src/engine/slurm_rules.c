@@ -6,7 +6,7 @@
 static const double gib = 1073741824.0, hour_s = 3600, day_s = 86400;
 
 /* Trials of a class share a time limit: a short one does not ask for a long one's. */
-static const double time_classes[] = {600, 3600, 21600, 86400, INFINITY};
+static const double time_classes[] = {600, 3600, 21600, 86400, HUGE_VAL};
 
 /* Half as much again as predicted, and room for the coordinator; the next power of two of a GiB. */
 static int64_t memory_of(double bytes)
