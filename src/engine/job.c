@@ -130,7 +130,7 @@ static bool try_again(struct engine *e, const struct worker *w, const struct end
     struct task *t = &e->tasks[task];
     const struct plan_stage *g = &e->p->stages[task];
     if (e->stopping) return false;
-    if (end->how == HOW_MEMORY && w->crowded && !t->alone) {
+    if (end->how == HOW_MEMORY && w->crowded && w->fault != HOW_MEMORY) { /* the host's was not it */
         t->alone = true;
         log_warn("%s of %s: %s; trying once more with the GPU for itself", plan_kinds[g->kind].name,
                  e->p->trials[g->trial].id, end->reason);

@@ -19,8 +19,10 @@ static const char *const names[N_OUTCOMES] = {"done", "refused", "too_slow", "di
 struct account {
     bool ended, running, skipped, cached, told;
     int run, tries[N_HOWS], micro;
-    enum outcome outcome; /* of an ended one; of a skipped one, that of the stage behind it */
-    enum plan_kind cause; /* whose outcome that is */
+    const struct place_gpu *gpu; /* of a running one */
+    bool crowded, alone;         /* shared its GPU in this run; is not to share it again */
+    enum outcome outcome;        /* of an ended one; of a skipped one, that of the stage behind it */
+    enum plan_kind cause;        /* whose outcome that is */
 };
 
 static struct sim {
@@ -30,8 +32,8 @@ static struct sim {
     bool result[MAX_STAGES]; /* stored as something that need not run again */
     enum outcome stored[MAX_STAGES];
     bool trial_told[MAX_TRIALS], begun[MAX_TRIALS];
-    int jobs, running, ran, failed, calls, stop_after;
-    bool fail_fast, asked, stopping, killing, measuring, timing_waits;
+    int jobs, gpus, slots, running, measuring, ran, failed, calls, stop_after;
+    bool fail_fast, beside, asked, stopping, killing;
     int expected_end; /* stage whose end must be told now; -1 */
     int64_t steps;
 } sim;
@@ -102,8 +104,8 @@ static void model_begins(void)
     memset(sim.at, 0, sizeof sim.at);
     memset(sim.trial_told, 0, sizeof sim.trial_told);
     memset(sim.begun, 0, sizeof sim.begun);
-    sim.running = sim.ran = sim.failed = sim.calls = 0;
-    sim.asked = sim.stopping = sim.killing = sim.measuring = false;
+    sim.running = sim.measuring = sim.ran = sim.failed = sim.calls = 0;
+    sim.asked = sim.stopping = sim.killing = false;
     sim.expected_end = -1;
     for (int i = 0; i < sim.m->plan.n_stages; i++) {
         if (!sim.result[i] || sim.at[i].ended) continue;
@@ -170,6 +172,10 @@ static bool follows(int stage, const struct ending_case *c, double ms, enum outc
         if (passes) *then = INTERRUPTED; /* would have been tried again */
         return true;
     }
+    if (c->how == HOW_MEMORY && a->crowded && !c->fault) {
+        a->alone = true; /* the neighbour's fault, perhaps */
+        return false;
+    }
     if (c->how == HOW_MEMORY) {
         int now = a->micro ? a->micro : (int)json_int(g->config, "train.batch", 0);
         if (g->kind != PLAN_TRAIN || now < 2) return true;
@@ -187,9 +193,17 @@ struct status process_start(struct engine *e, int task)
     struct worker *w = e->workers;
     while (w->pid) w++;
     struct account *a = &sim.at[task];
-    *w = (struct worker){.pid = 1, .fd = -1, .task = task, .started = time_mono()};
+    place_take(e, w, task);
+    *w = (struct worker){.pid = 1,
+                         .fd = -1,
+                         .task = task,
+                         .started = time_mono(),
+                         .gpu = w->gpu,
+                         .want = w->want,
+                         .crowded = w->crowded};
+    a->gpu = w->gpu;
     e->n_running++;
-    e->exclusive = queue_measures(e, task);
+    e->exclusive = queue_measures(e, task) && !sim.beside;
     e->tasks[task].state = TASK_RUNNING;
     if (sim.m->stages[task].kind == PLAN_TRAIN) a->micro = ladder_micro(e, task); /* may have been learnt elsewhere */
     return ok();
@@ -235,10 +249,12 @@ static void end_one(struct engine *e, struct worker *w)
         w->fault = c->fault;
         snprintf(w->trouble, sizeof w->trouble, "as drawn");
     }
-    bool ends = follows(task, c, ms, &then);
+    bool was_measuring = measures(task, sim.at[task].run), ends = follows(task, c, ms, &then);
     sim.at[task].running = false;
     sim.running--;
-    sim.measuring = false;
+    sim.measuring -= was_measuring;
+    place_give(e, w);
+    sim.at[task].gpu = NULL;
     sim.expected_end = ends ? task : -1;
     if (ends) settle(task, then, sim.m->stages[task].kind, false);
     e->n_running--;
@@ -250,13 +266,45 @@ static void end_one(struct engine *e, struct worker *w)
     CU_ASSERT_EQUAL(sim.expected_end, -1); /* it was told */
 }
 
+static bool on_gpu(int stage)
+{
+    enum plan_kind k = sim.m->stages[stage].kind;
+    bool torch = k == PLAN_BENCH && strcmp(sim.m->stages[stage].device, "torch") == 0;
+    return sim.gpus && (k == PLAN_TRAIN || k == PLAN_EVALUATE || k == PLAN_SAMPLES || torch);
+}
+
+/* Runs on the GPU that a running stage has; any GPU that none has is free for all. */
+static int leases_beside(int stage)
+{
+    int n = 0;
+    for (int i = 0; i < sim.m->plan.n_stages; i++) n += sim.at[i].running && sim.at[i].gpu == sim.at[stage].gpu;
+    return n;
+}
+
+static bool some_gpu_is_free(void)
+{
+    const struct place_gpu *used[MAX_STAGES];
+    int n = 0;
+    for (int i = 0; i < sim.m->plan.n_stages; i++) {
+        bool seen = !sim.at[i].running || !sim.at[i].gpu;
+        for (int k = 0; k < n; k++) seen = seen || used[k] == sim.at[i].gpu;
+        if (!seen) used[n++] = sim.at[i].gpu;
+    }
+    return n < sim.gpus;
+}
+
 static void check_nothing_waits_in_vain(void)
 {
-    bool timing = false;
+    bool timing = false, place = some_gpu_is_free();
     for (int i = 0; i < sim.m->plan.n_stages; i++)
         timing = timing || (sim.m->stages[i].kind == PLAN_SCREEN && sim.at[i].run == 1 && may_run(i));
-    if (sim.running >= sim.jobs || sim.measuring || timing || sim.stopping) return;
-    for (int i = 0; i < sim.m->plan.n_stages; i++) CU_ASSERT_FALSE(!measures(i, sim.at[i].run) && may_run(i));
+    if (sim.running >= sim.jobs || sim.stopping) return;
+    if (!sim.beside && (sim.measuring || timing)) return;
+    for (int i = 0; i < sim.m->plan.n_stages; i++) {
+        bool times = measures(i, sim.at[i].run); /* which of these is next is drawn, and then waited for */
+        bool may = times ? sim.beside && !sim.measuring && (place || !sim.gpus) : place || !on_gpu(i);
+        CU_ASSERT_FALSE(may && may_run(i));
+    }
 }
 
 bool process_reap(struct engine *e)
@@ -282,20 +330,37 @@ bool process_reap(struct engine *e)
 
 /* ---- what is told ------------------------------------------------------------------------------------------------ */
 
+/* It has a GPU where it needs one, no more share that than may, and whoever is to be alone is. */
+static void check_place(int stage)
+{
+    struct account *a = &sim.at[stage];
+    int n = a->gpu ? leases_beside(stage) : 0;
+    CU_ASSERT_EQUAL(a->gpu != NULL, on_gpu(stage));
+    CU_ASSERT_TRUE(n <= sim.slots);
+    a->crowded = false;
+    for (int i = 0; n > 1 && i < sim.m->plan.n_stages; i++) {
+        if (!sim.at[i].running || sim.at[i].gpu != a->gpu) continue;
+        CU_ASSERT_FALSE(sim.at[i].alone || measures(i, sim.at[i].run));
+        sim.at[i].crowded = true;
+    }
+}
+
 static void stage_starts(int stage, const struct engine_event *e)
 {
     struct account *a = &sim.at[stage];
     CU_ASSERT_TRUE(may_run(stage));
     CU_ASSERT_FALSE(sim.stopping);
     CU_ASSERT_FALSE(sim.fail_fast && sim.failed);
-    CU_ASSERT_FALSE(sim.measuring);
-    CU_ASSERT_TRUE(!measures(stage, a->run) || sim.running == 0);
+    bool times = measures(stage, a->run);
+    CU_ASSERT_TRUE(!sim.measuring || (sim.beside && !times));
+    CU_ASSERT_TRUE(!times || sim.beside || sim.running == 0);
     CU_ASSERT_TRUE(sim.running < sim.jobs);
     CU_ASSERT_EQUAL(e->run, a->run);
     a->running = true;
     sim.running++;
-    sim.measuring = measures(stage, a->run);
+    sim.measuring += times;
     sim.begun[sim.m->stages[stage].trial] = true;
+    check_place(stage);
 }
 
 static void stage_ends(int stage, const struct engine_event *e)
@@ -441,6 +506,28 @@ static void check_stored(void)
     json_decref(at);
 }
 
+/* So many GPUs, of which each has room for all that may share it. */
+static void draw_places(void)
+{
+    static char path[500]; /* one: many plans are drawn */
+    static const char line[] = "A 81920 81920 8.0\n";
+    char text[200] = "", library[1200];
+    if (!path[0]) snprintf(path, sizeof path, "%s/gpus", test_dir());
+    sim.gpus = rng_below(&sim.rng, 2) ? (int)rng_below(&sim.rng, 4) : 0;
+    sim.slots = 1 + (int)rng_below(&sim.rng, 3);
+    sim.beside = rng_below(&sim.rng, 3) == 0;
+    for (int i = 0; i < sim.gpus; i++) {
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s", line);
+        text[strlen(text) - strlen(line)] = (char)('A' + i);
+    }
+    TEST_OK(fs_write(path, text, strlen(text)));
+    snprintf(library, sizeof library, "%s/fake-nvml.so", test_build_dir());
+    setenv("FAKE_NVML", path, 1);
+    setenv("SWEEP_NVML", library, 1);
+    setenv("SWEEP_GPU_LOCKS", sim.m->dir, 1);
+    unsetenv("CUDA_VISIBLE_DEVICES");
+}
+
 static void run_plan(uint64_t seed)
 {
     sim = (struct sim){.rng = rng_key(seed, 1, 0, 0), .steps = sim.steps};
@@ -450,12 +537,19 @@ static void run_plan(uint64_t seed)
         struct engine_result r;
         sim.jobs = 1 + (int)rng_below(&sim.rng, 5);
         sim.fail_fast = rng_below(&sim.rng, 5) == 0;
+        draw_places();
+        char slots[8];
+        snprintf(slots, sizeof slots, "%d", sim.slots);
         sim.stop_after = rng_below(&sim.rng, 3) == 0 ? 1 + (int)rng_below(&sim.rng, 60) : 0;
         model_begins();
-        struct status st = made_run(
-            &r, m,
-            (struct engine_options){
-                .jobs = sim.jobs, .fail_fast = sim.fail_fast, .seed = seed, .ms_tick = 1e-3, .on_event = hear});
+        struct status st = made_run(&r, m,
+                                    (struct engine_options){.jobs = sim.jobs,
+                                                            .slots = slots,
+                                                            .measure_beside = sim.beside,
+                                                            .fail_fast = sim.fail_fast,
+                                                            .seed = seed,
+                                                            .ms_tick = 1e-3,
+                                                            .on_event = hear});
         bool stopped = sim.stopping && !(sim.fail_fast && sim.failed);
         CU_ASSERT_EQUAL(st.code, stopped ? STATUS_INTERRUPTED : STATUS_OK);
         check_result(&r);
