@@ -58,7 +58,8 @@ static struct status convert(const char *to, const struct weights *w, const stru
     }
     json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "backbone", r->backbone, "source", fs_basename(from),
                              "source_xxh3_128", hash, "names", r->naming->what);
-    struct status s = fs_mkdir(weights_dir);
+    struct status s = weights_check_numbers(kept, n);
+    if (s.code == STATUS_OK) s = fs_mkdir(weights_dir);
     if (s.code == STATUS_OK) s = weights_save(to, kept, n, meta);
     json_decref(meta);
     free(kept);
@@ -90,7 +91,7 @@ static struct status import_loaded(json_t *rows, struct arena *a, const struct w
     TRY(status_at(recognise(&r, a, w), "%s", path));
     const char *to = arena_printf(a, "%s/%s.%s.safetensors", weights_dir, r.backbone, tag);
     TRY(status_at(made_before(&here, to, hash.hex), "%s: is of %s", path, r.backbone));
-    if (!here) TRY(convert(to, w, &r, path, hash.hex));
+    if (!here) TRY(status_at(convert(to, w, &r, path, hash.hex), "%s", path));
     json_array_append_new(rows,
                           json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "file", path, "backbone", r.backbone,
                                     "names", r.naming->what, "arrays", (int)w->n - r.n_left, "renamed", r.n_renamed,

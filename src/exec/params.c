@@ -124,7 +124,7 @@ static struct status bind(struct exec *e, int i, const struct weights_array *a)
             memcpy(&e->count[i], a->data, sizeof e->count[i]);
         } else {
             weights_to_f32(a, &v);
-            e->count[i] = (int64_t)v;
+            e->count[i] = v >= 0 && v < 0x1p62f ? (int64_t)v : 0;
         }
         return ok();
     }

@@ -94,7 +94,8 @@ struct status load_model_file(struct exec *e, const struct train_job *job, const
     struct weights v = view_of(&w, exec_net(e), &a, backbone, &used);
     struct exec_match m = {0};
     bool whole = !used->add[0];
-    struct status s = whole ? ok() : fit_backbone(&v, &a, exec_net(e), backbone);
+    struct status s = weights_check_numbers(v.a, v.n);
+    if (s.code == STATUS_OK && !whole) s = fit_backbone(&v, &a, exec_net(e), backbone);
     if (s.code == STATUS_OK) s = exec_load(e, &v, whole && job->trial->model.strict, &m);
     struct str missing = {0};
     int miss = whole ? 0 : lacking(&missing, exec_net(e), &v, "encoder.");
@@ -118,7 +119,8 @@ struct status load_loss_file(struct exec *e, const char *network, const char *pa
     const struct zoo_naming *used = NULL;
     struct weights v = view_of(&w, exec_net(e), &a, network, &used);
     struct exec_match m = {0};
-    struct status s = exec_load(e, &v, false, &m);
+    struct status s = weights_check_numbers(v.a, v.n);
+    if (s.code == STATUS_OK) s = exec_load(e, &v, false, &m);
     struct str missing = {0};
     m.unexpected = 0; /* stages that this loss does not look at */
     if (s.code == STATUS_OK && (lacking(&missing, exec_net(e), &v, "") || m.reshaped))

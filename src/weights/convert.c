@@ -61,3 +61,36 @@ void weights_to_f32(const struct weights_array *a, float *out)
         CHECK(false, "dtype");
     }
 }
+
+/* Bits of the exponent, all set in what is no finite number. */
+static bool finite_bits(const struct weights_array *a, size_t i)
+{
+    const unsigned char *p = (const unsigned char *)a->data + i * weights_dtype_size(a->dtype);
+    switch (a->dtype) {
+    case WEIGHTS_F64:
+        return (~weights_le(p, 8) & UINT64_C(0x7ff) << 52) != 0;
+    case WEIGHTS_F32:
+        return (~weights_le(p, 4) & UINT64_C(0xff) << 23) != 0;
+    case WEIGHTS_F16:
+        return (~weights_le(p, 2) & 0x7c00) != 0;
+    case WEIGHTS_BF16:
+        return (~weights_le(p, 2) & 0x7f80) != 0;
+    default:
+        return true;
+    }
+}
+
+struct status weights_check_numbers(const struct weights_array *v, size_t n)
+{
+    for (size_t k = 0; k < n; k++) {
+        const struct weights_array *a = &v[k];
+        size_t numel = a->bytes / weights_dtype_size(a->dtype);
+        if (a->dtype >= WEIGHTS_I64 && numel > 1)
+            return fail(STATUS_ARG, "tensor %s: dtype: got %s, expected F64, F32, F16 or BF16", a->name,
+                        weights_dtype_name(a->dtype));
+        for (size_t i = 0; i < numel; i++)
+            if (!finite_bits(a, i))
+                return fail(STATUS_ARG, "tensor %s: element %zu of %zu is no finite number", a->name, i, numel);
+    }
+    return ok();
+}

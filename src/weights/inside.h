@@ -52,6 +52,7 @@ struct pickle_storage {
     enum weights_dtype dtype;
     int64_t numel;
     const unsigned char *data; /* NULL until found */
+    const char *tensor;        /* the first that uses it; NULL: not known */
     struct pickle_storage *next;
 };
 
@@ -89,6 +90,8 @@ struct pickle {
     struct arena *arena;
     struct pickle_storage *storages; /* by the persistent ids seen, newest first */
     int n_storages;
+    struct pickle_storage **by_key; /* a hash table of them; cap_by_key is 0 or a power of two */
+    size_t cap_by_key;
     struct pickle_value **stack, **memo;
     size_t n_stack, cap_stack, n_memo, cap_memo;
     size_t *marks, n_marks, cap_marks;
@@ -97,6 +100,9 @@ struct pickle {
 /** Reads one pickle at p->at and leaves p->at after it. Errors: STATUS_ARG naming the opcode or the global. */
 struct status weights_pickle_load(struct pickle_value **out, struct pickle *p);
 void weights_pickle_free(struct pickle *p);
+
+/** The storage of this key, NULL when none has it. */
+struct pickle_storage *weights_pickle_storage(const struct pickle *p, const char *key);
 
 /* What the interpreter (pickle.c) and the calls it allows (torch.c) need of each other. */
 struct pickle_global {
@@ -121,6 +127,8 @@ struct status weights_pickle_pop_many(struct pickle_value ***items, struct pickl
 void weights_pickle_extend(struct pickle *p, struct pickle_value *seq, struct pickle_value *const *items, size_t n);
 struct status weights_pickle_memo_put(struct pickle *p, uint64_t i);
 struct pickle_value *weights_pickle_new(struct pickle *p, enum pickle_kind kind);
+/** Of the tensor that is being made; NULL: not known. */
+const char *weights_pickle_name(const struct pickle *p);
 struct status weights_pickle_fail(const struct pickle *p, const char *fmt, ...) PRINTF(2, 3);
 
 /** Makes @p out from the mapping inside @p root that holds most tensors; storages have their data. */

@@ -1,10 +1,23 @@
 /* What the opcodes of a pickle work on: the bytes, the stack and its marks, the memo. */
 #include "inside.h"
 
+/* A mapping is filled name by name: the text before what is made now, which starts with the function that makes it. */
+const char *weights_pickle_name(const struct pickle *p)
+{
+    size_t i = p->n_stack;
+    const char *name = NULL;
+    while (i > 0 && p->stack[i - 1]->kind != PICKLE_DICT) i--;
+    for (; i > 0 && i < p->n_stack && p->stack[i]->kind != PICKLE_GLOBAL; i++)
+        if (p->stack[i]->kind == PICKLE_STRING) name = p->stack[i]->text.s;
+    return name;
+}
+
 struct status weights_pickle_fail(const struct pickle *p, const char *fmt, ...)
 {
     struct status s = {.code = STATUS_ARG};
-    int n = snprintf(s.msg, sizeof s.msg, "%s: pickle, byte %zu: ", p->b.where, p->at);
+    const char *name = weights_pickle_name(p);
+    int n = snprintf(s.msg, sizeof s.msg, "%s: pickle, byte %zu: %s%.60s%s", p->b.where, p->at, name ? "tensor " : "",
+                     name ? name : "", name ? ": " : "");
     if (n < 0 || (size_t)n >= sizeof s.msg) return s;
     va_list ap;
     va_start(ap, fmt);
@@ -25,6 +38,9 @@ void weights_pickle_free(struct pickle *p)
     free(p->stack);
     free(p->memo);
     free(p->marks);
+    free(p->by_key);
+    p->by_key = NULL;
+    p->cap_by_key = 0;
     p->stack = p->memo = NULL;
     p->marks = NULL;
 }

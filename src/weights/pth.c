@@ -5,6 +5,19 @@
  */
 #include "inside.h"
 
+/* What is wrong with a storage, under the name of the first tensor in it. */
+PRINTF(3, 4)
+static struct status bad_storage(const char *where, const struct pickle_storage *s, const char *fmt, ...)
+{
+    char what[160];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof what, fmt, ap);
+    va_end(ap);
+    if (!s->tensor) return fail(STATUS_ARG, "%s: storage %.40s: %s", where, s->key, what);
+    return fail(STATUS_ARG, "%s: tensor %.60s: storage %.40s: %s", where, s->tensor, s->key, what);
+}
+
 /* ---- zip ------------------------------------------------------------------------------------------------------- */
 
 enum { ZIP_END = 22, ZIP_CENTRAL = 46, ZIP_LOCAL = 30 };
@@ -69,6 +82,14 @@ static struct status read_entry(struct entry *e, const struct zip *z, size_t *at
     return ok();
 }
 
+static int by_entry_name(const void *pa, const void *pb)
+{
+    const struct entry *a = pa, *b = pb;
+    size_t n = a->n_name < b->n_name ? a->n_name : b->n_name;
+    int order = n ? memcmp(a->name, b->name, n) : 0;
+    return order ? order : (a->n_name > b->n_name) - (a->n_name < b->n_name);
+}
+
 static struct status read_directory(struct zip *z, struct arena *a)
 {
     const unsigned char *end = find_end(z->b);
@@ -79,27 +100,20 @@ static struct status read_directory(struct zip *z, struct arena *a)
     if (at > z->b.n || n > (z->b.n - at) / ZIP_CENTRAL) return bad_zip(z, "its directory lies outside the file");
     z->e = arena_alloc(a, n * sizeof *z->e);
     for (z->n = 0; z->n < n; z->n++) TRY(read_entry(&z->e[z->n], z, &at));
+    if (n) qsort(z->e, n, sizeof *z->e, by_entry_name);
     return ok();
 }
 
-static bool entry_is(const struct entry *e, const char *prefix, size_t n_prefix, const char *name)
+/* What lies beside the root under a name. */
+static const struct entry *find_entry(const struct zip *z, const struct entry *root, const char *name)
 {
-    size_t n = strlen(name);
-    return e->n_name == n_prefix + n && !memcmp(e->name, prefix, n_prefix) && !memcmp(e->name + n_prefix, name, n);
-}
-
-/* PREFIX/NAME; a state dict has its few entries in the pickle's order, so the search starts where the last one ended.
- */
-static const struct entry *find_entry(const struct zip *z, const struct entry *root, const char *name, size_t *hint)
-{
-    size_t n_prefix = root->n_name - strlen("data.pkl");
-    for (size_t i = 0; i < z->n; i++) {
-        const struct entry *e = &z->e[(*hint + i) % z->n];
-        if (!entry_is(e, root->name, n_prefix, name)) continue;
-        *hint = (size_t)(e - z->e) + 1;
-        return e;
-    }
-    return NULL;
+    struct str path = {0};
+    str_addn(&path, root->name, root->n_name - strlen("data.pkl"));
+    str_add(&path, name);
+    const struct entry key = {.name = path.s, .n_name = path.n};
+    const struct entry *found = z->n ? bsearch(&key, z->e, z->n, sizeof key, by_entry_name) : NULL;
+    str_free(&path);
+    return found;
 }
 
 static const struct entry *find_root(const struct zip *z)
@@ -116,16 +130,15 @@ static const struct entry *find_root(const struct zip *z)
 
 static struct status attach_entries(struct pickle *p, const struct zip *z, const struct entry *root)
 {
-    size_t hint = 0;
     char name[300];
     for (struct pickle_storage *s = p->storages; s; s = s->next) {
         snprintf(name, sizeof name, "data/%.200s", s->key);
-        const struct entry *e = find_entry(z, root, name, &hint);
-        if (!e) return fail(STATUS_ARG, "%s: storage %.40s: no entry %.60s in the zip", z->b.where, s->key, name);
+        const struct entry *e = find_entry(z, root, name);
+        if (!e) return bad_storage(z->b.where, s, "no entry %.60s in the zip", name);
         size_t size = weights_dtype_size(s->dtype);
         if ((uint64_t)s->numel != e->n / size || e->n % size)
-            return fail(STATUS_ARG, "%s: storage %.40s: got %zu bytes, expected %lld elements of %zu", z->b.where,
-                        s->key, e->n, (long long)s->numel, size);
+            return bad_storage(z->b.where, s, "got %zu bytes, expected %lld elements of %zu", e->n, (long long)s->numel,
+                               size);
         s->data = e->data;
     }
     return ok();
@@ -138,8 +151,7 @@ struct status weights_parse_zip(struct weights *out, struct weights_bytes b)
     TRY(read_directory(&z, a));
     const struct entry *root = find_root(&z);
     if (!root) return fail(STATUS_ARG, "%s: is a zip without data.pkl, expected what torch.save writes", b.where);
-    size_t hint = 0;
-    const struct entry *order = find_entry(&z, root, "byteorder", &hint);
+    const struct entry *order = find_entry(&z, root, "byteorder");
     if (order && (order->n != 6 || memcmp(order->data, "little", 6) != 0))
         return fail(STATUS_ARG, "%s: byte order: got %.*s, expected little", b.where,
                     (int)(order->n < 16 ? order->n : 16), (const char *)order->data);
@@ -177,16 +189,15 @@ static struct status attach_tail(struct pickle *p, const struct pickle_value *ke
     if (keys->kind != PICKLE_LIST) return weights_pickle_fail(p, "expected the list of storages");
     for (size_t i = 0; i < keys->seq.n; i++) {
         const struct pickle_value *k = keys->seq.v[i];
-        struct pickle_storage *s = p->storages;
-        while (s && k->kind == PICKLE_STRING && strcmp(s->key, k->text.s)) s = s->next;
-        if (!s || k->kind != PICKLE_STRING) return weights_pickle_fail(p, "a storage that no tensor uses");
+        struct pickle_storage *s = k->kind == PICKLE_STRING ? weights_pickle_storage(p, k->text.s) : NULL;
+        if (!s) return weights_pickle_fail(p, "a storage that no tensor uses");
         size_t size = weights_dtype_size(s->dtype);
         if (p->b.n - p->at < 8 || (p->b.n - p->at - 8) / size < (uint64_t)s->numel)
-            return fail(STATUS_ARG, "%s: storage %.40s: is cut off", p->b.where, s->key);
+            return bad_storage(p->b.where, s, "is cut off");
         uint64_t numel = weights_le(p->b.p + p->at, 8);
         if (numel != (uint64_t)s->numel)
-            return fail(STATUS_ARG, "%s: storage %.40s: got %llu elements, expected %lld", p->b.where, s->key,
-                        (unsigned long long)numel, (long long)s->numel);
+            return bad_storage(p->b.where, s, "got %llu elements, expected %lld", (unsigned long long)numel,
+                               (long long)s->numel);
         s->data = p->b.p + p->at + 8;
         p->at += 8 + (size_t)s->numel * size;
     }

@@ -122,7 +122,10 @@ static struct status read_header(struct weights *out, const char *where, json_t 
 struct status weights_parse_safetensors(struct weights *out, struct weights_bytes b)
 {
     if (b.n < 8) return fail(STATUS_ARG, "%s: is %zu bytes long, expected a safetensors header", b.where, b.n);
-    uint64_t n = weights_le(b.p, 8);
+    uint64_t n = weights_le(b.p, 8), swapped = __builtin_bswap64(n);
+    if (n > HEADER_MAX && swapped <= b.n - 8)
+        return fail(STATUS_ARG, "%s: header: its length is in the other byte order: safetensors are little-endian",
+                    b.where);
     if (n > HEADER_MAX)
         return fail(STATUS_ARG, "%s: header: length is %llu, expected at most %d: not safetensors, or corrupt", b.where,
                     (unsigned long long)n, HEADER_MAX);

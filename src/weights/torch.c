@@ -4,7 +4,7 @@
  */
 #include "inside.h"
 
-enum { STORAGES_MAX = 65535 }; /* as many as a zip has entries; they are looked up one by one */
+enum { STORAGES_MAX = 65535 }; /* as many as a zip has entries */
 
 static struct status want_int(int64_t *out, struct pickle *p, const struct pickle_value *v, const char *what)
 {
@@ -24,6 +24,31 @@ static struct status want_ints(int64_t *out, int *rank, struct pickle *p, const 
     return ok();
 }
 
+/* Where the key is in the table, or would be. */
+static struct pickle_storage **slot_of(const struct pickle *p, const char *key)
+{
+    size_t i = hash_fnv1a(key, strlen(key)) & (p->cap_by_key - 1);
+    while (p->by_key[i] && strcmp(p->by_key[i]->key, key) != 0) i = (i + 1) & (p->cap_by_key - 1);
+    return &p->by_key[i];
+}
+
+struct pickle_storage *weights_pickle_storage(const struct pickle *p, const char *key)
+{
+    return p->cap_by_key ? *slot_of(p, key) : NULL;
+}
+
+static void keep_storage(struct pickle *p, struct pickle_storage *s)
+{
+    p->storages = s;
+    if (2 * (size_t)++p->n_storages > p->cap_by_key) {
+        p->cap_by_key = p->cap_by_key ? 2 * p->cap_by_key : 64;
+        free(p->by_key);
+        p->by_key = mem_zalloc(p->cap_by_key * sizeof(struct pickle_storage *));
+        for (struct pickle_storage *x = s->next; x; x = x->next) *slot_of(p, x->key) = x;
+    }
+    *slot_of(p, s->key) = s;
+}
+
 /* ("storage", class, key, device, elements[, view]) */
 struct status weights_pickle_persistent(struct pickle_value **out, struct pickle *p, const struct pickle_value *id)
 {
@@ -36,15 +61,15 @@ struct status weights_pickle_persistent(struct pickle_value **out, struct pickle
         return weights_pickle_fail(p, "a storage is a view of another: not supported");
     int64_t numel = 0;
     TRY(want_int(&numel, p, v[4], "storage size"));
-    struct pickle_storage *s = p->storages;
-    while (s && strcmp(s->key, v[2]->text.s)) s = s->next;
+    struct pickle_storage *s = weights_pickle_storage(p, v[2]->text.s);
     if (s && (s->dtype != v[1]->global->dtype || s->numel != numel))
         return weights_pickle_fail(p, "storage %.40s is described twice, differently", s->key);
     if (!s) {
-        if (p->n_storages++ == STORAGES_MAX) return weights_pickle_fail(p, "has more than %d storages", STORAGES_MAX);
+        if (p->n_storages == STORAGES_MAX) return weights_pickle_fail(p, "has more than %d storages", STORAGES_MAX);
         s = arena_alloc(p->arena, sizeof *s);
-        *s = (struct pickle_storage){v[2]->text.s, v[1]->global->dtype, numel, NULL, p->storages};
-        p->storages = s;
+        *s = (struct pickle_storage){
+            .key = v[2]->text.s, .dtype = v[1]->global->dtype, .numel = numel, .next = p->storages};
+        keep_storage(p, s);
     }
     *out = weights_pickle_new(p, PICKLE_STORAGE);
     (*out)->storage = s;
@@ -59,6 +84,7 @@ static struct status rebuild_tensor(struct pickle_value **out, struct pickle *p,
     struct pickle_tensor *t = arena_alloc(p->arena, sizeof *t);
     int rank;
     t->storage = args->seq.v[0]->storage;
+    if (!t->storage->tensor) t->storage->tensor = weights_pickle_name(p);
     TRY(want_int(&t->offset, p, args->seq.v[1], "tensor offset"));
     TRY(want_ints(t->shape, &t->rank, p, args->seq.v[2], "tensor size"));
     TRY(want_ints(t->stride, &rank, p, args->seq.v[3], "tensor stride"));

@@ -106,7 +106,7 @@ struct status weights_parse(struct weights *out, const char *where, const void *
 struct status weights_load(struct weights *out, const char *path)
 {
     *out = (struct weights){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe shall not hold us up */
     if (fd < 0) return fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
     struct stat st;
     struct status s = ok();

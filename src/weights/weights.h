@@ -57,6 +57,12 @@ struct status weights_save(const char *path, const struct weights_array *a, size
 /** As torch.save writes a state dict, in its zip format. Atomic. Errors: STATUS_IO; STATUS_ARG beyond 4 GB. */
 struct status weights_save_pth(const char *path, const struct weights_array *a, size_t n);
 
+/**
+ * STATUS_ARG naming the first array that no parameter can be: one of integers or truth values with more than one
+ * element (a count may be a scalar), or one with an element that is no finite number.
+ */
+struct status weights_check_numbers(const struct weights_array *a, size_t n);
+
 /** Element as double / float array conversion into @p out [n elements]; any float or integer dtype. */
 void weights_to_f32(const struct weights_array *a, float *out);
 

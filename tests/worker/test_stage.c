@@ -420,17 +420,11 @@ static void worker__says_what_it_can(void)
 }
 
 static const struct test tests[] = {
-    TEST(stages__from_training_to_samples),
-    TEST(stages__take_grey_and_rgba),
-    TEST(stage_screen__exports_what_is_not_trained),
-    TEST(stage_verify__catches_a_wrong_file),
-    TEST(stage__what_is_not_understood_exits_2),
-    TEST(stage_train__refuses_images_that_changed_since_the_plan),
-    TEST(stage__impossible_is_refused_not_failed),
-    TEST(stage__asked_to_stop_writes_a_checkpoint),
-    TEST(stage__nobody_listening_is_a_stop),
-    TEST(stage__dead_parent_is_a_stop),
-    TEST(stage__computes_where_it_is_told),
-    TEST(worker__says_what_it_can),
+    TEST(stages__from_training_to_samples),          TEST(stages__take_grey_and_rgba),
+    TEST(stage_screen__exports_what_is_not_trained), TEST(stage_verify__catches_a_wrong_file),
+    TEST(stage__what_is_not_understood_exits_2),     TEST(stage_train__refuses_images_that_changed_since_the_plan),
+    TEST(stage__impossible_is_refused_not_failed),   TEST(stage__asked_to_stop_writes_a_checkpoint),
+    TEST(stage__nobody_listening_is_a_stop),         TEST(stage__dead_parent_is_a_stop),
+    TEST(stage__computes_where_it_is_told),          TEST(worker__says_what_it_can),
 };
 TEST_MAIN("worker.stage", tests)
