@@ -61,7 +61,7 @@ const struct cli_command cli_commands[] = {
     {.name = "plan", .args = "FILE...",
      .summary = "what would run, what is stored, what is impossible and why, what it costs",
      .examples = "sweep plan sweeps/mobile.yaml\nsweep plan configs/grid.yaml --json",
-     OPTIONS(OPT_SET, OPT_JOBS, OPT_GPUS, OPT_ALL, OPT_JSON, OPT_CSV, OPT_DB), .min_pos = 1, .max_pos = -1, .run = cli_plan},
+     OPTIONS(OPT_SET, OPT_JOBS, OPT_GPUS, OPT_SLOTS, OPT_ALL, OPT_JSON, OPT_CSV, OPT_DB), .min_pos = 1, .max_pos = -1, .run = cli_plan},
     {.name = "ls", .args = "[SWEEP]", .summary = "sweeps, or the trials of one",
      .examples = "sweep ls\nsweep ls quickstart --where \"state = 'failed'\"",
      OPTIONS(OPT_WHERE, OPT_LIMIT, OPT_JSON, OPT_CSV, OPT_DB), .max_pos = 1, .run = cli_ls},

@@ -291,7 +291,9 @@ CLI_COMMAND(cli_plan)
     struct outlook o = {.cores = engine_cores()};
     struct plan *p;
     (void)code;
-    TRY(cli_int(&o.jobs, a, OPT_JOBS, 1, 1, 64));
+    int jobs;
+    TRY(engine_jobs(&jobs, a->value[OPT_GPUS], a->value[OPT_SLOTS]));
+    TRY(cli_int(&o.jobs, a, OPT_JOBS, jobs, 1, 64));
     TRY(cli_load_plan(&p, a));
     o.p = p;
     struct status st = look_up(&o, a);

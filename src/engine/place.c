@@ -47,6 +47,28 @@ static struct status choose_gpus(struct engine *e, const struct engine_gpus *g)
     return ok();
 }
 
+/* Workers at once where nobody says: as many as train on the GPUs, and one that exports and checks meanwhile. */
+static int jobs_for(int n_gpus, int slots, int cores)
+{
+    int train = n_gpus * (slots == LEASE_MAX_SLOTS ? AUTO_JOBS : slots);
+    int jobs = train ? train + (cores >= 2 * (train + 1)) : 1;
+    return jobs < ENGINE_MAX_JOBS ? jobs : ENGINE_MAX_JOBS;
+}
+
+struct status engine_jobs(int *out, const char *gpus, const char *slots)
+{
+    int chosen[ENGINE_MAX_GPUS], n = 0, each;
+    *out = 1;
+    TRY(lease_slots(&each, slots));
+    if (!engine_cuda() || (gpus && strcmp(gpus, "none") == 0)) return ok();
+    struct engine_gpus *g = mem_alloc(sizeof *g);
+    engine_gpus(g);
+    struct status st = lease_choose(chosen, &n, gpus, g->n);
+    free(g);
+    *out = jobs_for(n, each, engine_cores());
+    return st;
+}
+
 struct status place_init(struct engine *e)
 {
     struct place *p = &e->place;
@@ -62,9 +84,7 @@ struct status place_init(struct engine *e)
     free(g);
     TRY(st);
     p->cores = engine_cores();
-    int train = p->n * (p->slots == LEASE_MAX_SLOTS ? AUTO_JOBS : p->slots);
-    bool more = p->cores >= 2 * (train + 1); /* one that exports and checks while the GPUs train */
-    p->jobs = e->o->jobs > 0 ? e->o->jobs : train ? train + more : 1;
+    p->jobs = e->o->jobs > 0 ? e->o->jobs : jobs_for(p->n, p->slots, p->cores);
     if (p->jobs > ENGINE_MAX_JOBS) p->jobs = ENGINE_MAX_JOBS;
     p->n_ids = cores_list(p->ids, PLACE_MAX_CORES);
     return ok();
