@@ -6,8 +6,8 @@
  * nothing about the best picture at this cell's frame rate, so a cell on the front of quality and latency is never
  * stopped by one that is not at least about as fast.
  *
- * What counts is the best value so far, since that checkpoint is the one kept. A cell whose metric never was a number
- * is worse than any that has one. Equal values never stop each other.
+ * What counts is the best value so far: one bad epoch stops nobody. A cell whose metric never was a number is worse
+ * than any that has one. Equal values never stop each other.
  */
 #ifndef ENGINE_PRUNE_H
 #define ENGINE_PRUNE_H
