@@ -14,10 +14,15 @@ static double median_of(const struct prune_rule *r, const struct prune_cell *v, 
 }
 
 /* Of the cells here, this one among them, one in so many goes on, and at least one. */
+static int places_of(const struct prune_rule *r, int peers)
+{
+    int places = (peers + 1) / r->reduction;
+    return places > 1 ? places : 1;
+}
+
 static double rung_of(const struct prune_rule *r, const struct prune_cell *v, int n)
 {
-    int places = (n + 1) / r->reduction;
-    if (places < 1) places = 1;
+    int places = places_of(r, n);
     return places <= n ? v[places - 1].value : (double)NAN;
 }
 
@@ -163,12 +168,10 @@ static void add_value(struct str *out, double v)
 
 static void add_rule(struct str *out, const struct prune_rule *r, const struct prune_verdict *v)
 {
-    int places = (v->n_peers + 1) / r->reduction;
-    if (places < 1) places = 1;
     if (r->kind == PRUNE_MEDIAN)
         str_addf(out, "the median of the %d others", v->n_peers);
     else
-        str_addf(out, "place %d of the %d", places, v->n_peers + 1);
+        str_addf(out, "place %d of the %d", places_of(r, v->n_peers), v->n_peers + 1);
     str_add(out, " no slower than it that got there: ");
     add_value(out, v->threshold);
 }
