@@ -241,15 +241,6 @@ static struct status run_one(const struct cli_args *a, const struct plan *p, int
     return st.code == STATUS_OK ? finish(a, s, p, code) : st;
 }
 
-/* A task sees its own trials alone. */
-static void warn_of_rules(const struct plan *p)
-{
-    json_t *rules = engine_pruning(p);
-    if (json_array_size(rules))
-        log_warn("prune: a task on a cluster decides on the trials that it has itself done; few are stopped early");
-    json_decref(rules);
-}
-
 struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int *code)
 {
     struct slurm_submission s = {0};
@@ -257,7 +248,6 @@ struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int 
         return fail(STATUS_ARG, "--executor slurm: got %d files, expected one; submit them one after the other",
                     p->n_sweeps);
     for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
-    warn_of_rules(p);
     struct status st = run_one(a, p, code, &s);
     slurm_close(&s);
     return st;

@@ -232,6 +232,7 @@ static struct status predict_runs(struct engine *e)
     TRY(engine_model(&m, e->s));
     for (int i = 0; i < e->p->n_stages; i++) {
         const struct plan_stage *g = &e->p->stages[i];
+        if (g->idle) continue;
         struct plan_forecast f = plan_forecast(m, g, engine_share(g, e->place.jobs, e->place.cores));
         e->run_s[i] = f.seconds;
         e->run_bytes[i] = f.bytes;
@@ -257,6 +258,11 @@ struct status queue_init(struct engine *e)
     TRY(predict_runs(e));
     for (int i = 0; i < p->n_stages; i++) {
         e->tasks[i].missing = p->stages[i].n_needs;
+        if (p->stages[i].idle) {
+            e->tasks[i].state = TASK_ENDED;
+            e->totals.ended++;
+            continue;
+        }
         e->open[p->stages[i].trial]++;
         ahead_add(e, i, engine_runs(&p->stages[i]));
     }

@@ -53,11 +53,11 @@ void slurm_frozen_free(struct slurm_frozen *f);
 
 /* slurm_part.c: one trial of a plan as a plan of its own */
 struct slurm_part {
-    struct plan plan;
-    struct plan_trial trial;
-    int *list; /* owned, like plan.stages */
+    struct plan plan; /* its trial 0 is the one that is done */
+    int *lists;       /* owned, like plan.stages and plan.trials */
 };
-void slurm_part_make(struct slurm_part *out, const struct plan *p, int trial);
+/** @p peers: the other trials are there, too, with what a rule compares of them, not to be done. */
+void slurm_part_make(struct slurm_part *out, const struct plan *p, int trial, bool peers);
 void slurm_part_free(struct slurm_part *part);
 
 #endif

@@ -7,7 +7,10 @@ enum { MOST_RESTARTS = 100 };
 
 struct doing {
     const struct slurm_task_options *o;
-    struct plan *plan;
+    struct plan *plan; /* of the bucket; with rules that compare, the trials of the other buckets behind them */
+    int n;             /* trials of the bucket */
+    bool compares;
+    json_t *read;        /* of other trials: sizes of the journals that are in the store */
     struct store *store; /* in memory; journalled */
     double *seconds;     /* [trial] predicted */
     bool *ended;         /* [trial] known to be so */
@@ -48,6 +51,19 @@ static int env_int(const char *name)
 
 /* ---- what there is to do ----------------------------------------------------------------------------------------- */
 
+/* The trials of a bucket file go behind those that are there. */
+static struct status read_bucket(json_t *trials, json_t **bucket, const char *dir, int number)
+{
+    char path[1200], *text;
+    size_t n;
+    snprintf(path, sizeof path, "%s/bucket-%d.json", dir, number);
+    TRY(fs_read(&text, &n, path));
+    struct status st = json_parse(bucket, path, text, n);
+    free(text);
+    if (st.code == STATUS_OK) json_array_extend(trials, json_object_get(*bucket, "trials"));
+    return st;
+}
+
 static struct status make_plan(struct doing *d, const json_t *trials)
 {
     size_t n = json_array_size(trials);
@@ -57,6 +73,7 @@ static struct status make_plan(struct doing *d, const json_t *trials)
         configs[i] = json_object_get(json_array_get(trials, i), "config");
         where[i] = json_str(json_array_get(trials, i), "id", "");
     }
+    plan_free(d->plan);
     struct status st = plan_of_configs(&d->plan, configs, where, (int)n);
     for (size_t i = 0; i < n && st.code == STATUS_OK; i++)
         if ((int)i >= d->plan->n_trials || strcmp(d->plan->trials[i].id, where[i]) != 0)
@@ -69,34 +86,49 @@ static struct status make_plan(struct doing *d, const json_t *trials)
     return st;
 }
 
+/* Rules that compare trials compare those of all buckets. */
+static struct status add_peers(struct doing *d, json_t *trials)
+{
+    json_t *rules = engine_pruning(d->plan);
+    d->compares = json_array_size(rules) > 0;
+    json_decref(rules);
+    if (!d->compares) return ok();
+    for (int b = 0;; b++) {
+        char path[1200];
+        json_t *bucket = NULL;
+        snprintf(path, sizeof path, "%s/bucket-%d.json", d->o->dir, b);
+        if (!fs_exists(path)) break;
+        if (b == d->o->bucket) continue;
+        struct status st = read_bucket(trials, &bucket, d->o->dir, b);
+        json_decref(bucket);
+        TRY(st);
+    }
+    return make_plan(d, trials);
+}
+
 static struct status load(struct doing *d)
 {
-    char path[1200], *text;
-    size_t n;
-    json_t *bucket;
-    snprintf(path, sizeof path, "%s/bucket-%d.json", d->o->dir, d->o->bucket);
-    TRY(fs_read(&text, &n, path));
-    struct status st = json_parse(&bucket, path, text, n);
-    free(text);
-    TRY(st);
-    const json_t *trials = json_object_get(bucket, "trials");
-    d->seconds = mem_zalloc(sizeof *d->seconds * (json_array_size(trials) + 1));
-    d->ended = mem_zalloc(sizeof *d->ended * (json_array_size(trials) + 1));
-    for (size_t i = 0; i < json_array_size(trials); i++)
-        d->seconds[i] = json_num(json_array_get(trials, i), "seconds", 0);
-    const char *end = env("SLURM_JOB_END_TIME", "");
+    json_t *bucket = NULL, *trials = json_array();
     int64_t at;
-    d->ends = str_to_i64(end, &at) && at > 0 ? (double)at : time_now() + json_num(bucket, "time_s", 3600);
-    st = make_plan(d, trials);
+    struct status st = read_bucket(trials, &bucket, d->o->dir, d->o->bucket);
+    d->n = (int)json_array_size(trials);
+    d->seconds = mem_zalloc(sizeof *d->seconds * (size_t)(d->n + 1));
+    d->ended = mem_zalloc(sizeof *d->ended * (size_t)(d->n + 1));
+    d->read = json_object();
+    for (int i = 0; i < d->n; i++) d->seconds[i] = json_num(json_array_get(trials, (size_t)i), "seconds", 0);
+    bool told = str_to_i64(env("SLURM_JOB_END_TIME", ""), &at) && at > 0;
+    d->ends = told ? (double)at : time_now() + json_num(bucket, "time_s", 3600);
+    if (st.code == STATUS_OK) st = make_plan(d, trials);
+    if (st.code == STATUS_OK) st = add_peers(d, trials);
     json_decref(bucket);
+    json_decref(trials);
     return st;
 }
 
 /* Everybody begins at another place, so that two seldom want the same. */
 static int start_of(const struct doing *d)
 {
-    int n = d->plan->n_trials;
-    return n ? (int)((int64_t)env_int("SLURM_ARRAY_TASK_ID") % n) : 0;
+    return d->n ? (int)((int64_t)env_int("SLURM_ARRAY_TASK_ID") % d->n) : 0;
 }
 
 /* ---- which trial ------------------------------------------------------------------------------------------------- */
@@ -112,7 +144,7 @@ static struct status take(int *trial, int *number, struct doing *d, int i, int n
 /* Nobody's yet. */
 static struct status take_fresh(int *trial, int *number, struct doing *d, const json_t *latest)
 {
-    for (int k = 0, n = d->plan->n_trials; k < n && *trial < 0; k++) {
+    for (int k = 0, n = d->n; k < n && *trial < 0; k++) {
         int i = (start_of(d) + k) % n;
         if (json_int(latest, d->plan->trials[i].id, 0) > 0) continue;
         TRY(take(trial, number, d, i, 1));
@@ -123,7 +155,7 @@ static struct status take_fresh(int *trial, int *number, struct doing *d, const 
 /* Left unfinished, or by a job that is gone. */
 static struct status take_left(int *trial, int *number, struct doing *d, const json_t *latest)
 {
-    for (int k = 0, n = d->plan->n_trials; k < n && *trial < 0; k++) {
+    for (int k = 0, n = d->n; k < n && *trial < 0; k++) {
         int i = (start_of(d) + k) % n, last = (int)json_int(latest, d->plan->trials[i].id, 0);
         struct slurm_claim c;
         if (d->ended[i] || last < 1 || !claims_read(&c, d->o->dir, d->plan->trials[i].id, last)) continue;
@@ -164,10 +196,33 @@ static struct status choose(int *trial, int *number, struct doing *d)
 
 /* ---- doing it ---------------------------------------------------------------------------------------------------- */
 
+/* What the other trials have come to by now. */
+static struct status hear_peers(struct doing *d, int trial)
+{
+    json_t *latest;
+    struct status st = claims_list(&latest, d->o->dir);
+    for (int i = 0; i < d->plan->n_trials && st.code == STATUS_OK; i++) {
+        const char *id = d->plan->trials[i].id;
+        int last = i == trial ? -1 : (int)json_int(latest, id, -1);
+        for (int k = 0; k <= last && st.code == STATUS_OK; k++) {
+            char path[1200];
+            struct store_replayed r;
+            claims_path(path, sizeof path, d->o->dir, id, k);
+            int64_t bytes = fs_size(path);
+            if (bytes < 0 || bytes == json_int(d->read, path, -1)) continue;
+            json_object_set_new(d->read, path, json_integer(bytes));
+            st = store_replay(&r, d->store, path);
+        }
+    }
+    json_decref(latest);
+    return st;
+}
+
 static struct status open_store(struct doing *d, int trial, int number)
 {
     char path[1200];
     const char *id = d->plan->trials[trial].id;
+    if (d->compares) TRY(hear_peers(d, trial));
     for (int i = 0; i < number; i++) {
         struct store_replayed r;
         claims_path(path, sizeof path, d->o->dir, id, i);
@@ -209,11 +264,11 @@ static struct status do_trial(struct doing *d, int trial, int number)
     struct status st = open_store(d, trial, number);
     if (st.code == STATUS_OK) {
         struct engine_options o = d->o->engine;
-        slurm_part_make(&part, d->plan, trial);
+        slurm_part_make(&part, d->plan, trial, d->compares);
         o.plan = &part.plan;
         o.store = d->store;
         o.locks = d->locks;
-        o.bytes_limit = bytes_limit(&o, &part.trial);
+        o.bytes_limit = bytes_limit(&o, &part.plan.trials[0]);
         o.shared = env_int("SLURM_CPUS_ON_NODE") < (int)sysconf(_SC_NPROCESSORS_ONLN); /* by other jobs */
         st = engine_run(&r, &o);
         slurm_part_free(&part);
@@ -260,8 +315,7 @@ static int count_free(const struct doing *d)
     json_t *latest;
     int n = 0;
     struct status st = claims_list(&latest, d->o->dir);
-    for (int i = 0; i < d->plan->n_trials && st.code == STATUS_OK; i++)
-        n += json_int(latest, d->plan->trials[i].id, 0) < 1;
+    for (int i = 0; i < d->n && st.code == STATUS_OK; i++) n += json_int(latest, d->plan->trials[i].id, 0) < 1;
     if (st.code == STATUS_OK) json_decref(latest);
     return n;
 }
@@ -288,7 +342,7 @@ static struct status work(struct doing *d)
         if (trial < 0) return ok();
         TRY(do_trial(d, trial, number));
         double longest = 0; /* of what may come */
-        for (int i = 0; i < d->plan->n_trials; i++)
+        for (int i = 0; i < d->n; i++)
             if (!d->ended[i] && d->seconds[i] > longest) longest = d->seconds[i];
         if (slurm_has_time(d->ends - time_now(), longest, false)) continue;
         ask_alive(d);
@@ -322,6 +376,7 @@ struct status slurm_task(int *failed, const struct slurm_task_options *o)
     store_close(d.store);
     plan_free(d.plan);
     json_decref(d.alive);
+    json_decref(d.read);
     rmdir(d.locks);
     free(d.seconds);
     free(d.ended);

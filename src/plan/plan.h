@@ -52,6 +52,7 @@ struct plan_stage {
     const json_t *config;      /* flat, resolved: what the worker gets */
     int needs[PLAN_MAX_NEEDS]; /* stages that must be done before */
     int n_needs;
+    bool idle; /* not to be done: what is stored of it is there for others to compare with */
     struct plan_cost cost;
     double est_s; /* sum of cost.s */
 };

@@ -1,5 +1,6 @@
 /* Pruning with processes and a database: who is stopped, what is stored of it, and that a restart changes nothing. */
 #include "made.h"
+#include "slurm_inside.h"
 #include <errno.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -321,7 +322,64 @@ static void engine_pruning__survives_kills_with_the_same_decisions(void)
     made_free(wild);
 }
 
+/* Each trial by a process that knows of the others by their journals alone, as on a cluster; the same comes of it. */
+static void engine_pruning__compares_with_trials_done_elsewhere(void)
+{
+    struct made *m = made_courses("asha");
+    struct store *db = NULL;
+    char worker[1100], path[500];
+    snprintf(worker, sizeof worker, "%s/fake-worker", test_build_dir());
+    for (int i = 0; i < m->plan.n_trials; i++) {
+        struct store *rows = NULL;
+        struct slurm_part part;
+        struct store_replayed read;
+        struct engine_result r;
+        TEST_OK(store_open(&rows, (struct store_options){.path = m->db, .memory = true}));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(rows);
+        for (int k = 0; k <= i; k++) {
+            snprintf(path, sizeof path, "%s/%d.jsonl", m->dir, k);
+            if (k < i) TEST_OK(store_replay(&read, rows, path));
+        }
+        TEST_OK(fs_write(path, "", 0));
+        TEST_OK(store_journal(rows, path));
+        TEST_OK(engine_put_trial(rows, &m->trials[i]));
+        slurm_part_make(&part, &m->plan, i, true);
+        TEST_OK(engine_run(&r, &(struct engine_options){
+                                   .plan = &part.plan, .store = rows, .jobs = 1, .worker = worker, .bench = worker}));
+        CU_ASSERT_EQUAL(r.done + r.pruned, 1);
+        CU_ASSERT_EQUAL(r.ran, courses[i].epoch ? 1 : 6);
+        slurm_part_free(&part);
+        store_close(rows);
+    }
+    TEST_OK(store_open(&db, (struct store_options){.path = m->db, .command = "test"}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(db);
+    TEST_OK(store_begin(db));
+    TEST_OK(engine_put_plan(db, &m->plan));
+    TEST_OK(store_commit(db));
+    for (int i = 0; i < m->plan.n_trials; i++) {
+        struct store *rows = NULL;
+        struct store_replayed read;
+        struct store_merged merged;
+        snprintf(path, sizeof path, "%s/%d.jsonl", m->dir, i);
+        TEST_OK(store_open(&rows, (struct store_options){.path = m->db, .memory = true}));
+        TEST_OK(store_replay(&read, rows, path));
+        TEST_OK(store_merge_store(&merged, db, rows));
+        store_close(rows);
+    }
+    store_close(db);
+    check_states(m);
+    struct made *here = made_courses("asha");
+    run_one_by_one(here);
+    json_t *a = decisions(m), *b = decisions(here);
+    CU_ASSERT_TRUE(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+    made_free(here);
+    made_free(m);
+}
+
 static const struct test tests[] = {
+    TEST(engine_pruning__compares_with_trials_done_elsewhere),
     TEST(engine_pruning__stops_what_falls_behind_and_stores_why),
     TEST(engine_pruning__another_rule_goes_on_from_the_checkpoints),
     TEST(engine_pruning__a_stored_decision_holds_after_a_restart),

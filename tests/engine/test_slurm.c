@@ -221,7 +221,7 @@ static void engine_slurm__a_part_is_a_plan_of_its_own(void)
                                    {.id = "000000000001", .stages = lists[1], .n_stages = 3}};
     struct plan p = {.stages = stages, .n_stages = 5, .trials = trials, .n_trials = 2};
     struct slurm_part part;
-    slurm_part_make(&part, &p, 1);
+    slurm_part_make(&part, &p, 1, false);
     CU_ASSERT_EQUAL(part.plan.n_trials, 1);
     CU_ASSERT_EQUAL(part.plan.n_stages, 3);
     CU_ASSERT_STRING_EQUAL(part.plan.trials[0].id, "000000000001");
@@ -231,6 +231,14 @@ static void engine_slurm__a_part_is_a_plan_of_its_own(void)
         if (i) CU_ASSERT_EQUAL(part.plan.stages[i].needs[0], i - 1);
         CU_ASSERT_EQUAL(part.plan.trials[0].stages[i], i);
     }
+    slurm_part_free(&part);
+    slurm_part_make(&part, &p, 1, true); /* and what rules compare of the other */
+    CU_ASSERT_EQUAL(part.plan.n_trials, 2);
+    CU_ASSERT_EQUAL(part.plan.n_stages, 5);
+    CU_ASSERT_STRING_EQUAL(part.plan.stages[plan_find(&part.plan, 1, PLAN_TRAIN)].key, "a");
+    CU_ASSERT_EQUAL(plan_find(&part.plan, 1, PLAN_SCREEN), 3);
+    CU_ASSERT_EQUAL(plan_find(&part.plan, 1, PLAN_EVALUATE), -1);
+    for (int i = 0; i < 5; i++) CU_ASSERT_EQUAL(part.plan.stages[i].idle, i > 2);
     slurm_part_free(&part);
 }
 
