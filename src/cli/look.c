@@ -104,8 +104,9 @@ static const struct {
      "p50_ms, fps, params, macs, train_s FROM results WHERE trial = ?1"},
     {"stages", "stages",
      "SELECT stage, format, device, state, attempts, round(seconds, 1) AS seconds, round(rss_bytes / 1048576.0) AS "
-     "rss_mib, "
-     "reason FROM stages WHERE trial = ?1 ORDER BY started"},
+     "rss_mib, json_extract(info, '$.worker_cores') AS cores, json_extract(info, '$.gpu_name') AS gpu, "
+     "round(json_extract(info, '$.gpu_bytes_peak') / 1048576.0) AS gpu_mib, reason FROM stages WHERE trial = ?1 ORDER "
+     "BY started"},
     {"decisions", "decisions",
      "SELECT rule, epoch, metric, value, threshold, n_peers, CASE stop WHEN 1 THEN 'stopped' ELSE 'went on' END AS "
      "verdict, reason FROM decisions WHERE trial = ?1 ORDER BY decided, epoch"},
