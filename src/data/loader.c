@@ -19,9 +19,8 @@ struct data_loader {
     int *order; /* of epoch order_epoch */
     int64_t order_epoch, next_epoch, next_step;
     struct buffer buffer[2];
-    int turn;  /* the buffer that the caller gets next */
-    bool held; /* the caller has the other one */
-    bool prefetched;
+    int turn;      /* the buffer that the caller gets next */
+    int64_t asked; /* how often for a batch; the caller has the buffer whose turn it is not */
     pthread_mutex_t lock;
     pthread_cond_t work, done;
     pthread_t *threads;
@@ -130,8 +129,9 @@ struct status data_loader_open(struct data_loader **out, struct data *d, const s
         b->input = mem_alloc(plane * (size_t)d->channels);
         b->target = mem_alloc(plane * 3);
         b->index = mem_alloc(images * sizeof *b->index);
-        plan_batch(l, b);
     }
+    plan_batch(l,
+               &l->buffer[0]); /* the second one when the first is asked for: the cores have enough to do till then */
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->done, NULL);
@@ -154,16 +154,11 @@ int data_loader_steps(const struct data_loader *l)
 struct status data_loader_next(struct data_loader *l, struct data_batch *out)
 {
     pthread_mutex_lock(&l->lock);
-    if (l->held) {
-        if (!l->prefetched)
-            start_prefetch(l); /* not sooner: until the first step is done the cores have enough to do */
-        l->prefetched = true;
-        plan_batch(l, &l->buffer[l->turn ^ 1]);
-        pthread_cond_broadcast(&l->work);
-    }
+    if (l->asked++ == 1) start_prefetch(l); /* the first step is done */
+    plan_batch(l, &l->buffer[l->turn ^ 1]);
+    pthread_cond_broadcast(&l->work);
     struct buffer *b = &l->buffer[l->turn];
     while (b->filled < b->n) pthread_cond_wait(&l->done, &l->lock);
-    l->held = true;
     l->turn ^= 1;
     pthread_mutex_unlock(&l->lock);
     *out = (struct data_batch){b->input, b->target, b->index, b->n, b->epoch, b->step};

@@ -4,7 +4,6 @@
 static struct status make_param(struct exec *e, int i)
 {
     const struct net_param *p = &e->net->params[i];
-    if (p->kind == NET_COUNT) return ok();
     struct tensor *plain;
     TRY(tensor_zeros(&plain, e->dtype, p->shape.rank, p->shape.d, e->o.device));
     struct status s = tensor_to_layout(&e->param[i], plain, e->o.channels_last);
@@ -12,6 +11,22 @@ static struct status make_param(struct exec *e, int i)
     if (s.code == STATUS_OK && p->kind == NET_CONST) s = tensor_set_f32_in(e->param[i], p->value);
     if (s.code == STATUS_OK && p->kind == NET_WEIGHT && !e->o.frozen) s = tensor_want_grad_in(e->param[i], true);
     return status_at(s, "%s", p->name ? p->name : "constant");
+}
+
+/** All of a net that is trained, whose state dict is whole; of a frozen one those that a live node reads. */
+static struct status make_params(struct exec *e)
+{
+    const struct net *n = e->net;
+    bool *read = mem_zalloc((size_t)n->n_params * sizeof *read);
+    for (int v = 0; v < n->n_nodes; v++)
+        for (int k = 0; e->live[v] && k < n->nodes[v].n_param; k++) read[n->nodes[v].param[k]] = true;
+    struct status s = ok();
+    for (int i = 0; i < n->n_params && s.code == STATUS_OK; i++) {
+        e->frozen[i] = e->o.frozen;
+        if (n->params[i].kind != NET_COUNT && (read[i] || !e->o.frozen)) s = make_param(e, i);
+    }
+    free(read);
+    return s;
 }
 
 struct status exec_new(struct exec **out, const struct net *n, const struct exec_options *o)
@@ -30,15 +45,12 @@ struct status exec_new(struct exec **out, const struct net *n, const struct exec
     e->uses = mem_zalloc(n_nodes * sizeof *e->uses);
     e->last_use = mem_zalloc(n_nodes * sizeof *e->last_use);
     e->conv_of = mem_zalloc(n_nodes * sizeof *e->conv_of);
-    for (int i = 0; i < n->n_params; i++) {
-        e->frozen[i] = o->frozen;
-        struct status s = make_param(e, i);
-        if (s.code != STATUS_OK) {
-            exec_free(e);
-            return s;
-        }
-    }
     exec_plan(e);
+    struct status s = make_params(e);
+    if (s.code != STATUS_OK) {
+        exec_free(e);
+        return s;
+    }
     *out = e;
     return ok();
 }

@@ -28,7 +28,7 @@ struct exec_options {
     enum tensor_dtype compute; /* TENSOR_F32, F64, BF16 or F16 */
     struct tensor_device device;
     bool channels_last; /* how images and convolution weights lie in memory; results do not depend on it */
-    bool frozen;        /* no parameter ever wants a gradient */
+    bool frozen;        /* no parameter ever wants a gradient; those that no output depends on are not even there */
 };
 
 /** Allocates parameters (zeros until exec_init or exec_load). Owner: the caller, exec_free; @p n must outlive it. */
@@ -68,7 +68,8 @@ struct status exec_values(struct net_values *out, const struct exec *e);
 /** The other way: values by parameter index (a pass's result) into a fresh exec of the new net. */
 struct status exec_set_values(struct exec *e, const float *const *v);
 
-/** Tensor of parameter @p i of the net, NULL for NET_COUNT. Owner: borrowed, valid until exec_free or exec_swap. */
+/** Tensor of parameter @p i of the net, NULL for NET_COUNT and for what a frozen net never reads. Owner: borrowed,
+ * valid until exec_free or exec_swap. */
 struct tensor *exec_param(const struct exec *e, int i);
 /** num_batches_tracked of parameter @p i (of kind NET_COUNT), to read or set. */
 int64_t *exec_count(struct exec *e, int i);

@@ -8,7 +8,7 @@ struct status exec_init(struct exec *e, uint64_t seed)
     for (int i = 0; i < e->net->n_params; i++) {
         const struct net_param *p = &e->net->params[i];
         e->count[i] = 0;
-        if (p->kind == NET_CONST || p->kind == NET_COUNT) continue;
+        if (p->kind == NET_CONST || !e->param[i]) continue;
         uint64_t key = rng_splitmix(rng_splitmix(seed) + hash_fnv1a(p->name, strlen(p->name)));
         struct tensor *t = e->param[i];
         switch (p->init.dist) {
@@ -71,7 +71,7 @@ struct status exec_fill_parity(struct exec *e)
     for (int p = 0; p < e->net->n_params; p++) {
         const struct net_param *q = &e->net->params[p];
         e->count[p] = 0;
-        if (q->kind == NET_CONST || q->kind == NET_COUNT) continue;
+        if (q->kind == NET_CONST || !e->param[p]) continue;
         double at, by;
         bool centred;
         fill_rule(q->name, &q->shape, &at, &by, &centred);
@@ -118,6 +118,7 @@ static void note(char *list, size_t size, int *n, const char *name)
 static struct status bind(struct exec *e, int i, const struct weights_array *a)
 {
     size_t n = (size_t)net_numel(e->net->params[i].shape);
+    if (!e->param[i] && e->net->params[i].kind != NET_COUNT) return ok(); /* frozen and never read */
     if (e->net->params[i].kind == NET_COUNT) {
         float v;
         if (a->dtype == WEIGHTS_I64) {
@@ -182,7 +183,7 @@ struct status exec_arrays(struct weights_array **out, size_t *n, struct arena *a
     *n = 0;
     for (int i = 0; i < net->n_params; i++) {
         const struct net_param *p = &net->params[i];
-        if (!saved(p)) continue;
+        if (!saved(p) || (p->kind != NET_COUNT && !e->param[i])) continue;
         size_t numel = (size_t)net_numel(p->shape);
         struct weights_array *w = &(*out)[(*n)++];
         *w = (struct weights_array){.name = arena_strdup(a, p->name), .rank = p->shape.rank};

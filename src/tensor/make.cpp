@@ -138,7 +138,8 @@ template <class F> static struct status fill(struct tensor *t, F value)
         at::Tensor host = at::empty(t->t.sizes(), at::kFloat);
         float *p = host.data_ptr<float>();
         int64_t n = host.numel();
-        at::parallel_for(0, (n + 1) / 2, 1 << 13, [&](int64_t from, int64_t to) {
+        /* Only a huge tensor is worth a second thread: images are being decoded while weights are drawn. */
+        at::parallel_for(0, (n + 1) / 2, 1 << 19, [&](int64_t from, int64_t to) {
             for (int64_t i = 2 * from; i < 2 * to; i += 2) {
                 float two[2];
                 value(i, two);
