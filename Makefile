@@ -26,7 +26,7 @@ quickstart: build ## train 6 small cells on generated pairs and draw reports/qui
 test: setup ## every test, as shipped and under the sanitizers
 	@.ci/test
 
-test-all: setup ## the same, then clang, the whole parity, fifty sweeps under siege, a minute of fuzzing a target
+test-all: setup ## the same, then clang, the whole parity, every cell, fifty sweeps under siege, a minute of fuzzing a target
 	@.ci/test all
 
 bench: build ## speed and quality beside a Python rival, interleaved on this machine (an hour, and a large download)

@@ -6,7 +6,8 @@
 #include "zoo.h"
 #include <math.h>
 
-/* ---- files made from our own nets --------------------------------------------------------------------------------- */
+/* ---- files made from our own nets ---------------------------------------------------------------------------------
+ */
 
 /* Every stored parameter of a net, filled with a pattern. Owner: all in @p a. */
 static struct weights_array *arrays_of(size_t *n, struct arena *a, const struct net *net)
@@ -58,7 +59,8 @@ static struct weights_array extra(const char *name)
         .name = name, .dtype = WEIGHTS_F32, .rank = 1, .shape = {4}, .data = zeros, .bytes = sizeof zeros};
 }
 
-/* ---- how projects write names: the zoo's map the other way round ----------------------------------------------------- */
+/* ---- how projects write names: the zoo's map the other way round
+ * ----------------------------------------------------- */
 
 static void remember(json_t *map, const char *backbone, const char *published)
 {
@@ -107,7 +109,7 @@ static void lukemelas_names(json_t *map, const char *backbone, const char *ours)
 }
 
 static const struct {
-    const char *backbone, *file, *head; /* head: of its classifier */
+    const char *backbone, *file, *head;                                 /* head: of its classifier */
     void (*names)(json_t *map, const char *backbone, const char *ours); /* NULL: as the encoder has them */
 } published[] = {
     {"mobilenet_v2", "mobilenet_v2-7ebf99e0.pth", "classifier.1.weight", NULL},
@@ -211,7 +213,8 @@ static void weights_import__takes_the_encoder_of_a_model(void)
     arena_free(&a);
 }
 
-/* ---- refusals ----------------------------------------------------------------------------------------------------- */
+/* ---- refusals -----------------------------------------------------------------------------------------------------
+ */
 
 static void check_refused(const char *dir, const char *args, const char *says, const char *more)
 {
@@ -254,7 +257,8 @@ static void weights_import__refuses_what_does_not_fit(void)
 
     *bias = extra("model.bn1.bias"); /* of 4 instead of 16 */
     save(dir, "shape.pth", v, n);
-    check_refused(dir, "weights import shape.pth", "1 have another shape (model.bn1.bias)", "mobilenetv3_small_minimal");
+    check_refused(dir, "weights import shape.pth", "1 have another shape (model.bn1.bias)",
+                  "mobilenetv3_small_minimal");
     *bias = good;
     int64_t *whole = arena_alloc(&a, 16 * sizeof *whole);
     bias->dtype = WEIGHTS_I64;
@@ -281,7 +285,8 @@ static void weights_import__refuses_what_does_not_fit(void)
     arena_free(&a);
 }
 
-/* ---- ls, and files twice ------------------------------------------------------------------------------------------ */
+/* ---- ls, and files twice ------------------------------------------------------------------------------------------
+ */
 
 static const json_t *row_of(const json_t *rows, const char *backbone)
 {
@@ -326,15 +331,16 @@ static void weights_ls__says_what_is_wanted_and_what_is_here(void)
     arena_free(&a);
 }
 
-/* ---- named in a configuration ---------------------------------------------------------------------------------------- */
+/* ---- named in a configuration
+ * ---------------------------------------------------------------------------------------- */
 
 static void weights__in_a_configuration_are_a_file_a_folder_or_a_tag(void)
 {
     static const char yaml[] = "name: w\ndata: {size: 64, pairs: 8}\n"
                                "model: {arch: unet, backbone: mobilenet_v2}\nloss: {network: mobilenet_v2}\n";
     static const char *const keys[] = {"model.weights", "loss.weights"};
-    static const char *const here[] = {"a.pth", "./a.pth", "weights", "imagenet", "mine",
-                                       "weights/mobilenet_v2.mine.safetensors"};
+    static const char *const here[] = {"a.pth",    "./a.pth", "weights",
+                                       "imagenet", "mine",    "weights/mobilenet_v2.mine.safetensors"};
     static const struct {
         const char *value, *says, *more;
     } absent[] = {
@@ -366,7 +372,8 @@ static void weights__in_a_configuration_are_a_file_a_folder_or_a_tag(void)
     arena_free(&a);
 }
 
-/* ---- export ------------------------------------------------------------------------------------------------------- */
+/* ---- export -------------------------------------------------------------------------------------------------------
+ */
 
 /* A database with one trained trial, whose best checkpoint is the file, and one that is not trained. */
 static void fill(const char *dir, const char *checkpoint)
@@ -431,7 +438,8 @@ static void weights_export__writes_a_state_dict(void)
             const struct weights_array *got = weights_find(&w, v[i].name);
             CU_ASSERT_TRUE(got && got->bytes == v[i].bytes && !memcmp(got->data, v[i].data, got->bytes));
         }
-        if (f == 0) CU_ASSERT_STRING_EQUAL(json_str(w.meta, "encoder_name", ""), zoo_backbone_info(m.backbone)->reference);
+        if (f == 0)
+            CU_ASSERT_STRING_EQUAL(json_str(w.meta, "encoder_name", ""), zoo_backbone_info(m.backbone)->reference);
         weights_free(&w);
     }
     json_decref(sweep_json_in(dir, "weights import deep.pth --json")); /* and it is a file like any other */

@@ -74,8 +74,10 @@ static inline void malformed_many(struct str *out, const struct malformed *m)
     str_addn(out, m->text, m->n);
 }
 
-#define MALFORMED_STORAGE(numel) "(U\7storagectorch\nFloatStorage\nU\1" "0U\3cpuK" numel "tQ"
-#define MALFORMED_TENSOR         "\x80\2}U\1wctorch._utils\n_rebuild_tensor_v2\n("
+#define MALFORMED_STORAGE(numel)                                                                                       \
+    "(U\7storagectorch\nFloatStorage\nU\1"                                                                             \
+    "0U\3cpuK" numel "tQ"
+#define MALFORMED_TENSOR "\x80\2}U\1wctorch._utils\n_rebuild_tensor_v2\n("
 
 /* ---- .pth of the new form: a zip --------------------------------------------------------------------------------- */
 
@@ -176,9 +178,9 @@ static inline void malformed_pipe(const char *path)
 
 /* ---- the table -------------------------------------------------------------------------------------------------- */
 
-#define MALFORMED_TEXT(t)      .text = t, .n = sizeof t - 1
-#define MALFORMED_A(s, b, e)   "{\"dtype\":\"F32\",\"shape\":" s ",\"data_offsets\":[" #b "," #e "]}"
-#define MALFORMED_GOOD         "K\0K\2\x85K\1\x85tRs."
+#define MALFORMED_TEXT(t)    .text = t, .n = sizeof t - 1
+#define MALFORMED_A(s, b, e) "{\"dtype\":\"F32\",\"shape\":" s ",\"data_offsets\":[" #b "," #e "]}"
+#define MALFORMED_GOOD       "K\0K\2\x85K\1\x85tRs."
 
 /* clang-format off */
 static const struct malformed malformed_files[] = {

@@ -3,17 +3,7 @@
 #include "zoo.h"
 
 enum { SIZE = 128 };
-#if defined(__SANITIZE_ADDRESS__)
-enum { SLOWER = 20 }; /* the budget is for builds without instruments */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-enum { SLOWER = 20 };
-#else
-enum { SLOWER = 1 };
-#endif
-#else
-enum { SLOWER = 1 };
-#endif
+enum { SLOWER = TEST_SANITIZED ? 20 : 1 }; /* the budget is for builds without instruments */
 
 static int mistakes;
 
@@ -79,6 +69,62 @@ static void check_taps(struct zoo_model m)
 static void zoo_contract__taps_halve_and_output_has_the_inputs_size(void)
 {
     each_cell(check_taps);
+}
+
+/* The sizes that a refusal names; how many. */
+static int sizes_named(int sizes[2][2], const char *message)
+{
+    const char *at = strstr(message, "the nearest size");
+    if (!at) return 0;
+    if (sscanf(at, "the nearest sizes are %d x %d and %d x %d", &sizes[0][0], &sizes[0][1], &sizes[1][0],
+               &sizes[1][1]) == 4)
+        return 2;
+    return sscanf(at, "the nearest size is %d x %d", &sizes[0][0], &sizes[0][1]) == 2;
+}
+
+/* A size is taken, and the picture comes out as large; or refused with sizes that would do, and those are taken. */
+static void check_sizes(struct zoo_model m)
+{
+    static const int sides[][2] = {{97, 130}, {33, 64}, {250, 256}, {16, 16}, {31, 300}, {128, 160}};
+    if (zoo_fits(&m).code != STATUS_OK) return;
+    for (size_t i = 0; i < LEN(sides); i++) {
+        struct net *n = NULL;
+        int sizes[2][2] = {{sides[i][0], sides[i][1]}};
+        m.height = sizes[0][0];
+        m.width = sizes[0][1];
+        struct status s = zoo_build(&n, &m);
+        int named = s.code == STATUS_REFUSED ? sizes_named(sizes, s.msg) : 1;
+        if (s.code == STATUS_OK) net_free(n);
+        if ((s.code != STATUS_OK && s.code != STATUS_REFUSED) || !named) wrong(&m, "%s", s.msg);
+        for (int k = 0; k < named; k++) {
+            m.height = sizes[k][0];
+            m.width = sizes[k][1];
+            s = zoo_build(&n, &m);
+            if (s.code != STATUS_OK) {
+                wrong(&m, "%d x %d should do: %s", m.height, m.width, s.msg);
+                continue;
+            }
+            struct net_shape out = net_shape_of(n, n->outputs[0].val);
+            if (out.d[2] != m.height || out.d[3] != m.width) wrong(&m, "output %s", net_shape_str(out));
+            net_free(n);
+        }
+    }
+}
+
+/* Architectures decide on sizes, families may pad: one backbone in five is each family at least once. */
+static void zoo_contract__sizes_do_or_the_nearest_are_named(void)
+{
+    mistakes = 0;
+    for (const char *const *a = zoo_arch_names(); *a; a++) {
+        const char *family = "";
+        int i = 0;
+        for (const char *const *b = zoo_backbone_names(); *b; b++, i++) {
+            bool first = strcmp(zoo_backbone_info(*b)->family, family) != 0;
+            family = zoo_backbone_info(*b)->family;
+            if (first || i % 5 == 0) check_sizes((struct zoo_model){.arch = *a, .backbone = *b});
+        }
+    }
+    CU_ASSERT_EQUAL(mistakes, 0);
 }
 
 static void check_params(struct zoo_model m)
@@ -156,8 +202,12 @@ static void zoo_contract__impossible_cells_are_45(void)
 }
 
 static const struct test tests[] = {
-    TEST(zoo_contract__fits_says_what_build_does),       TEST(zoo_contract__taps_halve_and_output_has_the_inputs_size),
-    TEST(zoo_contract__unused_parameters_have_a_reason), TEST(zoo_contract__builds_in_5_ms),
-    TEST(zoo_contract__rows_are_complete_and_unique),    TEST(zoo_contract__impossible_cells_are_45),
+    TEST(zoo_contract__fits_says_what_build_does),
+    TEST(zoo_contract__taps_halve_and_output_has_the_inputs_size),
+    TEST(zoo_contract__sizes_do_or_the_nearest_are_named),
+    TEST(zoo_contract__unused_parameters_have_a_reason),
+    TEST(zoo_contract__builds_in_5_ms),
+    TEST(zoo_contract__rows_are_complete_and_unique),
+    TEST(zoo_contract__impossible_cells_are_45),
 };
 TEST_MAIN("zoo contract", tests)

@@ -1,0 +1,229 @@
+/*
+ * What every cell of the registry promises when it computes: a training step has numbers everywhere and a gradient for
+ * each parameter that is used, none for one that is not (and the zoo says why), and the exported file gives the same
+ * picture. Each architecture and each family once; CONTRACT_WHOLE=1: every cell but the giants.
+ */
+#include "bench.h"
+#include "exec.h"
+#include "export.h"
+#include "test.h"
+#include "zoo.h"
+#include <math.h>
+
+enum { BATCH = 2 };
+static const int64_t giant = 150000000; /* parameters: a step of such a net takes gigabytes */
+static const double export_tolerance = 1e-4;
+
+static int mistakes;
+
+__attribute__((format(printf, 2, 3))) static void wrong(const struct zoo_model *m, const char *fmt, ...)
+{
+    char text[400];
+    va_list a;
+    va_start(a, fmt);
+    vsnprintf(text, sizeof text, fmt, a);
+    va_end(a);
+    mistakes++;
+    fprintf(stderr, "%s x %s at %d: %s\n", m->arch, m->backbone, m->height, text);
+}
+
+/* The smallest picture that the cell takes and whose norms all see more than one value; NULL: the cell is impossible. */
+static struct net *built(struct zoo_model *m)
+{
+    for (int side = 32; side <= 512; side *= 2) {
+        struct net *n = NULL;
+        m->height = m->width = side;
+        if (zoo_build(&n, m).code != STATUS_OK) continue;
+        if (!net_single_value_norm(n, BATCH)) return n;
+        net_free(n);
+    }
+    return NULL;
+}
+
+static bool all_finite(const struct tensor *t, double *size)
+{
+    int64_t n = tensor_numel(t);
+    float *v = mem_alloc((size_t)n * sizeof *v);
+    bool fine = true;
+    *size = 0;
+    TEST_OK(tensor_to_f32(t, v));
+    for (int64_t i = 0; i < n; i++) {
+        fine = fine && isfinite(v[i]);
+        *size = fmax(*size, fabs((double)v[i]));
+    }
+    free(v);
+    return fine;
+}
+
+static struct tensor *noise(const int64_t *dims, int64_t images, uint64_t seed)
+{
+    int64_t shape[4] = {images, dims[1], dims[2], dims[3]}, n = shape[0] * shape[1] * shape[2] * shape[3];
+    float *v = mem_alloc((size_t)n * sizeof *v);
+    struct tensor *t = NULL;
+    struct rng r = rng_key(seed, 0, 0, 0);
+    for (int64_t i = 0; i < n; i++) v[i] = (float)rng_range(&r, -2, 2);
+    TEST_OK(tensor_from_host(&t, TENSOR_F32, 4, shape, v, tensor_cpu()));
+    free(v);
+    return t;
+}
+
+static void check_gradients(const struct zoo_model *m, const struct net *n, struct exec *e)
+{
+    bool *live = mem_alloc((size_t)n->n_nodes);
+    net_live(n, live);
+    for (int i = 0; i < n->n_params; i++) {
+        const struct net_param *p = &n->params[i];
+        struct tensor *g = NULL;
+        double size;
+        if (p->kind == NET_BUFFER && !all_finite(exec_param(e, i), &size)) wrong(m, "%s is no number", p->name);
+        if (p->kind != NET_WEIGHT) continue;
+        TEST_OK(tensor_grad(&g, exec_param(e, i)));
+        if (live[p->owner] && !g) wrong(m, "%s has no gradient", p->name);
+        if (!live[p->owner] && g) wrong(m, "%s is not used and has a gradient", p->name);
+        if (!live[p->owner] && !zoo_unused_reason(m, p->name)) wrong(m, "%s is not used, and no reason given", p->name);
+        if (g && !all_finite(g, &size)) wrong(m, "the gradient of %s is no number", p->name);
+        tensor_free(g);
+    }
+    free(live);
+}
+
+static void check_step(const struct zoo_model *m, const struct net *n, struct exec *e)
+{
+    const int64_t *in = net_shape_of(n, n->inputs[0].val).d, *out = net_shape_of(n, n->outputs[0].val).d;
+    struct tensor *x = noise(in, BATCH, 1), *grad = noise(out, BATCH, 2), *y = NULL;
+    double size;
+    TEST_OK(exec_run(e, &(struct exec_mode){.train = true, .grad = true, .seed = 1}, &x, &y));
+    if (y && !all_finite(y, &size)) wrong(m, "the output is no number");
+    if (y) TEST_OK(tensor_backward_from(y, grad));
+    if (y) check_gradients(m, n, e);
+    tensor_free(x);
+    tensor_free(grad);
+    tensor_free(y);
+}
+
+/* The file, read back, says what the net is; and run, computes what it does. */
+static void check_file(const struct zoo_model *m, const struct net *n, struct exec *e, const char *path)
+{
+    struct net_values values;
+    struct export_summary s = {.n_inputs = 0};
+    struct bench_ort *ort = NULL;
+    struct bench_array in = {.rank = 4, .shape = {1, m->in_channels, m->height, m->width}}, got = {.rank = 0};
+    struct tensor *x = noise(net_shape_of(n, n->inputs[0].val).d, 1, 3), *y = NULL;
+    in.data = mem_alloc((size_t)tensor_numel(x) * sizeof *in.data);
+    TEST_OK(tensor_to_f32(x, in.data));
+    TEST_OK(exec_run(e, &(struct exec_mode){.train = false}, &x, &y));
+    TEST_OK(exec_values(&values, e));
+    struct status st = export_onnx(path, n, values.v, &(struct export_options){.io_image = false});
+    if (st.code == STATUS_OK) st = export_onnx_read(&s, path);
+    if (st.code == STATUS_OK && (s.n_inputs != 1 || s.inputs[0].shape[2] != m->height || s.n_outputs != 1))
+        wrong(m, "the file has another input or output");
+    if (st.code == STATUS_OK) st = bench_ort_open(&ort, NULL, path, 1);
+    if (st.code == STATUS_OK) st = bench_ort_run(ort, &in, 1, &got, 1);
+    if (st.code != STATUS_OK) wrong(m, "%s", st.msg);
+    double size = 0, worst = 0;
+    float *want = mem_alloc((size_t)tensor_numel(y) * sizeof *want);
+    TEST_OK(tensor_to_f32(y, want));
+    if (!all_finite(y, &size)) wrong(m, "the output in use is no number");
+    if (got.data && bench_array_numel(&got) != tensor_numel(y)) wrong(m, "the file gives another picture");
+    for (int64_t i = 0; got.data && i < bench_array_numel(&got); i++) {
+        double d = fabs((double)got.data[i] - (double)want[i]);
+        if (!(d <= worst)) worst = d;
+    }
+    if (!(worst <= export_tolerance * fmax(size, 1e-3))) wrong(m, "the file is off by %g of %g", worst, size);
+    free(want);
+    free(in.data);
+    free(got.data);
+    bench_ort_close(ort);
+    export_summary_free(&s);
+    net_values_free(&values);
+    tensor_free(x);
+    tensor_free(y);
+}
+
+/* False when the cell is impossible or a giant. */
+static bool check_cell(const char *arch, const char *backbone, const char *path)
+{
+    struct zoo_model m = {.arch = arch, .backbone = backbone, .in_channels = 3};
+    struct exec *e = NULL;
+    if (zoo_fits(&m).code == STATUS_REFUSED) return false;
+    struct net *n = built(&m);
+    if (!n) {
+        wrong(&m, "takes no size up to 512");
+        return true;
+    }
+    bool small = net_cost(n).params < giant;
+    if (small) {
+        TEST_OK(exec_new(&e, n, &(struct exec_options){.compute = TENSOR_F32, .device = tensor_cpu()}));
+        TEST_OK(exec_init(e, 1));
+        check_step(&m, n, e);
+        check_file(&m, n, e, path);
+        exec_free(e);
+    }
+    net_free(n);
+    return small;
+}
+
+/* Of each family the backbone with the fewest parameters. */
+static int smallest(const char **out, int most)
+{
+    int n = 0;
+    int64_t least[64];
+    CHECK(most <= (int)LEN(least), "%d families", most);
+    for (const char *const *b = zoo_backbone_names(); *b; b++) {
+        struct net *net;
+        int f = 0;
+        TEST_OK(zoo_encoder(&net, *b));
+        int64_t params = net_cost(net).params;
+        net_free(net);
+        while (f < n && strcmp(zoo_backbone_info(out[f])->family, zoo_backbone_info(*b)->family) != 0) f++;
+        if (f < n && least[f] <= params) continue;
+        CHECK(f < most, "more than %d families", most);
+        out[f] = *b;
+        least[f] = params;
+        n += f == n;
+    }
+    return n;
+}
+
+static void contract__each_architecture_and_each_family_once(void)
+{
+    const char *families[40];
+    const char *const *archs = zoo_arch_names();
+    int n = smallest(families, LEN(families)), n_archs = 0, done = 0;
+    struct arena a = {0};
+    const char *path = fs_join(&a, test_dir(), "cell.onnx");
+    mistakes = 0;
+    while (archs[n_archs]) n_archs++;
+    for (int i = 0; i < n_archs; i++) done += check_cell(archs[i], "mobilenetv3_small_minimal_100", path);
+    CU_ASSERT_EQUAL(done, n_archs);
+    for (int f = 0; f < n; f++) done += check_cell(f % 2 ? "fpn" : "linknet", families[f], path); /* small, deep */
+    CU_ASSERT_EQUAL(done, n_archs + n);
+    CU_ASSERT_EQUAL(mistakes, 0);
+    arena_free(&a);
+}
+
+static void contract__every_cell(void)
+{
+    struct arena a = {0};
+    const char *path = fs_join(&a, test_dir(), "cell.onnx");
+    int done = 0;
+    if (!getenv("CONTRACT_WHOLE")) return;
+    mistakes = 0;
+    for (const char *const *b = zoo_backbone_names(); *b; b++)
+        for (const char *const *arch = zoo_arch_names(); *arch; arch++) done += check_cell(*arch, *b, path);
+    fprintf(stderr, "%d cells\n", done);
+    CU_ASSERT_TRUE(done > 900);
+    CU_ASSERT_EQUAL(mistakes, 0);
+    arena_free(&a);
+}
+
+static const struct test tests[] = {
+    TEST(contract__each_architecture_and_each_family_once),
+    TEST(contract__every_cell),
+};
+
+int main(int argc, char **argv)
+{
+    tensor_start(1);
+    return test_main("train.contract", tests, LEN(tests), argc, argv);
+}
