@@ -99,7 +99,8 @@ CLI_COMMAND(cli_gc)
     json_t *garbage;
     (void)code;
     TRY(cli_open(&s, a, true)); /* nothing may be running: a file in the making has no row yet */
-    struct status st = engine_garbage(&garbage, s);
+    struct status st = cli_cluster_idle(s);
+    if (st.code == STATUS_OK) st = engine_garbage(&garbage, s);
     if (st.code == STATUS_OK) {
         double bytes = 0;
         for (size_t i = 0; i < json_array_size(garbage); i++) bytes += json_num(json_array_get(garbage, i), "bytes", 0);

@@ -130,6 +130,10 @@ struct status cli_executor(bool *slurm, const struct cli_args *a);
 struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int *code);
 /** One object a submission whose results are not all stored. Owner: the caller. */
 struct status cli_slurm_status(json_t **out, const struct cli_args *a);
+/** Fails when jobs of a cluster may be at trials of the plan; merges what those that have ended left. */
+struct status cli_cluster_clear(struct store *store, const struct plan *p);
+/** Fails while there is something on the cluster that the database does not know of. */
+struct status cli_cluster_idle(const struct store *store);
 /** Runs a plan and tells; @p code gets the exit status. */
 struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code);
 

@@ -65,6 +65,7 @@ struct status cli_engine_options(struct engine_options *out, const struct cli_ar
 struct status cli_run_plan(const struct cli_args *a, struct store *s, const struct plan *p, int *code)
 {
     struct engine_options o;
+    TRY(cli_cluster_clear(s, p));
     TRY(cli_engine_options(&o, a));
     struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, a->value[OPT_NO_TTY] != NULL);
     cli_live_publish(l, s, p);

@@ -1,6 +1,5 @@
-/* Sweeps on a cluster: run --executor slurm, task, collect, cancel, and what status says of them. */
-#include "slurm.h"
-#include "inside.h"
+/* run --executor slurm: submitting, waiting, telling. */
+#include "cluster.h"
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -23,7 +22,8 @@ static char *task_options(const struct cli_args *a)
     str_addn(&s, "", 0);
     for (size_t i = 0; i < LEN(forwarded); i++) {
         const char *v = a->value[forwarded[i]];
-        if (v) str_addf(&s, " %s%s%s", cli_options[forwarded[i]].name, *v ? " " : "", v);
+        if (v) str_addf(&s, " %s", cli_options[forwarded[i]].name);
+        if (v && *v) str_addf(&s, " '%s'", v);
     }
     return s.s;
 }
@@ -42,19 +42,12 @@ struct wait {
     bool tty, drawn;
 };
 
-static json_t *progress_json(const struct slurm_submission *s, const struct slurm_progress *p)
-{
-    return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "sweep", s->sweep, "trials", p->trials, "done",
-                     p->done, "failed", p->failed, "not_possible", p->impossible, "running", p->running, "waiting",
-                     p->waiting, "jobs_running", p->jobs_running, "jobs_pending", p->jobs_pending);
-}
-
 static void tell(struct wait *w, const struct slurm_progress *p)
 {
     if (memcmp(p, &w->last, sizeof *p) == 0) return;
     w->last = *p;
     if (w->a->value[OPT_JSON]) {
-        json_t *j = progress_json(w->s, p);
+        json_t *j = cluster_json(w->s, p);
         json_object_set_new(j, "event", json_string("slurm"));
         char *text = json_canonical(j);
         printf("%s\n", text);
@@ -127,18 +120,6 @@ static struct status wait_for(const struct cli_args *a, struct slurm_submission 
 /* ---- run ----------------------------------------------------------------------------------------------------------
  */
 
-static struct status collect(struct slurm_submission *s, struct store *store, const json_t *alive)
-{
-    struct slurm_collected c;
-    char self[64] = "";
-    const char *job = getenv("SLURM_JOB_ID");
-    snprintf(self, sizeof self, "%s", job ? job : "");
-    TRY(slurm_collect(&c, s, store, alive, self));
-    fprintf(stderr, "%s: %d new stages in the database%s\n", s->sweep, c.stages,
-            c.complete ? "" : "; more are to come: collect again");
-    return ok();
-}
-
 /* What an earlier run of this name left: its jobs are waited for (@p attach), or what they did is merged. */
 static struct status earlier(bool *attach, struct slurm_submission *s, struct store *store, const struct plan *p)
 {
@@ -149,7 +130,7 @@ static struct status earlier(bool *attach, struct slurm_submission *s, struct st
     TRY(slurm_ask(&alive));
     struct status st = ok();
     if (slurm_gone(s, alive))
-        st = collect(s, store, alive);
+        st = cluster_collect(s, store, alive);
     else if (slurm_same(s, p))
         *attach = true;
     else
@@ -178,6 +159,7 @@ static struct status submit(bool *attached, struct slurm_submission *s, const st
                             const struct plan *p, const char *db)
 {
     char program[4200];
+    TRY(cluster_clear(store, p, p->sweeps[0].name));
     TRY(earlier(attached, s, store, p));
     if (*attached) {
         fprintf(stderr, "%s: its jobs are there already\n", s->sweep);
@@ -204,7 +186,7 @@ static struct status finish(const struct cli_args *a, struct slurm_submission *s
     if (!s->collected) {
         json_t *alive = NULL;
         st = slurm_ask(&alive);
-        if (st.code == STATUS_OK) st = collect(s, store, alive);
+        if (st.code == STATUS_OK) st = cluster_collect(s, store, alive);
         json_decref(alive);
     }
     if (st.code == STATUS_OK) st = slurm_look(&n, s, NULL);
@@ -266,129 +248,4 @@ struct status cli_executor(bool *slurm, const struct cli_args *a)
     if (a->value[OPT_DETACH] && !*slurm)
         return fail(STATUS_ARG, "--detach: jobs of a cluster go on without this command; expected --executor slurm");
     return ok();
-}
-
-/* ---- task, collect, cancel ----------------------------------------------------------------------------------------
- */
-
-CLI_COMMAND(cli_task)
-{
-    int64_t bucket;
-    int failed = 0;
-    if (!str_to_i64(a->pos[1], &bucket) || bucket < 0 || bucket >= SLURM_MAX_BUCKETS)
-        return fail(STATUS_ARG,
-                    "sweep task: got bucket \"%s\", expected a number; `sweep run --executor slurm` makes "
-                    "the jobs that run it",
-                    a->pos[1]);
-    struct slurm_task_options o = {.dir = a->pos[0], .db = cli_db(a), .bucket = (int)bucket};
-    TRY(cli_engine_options(&o.engine, a));
-    struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, true);
-    o.engine.on_event = cli_live_event;
-    o.engine.ctx = l;
-    struct status st = slurm_task(&failed, &o);
-    cli_live_free(l);
-    *code = st.code == STATUS_INTERRUPTED ? 75 : st.code != STATUS_OK || failed ? 1 : 0;
-    return st;
-}
-
-static struct status results_dir(char out[1024], const struct cli_args *a)
-{
-    struct arena mem = {0};
-    char *real = realpath(fs_dirname(&mem, cli_db(a)), NULL);
-    snprintf(out, 1024, "%s", real ? real : ".");
-    arena_free(&mem);
-    struct status st =
-        real ? ok() : fail(STATUS_ARG, "%s: there is no such folder; --db PATH names another", cli_db(a));
-    free(real);
-    return st;
-}
-
-static struct status find(struct slurm_submission *s, const char *results, const char *name)
-{
-    TRY(slurm_latest(s, results, name));
-    if (s->dir[0]) return ok();
-    return fail(STATUS_ARG, "sweep \"%s\": nothing of it was submitted to Slurm; `sweep status` lists what was", name);
-}
-
-static struct status collect_one(const struct cli_args *a, struct slurm_submission *s)
-{
-    struct store *store;
-    json_t *alive = NULL;
-    if (s->collected) {
-        fprintf(stderr, "%s: everything is in the database\n", s->sweep);
-        return ok();
-    }
-    struct status asked = slurm_ask(&alive); /* without an answer what is there is merged, and more may come */
-    if (asked.code != STATUS_OK) log_warn("%s", asked.msg);
-    /* A job writes from another machine than the one where the results are looked at. */
-    struct status st = store_open(
-        &store, (struct store_options){
-                    .path = cli_db(a), .command = a->line, .wait_s = 600, .alone = getenv("SLURM_JOB_ID") != NULL});
-    if (st.code == STATUS_OK) st = collect(s, store, alive);
-    store_close(store);
-    json_decref(alive);
-    return st;
-}
-
-CLI_COMMAND(cli_collect)
-{
-    char results[1024];
-    struct slurm_submission *open, one;
-    int n;
-    (void)code;
-    TRY(results_dir(results, a));
-    if (a->n_pos) {
-        TRY(find(&one, results, a->pos[0]));
-        struct status st = collect_one(a, &one);
-        slurm_close(&one);
-        return st;
-    }
-    TRY(slurm_open_ones(&open, &n, results));
-    struct status st = ok();
-    for (int i = 0; i < n && st.code == STATUS_OK; i++) st = collect_one(a, &open[i]);
-    if (n == 0) fprintf(stderr, "everything is in the database\n");
-    for (int i = 0; i < n; i++) slurm_close(&open[i]);
-    free(open);
-    return st;
-}
-
-CLI_COMMAND(cli_cancel)
-{
-    char results[1024];
-    struct slurm_submission s;
-    (void)code;
-    TRY(results_dir(results, a));
-    TRY(find(&s, results, a->pos[0]));
-    struct status st = slurm_cancel(&s);
-    if (st.code == STATUS_OK) st = collect_one(a, &s);
-    slurm_close(&s);
-    return st;
-}
-
-/* ---- status -------------------------------------------------------------------------------------------------------
- */
-
-struct status cli_slurm_status(json_t **out, const struct cli_args *a)
-{
-    char results[1024];
-    struct slurm_submission *open;
-    int n;
-    json_t *alive = NULL;
-    *out = json_array();
-    TRY(results_dir(results, a));
-    TRY(slurm_open_ones(&open, &n, results));
-    struct status st = ok();
-    if (n) {
-        struct status asked = slurm_ask(&alive); /* one call for all */
-        if (asked.code != STATUS_OK) log_warn("%s", asked.msg);
-    }
-    for (int i = 0; i < n && st.code == STATUS_OK; i++) {
-        struct slurm_progress p;
-        st = slurm_look(&p, &open[i], alive);
-        if (st.code == STATUS_OK) json_array_append_new(*out, progress_json(&open[i], &p));
-    }
-    for (int i = 0; i < n; i++) slurm_close(&open[i]);
-    free(open);
-    json_decref(alive);
-    return st;
 }

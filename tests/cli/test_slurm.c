@@ -2,7 +2,7 @@
  * Sweeps on a real Slurm of one node, by the real program and a scripted worker: tasks that are cancelled or queued
  * again, a login node that leaves, refusals. The table in the end is that of a run on this machine.
  */
-#include "cluster.h"
+#include "one_node.h"
 #include "store.h"
 
 enum { PATIENCE = 600 }; /* x 100 ms: for what must happen, on a machine that may be busy */
@@ -232,6 +232,13 @@ static void cli_slurm__is_left_cancelled_and_gone_on_with(void)
     struct answer a = sweep(dir, "", "run s.yaml --executor slurm --set train.epochs=7");
     expect(&a, 2, "of another plan");
     answer_free(&a);
+    /* Nobody else touches their trials meanwhile. */
+    static const char *const others[] = {"run s.yaml", "run s.yaml --executor slurm --set name=other", "gc"};
+    for (size_t i = 0; i < LEN(others); i++) {
+        a = sweep(dir, "", others[i]);
+        expect(&a, 2, "sweep grid: ");
+        answer_free(&a);
+    }
     a = sweep(dir, "", "cancel grid");
     expect(&a, 0, "new stages in the database\n");
     answer_free(&a);

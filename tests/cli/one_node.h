@@ -1,6 +1,6 @@
 /* A Slurm of one node for the tests: its daemons are children of the test, its files lie in a folder of the test. */
-#ifndef TESTS_CLI_CLUSTER_H
-#define TESTS_CLI_CLUSTER_H
+#ifndef TESTS_CLI_ONE_NODE_H
+#define TESTS_CLI_ONE_NODE_H
 
 #include "test.h"
 #include <netinet/in.h>
