@@ -29,8 +29,10 @@ test: setup ## every test, as shipped and under the sanitizers
 test-all: setup ## the same, then clang, the whole parity, every cell, fifty sweeps under siege, a minute of fuzzing a target
 	@.ci/test all
 
-bench: build ## speed and quality beside a Python rival, interleaved on this machine (an hour, and a large download)
+bench: build ## speed and quality beside a Python rival, cost beside other engines, interleaved (an hour, and a large download)
 	@.ci/setup rival
+	@.ci/setup engines
+	@bench/engine
 	@bench/train
 	@bench/quality
 
