@@ -297,6 +297,7 @@ struct status engine_run(struct engine_result *out, const struct engine_options 
     }
     if (e->tasks) queue_free(e);
     place_free(e);
+    locks_end(e);
     writes_free(e);
     free(e);
     return st;

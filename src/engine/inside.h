@@ -64,7 +64,7 @@ struct worker {
     struct lease_want want;
     bool crowded; /* was not alone on its GPU all the time */
     bool beside;  /* was not the only worker all the time */
-    char log[1200], lock[1200];
+    char log[1200];
 };
 
 /* Predicted seconds of one kind's stages that have not ended, and how those that ran compare. */
@@ -91,7 +91,7 @@ struct engine {
     int n_running;
     bool exclusive; /* a measurement runs */
     bool watches_memory;
-    bool loading, stopping, killing;
+    bool loading, stopping, killing, locks_clear;
     struct status error;  /* of the store: ends the run */
     struct write *writes; /* of the batch at hand */
     int n_writes, cap_writes;
@@ -197,8 +197,10 @@ struct status state_known(json_t **out, struct store *s, const struct plan *p);
 
 /* locks.c: a worker that outlived its coordinator is waited for before its stage is taken again */
 struct status locks_clear(struct engine *e);
-void locks_path(char *path, size_t n, const struct engine *e, const char *key);
-int locks_take(char *path, size_t n, struct engine *e, const char *key);
+/** The lock that the next worker in a slot inherits. */
+struct status locks_take(int *fd, const struct engine *e, int slot);
+/** Nobody holds one any more. */
+void locks_end(struct engine *e);
 void locks_sign(int fd, pid_t pid);
 
 /* past.c: what the machine is, and what its finished stages say */

@@ -1,7 +1,9 @@
 /*
  * A worker may live a while after its coordinator was killed: it is told by the broken pipe, and writes a checkpoint
- * first. It holds an flock on DIR/locks/KEY through a descriptor that it inherits and never looks at, so the kernel
- * frees it exactly when the last process of that stage is gone. A new coordinator waits for these before it starts.
+ * first. It holds an flock on DIR/locks/SLOT through a descriptor that it inherits and never looks at, so the kernel
+ * frees it exactly when the last process of that stage is gone. A new coordinator waits for these before it starts. The
+ * files stay until the run ends: to make and remove one a stage costs a file system more than all else that we ask of
+ * it.
  */
 #include "inside.h"
 #include <errno.h>
@@ -49,11 +51,9 @@ static const char *locks_dir(struct arena *a, const struct engine *e)
     return e->o->locks ? e->o->locks : fs_join(a, store_dir(e->s), "locks");
 }
 
-void locks_path(char *path, size_t n, const struct engine *e, const char *key)
+static const char *slot_path(struct arena *a, const struct engine *e, int slot)
 {
-    struct arena a = {0};
-    snprintf(path, n, "%s/%s", locks_dir(&a, e), key);
-    arena_free(&a);
+    return arena_printf(a, "%s/%d", locks_dir(a, e), slot);
 }
 
 struct status locks_clear(struct engine *e)
@@ -68,18 +68,38 @@ struct status locks_clear(struct engine *e)
     if (st.code == STATUS_OK) st = fs_list(&names, &n, &a, dir);
     for (size_t i = 0; i < n && st.code == STATUS_OK; i++) st = clear_one(fs_join(&a, dir, names[i]), patience_s);
     arena_free(&a);
+    e->locks_clear = st.code == STATUS_OK;
     return st;
 }
 
-int locks_take(char *path, size_t n, struct engine *e, const char *key)
+void locks_end(struct engine *e)
 {
-    locks_path(path, n, e, key);
+    struct arena a = {0};
+    for (int i = 0; i < ENGINE_MAX_JOBS && e->locks_clear; i++) unlink(slot_path(&a, e, i));
+    arena_free(&a);
+}
+
+static int open_locked(const char *path)
+{
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        close(fd);
-        return -1;
+    if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+    if (fd >= 0) close(fd);
+    return -1;
+}
+
+struct status locks_take(int *fd, const struct engine *e, int slot)
+{
+    struct arena a = {0};
+    const char *path = slot_path(&a, e, slot);
+    *fd = open_locked(path);
+    if (*fd < 0 &&
+        errno == EWOULDBLOCK) { /* what the last one in this slot had started was killed, and is not gone yet */
+        unlink(path);
+        *fd = open_locked(path);
     }
-    return fd;
+    struct status st = *fd >= 0 ? ok() : fail(STATUS_IO, "%s: cannot be locked: %s", path, strerror(errno));
+    arena_free(&a);
+    return st;
 }
 
 void locks_sign(int fd, pid_t pid)

@@ -33,11 +33,10 @@ struct pipes {
     int job, log, events[2], lock;
 };
 
-static struct status open_pipes(struct pipes *p, struct engine *e, struct worker *w, int task, const char *job)
+static struct status open_pipes(struct pipes *p, const struct engine *e, const struct worker *w, const char *job)
 {
     *p = (struct pipes){-1, -1, {-1, -1}, -1};
-    p->lock = locks_take(w->lock, sizeof w->lock, e, e->p->stages[task].key);
-    if (p->lock < 0) return fail(STATUS_IO, "%s: cannot be locked: %s", w->lock, strerror(errno));
+    TRY(locks_take(&p->lock, e, (int)(w - e->workers)));
     p->job = stdin_of(job);
     if (p->job < 0) return fail(STATUS_IO, "a worker's job: %s", strerror(errno));
     p->log = open(w->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
@@ -123,7 +122,7 @@ struct status process_start(struct engine *e, int task)
     TRY(job_json(&job, e, task));
     char *text = json_canonical(job);
     json_decref(job);
-    struct status st = open_pipes(&p, e, w, task, text);
+    struct status st = open_pipes(&p, e, w, text);
     pid_t pid = 0;
     if (st.code == STATUS_OK) st = spawn(&pid, e, &p, task, program, program == e->worker_path);
     if (st.code == STATUS_OK) {
@@ -139,7 +138,6 @@ struct status process_start(struct engine *e, int task)
                              .gpu = w->gpu,
                              .want = w->want,
                              .crowded = w->crowded};
-        locks_path(w->lock, sizeof w->lock, e, e->p->stages[task].key);
         st = log_path(w->log, sizeof w->log, e, task);
         e->n_running++;
         e->exclusive = queue_measures(e, task) && !e->o->measure_beside;
@@ -237,7 +235,6 @@ bool process_reap(struct engine *e)
         int64_t rss = (int64_t)use.ru_maxrss * 1024;
         if (rss > t->rss_bytes) t->rss_bytes = rss;
         t->seconds += time_mono() - w->started;
-        unlink(w->lock);
         place_give(e, w);
         e->n_running--;
         e->exclusive = false;
