@@ -6,11 +6,10 @@
 
 static const char *const shown_sql[] = {
     "SELECT name, rank FROM sweeps WHERE ?1 = 0 OR id = ?1 ORDER BY id",
-    "SELECT t.id, t.state, t.reason, st.ordinal, st.axes FROM trials t LEFT JOIN sweep_trials st ON st.trial = t.id "
-    "AND "
-    "st.sweep = ?1 WHERE ?1 = 0 OR st.sweep = ?1 ORDER BY t.id",
-    "SELECT g.key, g.state, g.reason, g.attempts, g.ended, g.environment FROM stages g WHERE ?1 = 0 OR g.trial IN "
-    "(SELECT trial FROM sweep_trials WHERE sweep = ?1) ORDER BY g.key",
+    ("SELECT t.id, t.state, t.reason, st.ordinal, st.axes FROM trials t LEFT JOIN sweep_trials st ON st.trial = t.id "
+     "AND st.sweep = ?1 WHERE ?1 = 0 OR st.sweep = ?1 ORDER BY t.id"),
+    ("SELECT g.key, g.state, g.reason, g.attempts, g.ended, g.environment FROM stages g WHERE ?1 = 0 OR g.trial IN "
+     "(SELECT trial FROM sweep_trials WHERE sweep = ?1) ORDER BY g.key"),
 };
 
 static struct status add_row(void *ctx, const struct store_row *row)

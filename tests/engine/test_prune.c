@@ -215,7 +215,7 @@ static void prune_asks__at_its_epochs_alone(void)
 
 static void prune_best__ignores_what_is_no_number(void)
 {
-    static const double told[] = {NONE, 0.2, NONE, 0.1, 0.3, INFINITY}, up[] = {NONE, 0.2, 0.2, 0.2, 0.3, 0.3},
+    static const double told[] = {NONE, 0.2, NONE, 0.1, 0.3, (double)INFINITY}, up[] = {NONE, 0.2, 0.2, 0.2, 0.3, 0.3},
                         down[] = {NONE, 0.2, 0.2, 0.1, 0.1, 0.1};
     struct prune_rule lower = asha;
     lower.higher = false;

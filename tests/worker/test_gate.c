@@ -69,7 +69,7 @@ static struct visit visit(const char *path)
  * not settle, the least runs say it. Visits go on until they agree. */
 static bool same_latency(const char *a, const char *b)
 {
-    struct visit x = {INFINITY, INFINITY}, y = x;
+    struct visit x = {(double)INFINITY, (double)INFINITY}, y = x;
     bool same = false;
     for (int i = 0; i < MOST && (i < LEAST || !same); i++) {
         struct visit p = visit(a), q = visit(b);
