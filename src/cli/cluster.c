@@ -20,7 +20,8 @@ struct status cluster_collect(struct slurm_submission *s, struct store *store, c
     return ok();
 }
 
-/* ---- one at a time ------------------------------------------------------------------------------------------------- */
+/* ---- one at a time -------------------------------------------------------------------------------------------------
+ */
 
 static bool shares(const struct slurm_submission *s, const struct plan *p)
 {
@@ -68,10 +69,11 @@ struct status cli_cluster_idle(const struct store *store)
     int n;
     struct status st = slurm_open_ones(&open, &n, store_dir(store));
     if (st.code == STATUS_OK && n)
-        st = fail(STATUS_ARG,
-                  "sweep %s: what its jobs on the cluster have made is not all in the database; `sweep collect %s` when "
-                  "they have ended, then again",
-                  open[0].sweep, open[0].sweep);
+        st =
+            fail(STATUS_ARG,
+                 "sweep %s: what its jobs on the cluster have made is not all in the database; `sweep collect %s` when "
+                 "they have ended, then again",
+                 open[0].sweep, open[0].sweep);
     for (int i = 0; i < n; i++) slurm_close(&open[i]);
     free(open);
     return st;

@@ -72,6 +72,12 @@ static struct finding ffmpeg(void)
     return program("ffmpeg -version 2>/dev/null", "not found, only needed for video: apt-get install ffmpeg", false);
 }
 
+static struct finding slurm(void)
+{
+    return program("sbatch --version 2>/dev/null", "no sbatch that works, only needed for `sweep run --executor slurm`",
+                   false);
+}
+
 /* What a GPU is, and who computes on it. */
 static struct finding gpu(const struct engine_gpu *v)
 {
@@ -132,6 +138,7 @@ static const struct {
     {"onnxruntime", runtime},
     {"gnuplot", gnuplot},
     {"ffmpeg", ffmpeg},
+    {"slurm", slurm},
 };
 
 static struct finding database(const struct cli_args *a)
