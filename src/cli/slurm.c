@@ -193,7 +193,10 @@ static struct status finish(const struct cli_args *a, struct slurm_submission *s
     if (st.code == STATUS_OK) {
         int open = n.trials - n.done - n.failed - n.impossible;
         *code = n.failed || open ? 1 : 0;
-        if (open) fprintf(stderr, "%d trials are not finished; the same command goes on with them\n", open);
+        if (open)
+            fprintf(stderr,
+                    "%d trials are not finished: %s/log has what their jobs said; the same command goes on with them\n",
+                    open, s->dir);
         st = cli_tell_run(a, store, p, code);
     }
     store_close(store);

@@ -185,7 +185,8 @@ static void cli_slurm__equals_a_local_run(void)
     struct answer a = sweep(dir, "FAKE_train=wait", "run s.yaml --executor slurm --set slurm.array_width=4 --detach");
     expect(&a, 0, "4 tasks");
     answer_free(&a);
-    /* Four tasks train. One is cancelled; one is told that its time is over, and comes back. */
+    /* Four tasks train. One is cancelled; one is told that its time is over, and comes back; one dies without a word.
+     */
     CU_ASSERT_TRUE(comes_to(in(dir, "grep -c ' train -1 start ' results/trials/runs.log"), "4"));
     a = sweep(dir, "", "status --json");
     CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "\"jobs_running\": 4"));
@@ -193,11 +194,12 @@ static void cli_slurm__equals_a_local_run(void)
     CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "\"waiting\": 8"));
     answer_free(&a);
     shell(in(dir, "id=$(sed -nE 's/.*\"id\": \"([0-9]+)\".*/\\1/p' results/grid/slurm/0001/submission.json); "
-                  "scancel ${id}_0 && scancel --batch --signal=USR1 ${id}_1"));
+                  "scancel ${id}_0 && scancel --batch --signal=USR1 ${id}_1 && scancel --batch --signal=KILL ${id}_2"));
     CU_ASSERT_TRUE(comes_to(
         in(dir, "cat results/grid/slurm/0001/journal/*.jsonl | grep -c '^{\"left\":{\"state\":\"interrupted'"), "2"));
     CU_ASSERT_TRUE(
         comes_to(in(dir, "grep -l '^{\"claim\".*\"restart\":1' results/grid/slurm/0001/journal/* | wc -l"), "1"));
+    CU_ASSERT_TRUE(comes_to("squeue -h -r -t running -o %i | wc -l", "2"));
     shell(in(dir, "cat results/grid/slurm/0001/log/*_1.out | grep -q 'queued again'"));
     /* Same command, no detaching: it finds the jobs, and waits. */
     shell(in(dir, "touch results/trials/go"));
@@ -288,9 +290,22 @@ static void cli_slurm__says_what_is_in_the_way(void)
     answer_free(&a);
 }
 
+static void cli_slurm__tells_where_the_jobs_told_why(void)
+{
+    char dir[400];
+    if (!cluster_up()) CU_FAIL_FATAL("no Slurm");
+    snprintf(dir, sizeof dir, "%s", placed(test_dir()));
+    shell(in(dir, "rm sweep-worker"));
+    struct answer a = sweep(dir, "", "run s.yaml --executor slurm --set slurm.array_width=1 --no-report --no-tty");
+    expect(&a, 1, "12 trials are not finished: ");
+    answer_free(&a);
+    shell(in(dir, "grep -q 'sweep-worker: cannot be started' results/grid/slurm/0001/log/*.out"));
+}
+
 static const struct test tests[] = {
     TEST(cli_slurm__equals_a_local_run),
     TEST(cli_slurm__is_left_cancelled_and_gone_on_with),
     TEST(cli_slurm__says_what_is_in_the_way),
+    TEST(cli_slurm__tells_where_the_jobs_told_why),
 };
 TEST_MAIN("cli.slurm", tests)
