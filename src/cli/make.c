@@ -98,7 +98,7 @@ static struct status more_of(const struct cli_args *a, const struct changes *c, 
     st = json_parse(&config, "config", text, strlen(text));
     if (st.code == STATUS_OK && strcmp(json_str(t, "state", ""), "pruned") == 0)
         st = fail(STATUS_ARG,
-                  "trial %s: pruned before its end, so there is nothing to export; `sweep run FILE --set "
+                  "trial %s: pruned before its end, so there is nothing to export or measure; `sweep run FILE --set "
                   "prune.rule=none` goes on with it",
                   id);
     if (st.code == STATUS_OK) st = change_all(config, c);

@@ -194,6 +194,32 @@ static void engine_pruning__a_stored_decision_holds_after_a_restart(void)
     made_free(m);
 }
 
+/* What another rule would go on from is no garbage. */
+static void engine_pruning__keeps_its_checkpoints(void)
+{
+    struct made *m = made_courses("asha");
+    struct store *s;
+    json_t *garbage = NULL;
+    char path[600];
+    run_one_by_one(m);
+    for (size_t i = 0; i < LEN(courses); i++) {
+        snprintf(path, sizeof path, "%s/trials/%s/last.safetensors", m->dir, m->trials[i].id);
+        TEST_OK(fs_write(path, "weights", 7));
+    }
+    TEST_OK(store_open(&s, (struct store_options){.path = m->db, .command = "test"}));
+    TEST_OK(engine_garbage(&garbage, s));
+    store_close(s);
+    for (size_t i = 0; i < LEN(courses); i++) {
+        bool listed = false;
+        snprintf(path, sizeof path, "trials/%s/last.safetensors", m->trials[i].id);
+        for (size_t k = 0; k < json_array_size(garbage); k++)
+            listed = listed || strcmp(json_str(json_array_get(garbage, k), "path", ""), path) == 0;
+        CU_ASSERT_EQUAL(listed, courses[i].epoch == 0);
+    }
+    json_decref(garbage);
+    made_free(m);
+}
+
 static void engine_pruning__redo_decides_anew(void)
 {
     struct made *m = made_courses("asha");
@@ -383,6 +409,7 @@ static const struct test tests[] = {
     TEST(engine_pruning__stops_what_falls_behind_and_stores_why),
     TEST(engine_pruning__another_rule_goes_on_from_the_checkpoints),
     TEST(engine_pruning__a_stored_decision_holds_after_a_restart),
+    TEST(engine_pruning__keeps_its_checkpoints),
     TEST(engine_pruning__redo_decides_anew),
     TEST(engine_pruning__knows_the_latency_before_training),
     TEST(engine_pruning__compares_only_what_compares),
