@@ -27,7 +27,8 @@ __attribute__((format(printf, 2, 3))) static void wrong(const struct zoo_model *
     fprintf(stderr, "%s x %s at %d: %s\n", m->arch, m->backbone, m->height, text);
 }
 
-/* The smallest picture that the cell takes and whose norms all see more than one value; NULL: the cell is impossible. */
+/* The smallest picture that the cell takes and whose norms all see more than one value; NULL: the cell is impossible.
+ */
 static struct net *built(struct zoo_model *m)
 {
     for (int side = 32; side <= 512; side *= 2) {
