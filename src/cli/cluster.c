@@ -14,7 +14,7 @@ struct status cluster_collect(struct slurm_submission *s, struct store *store, c
     char self[64] = "";
     const char *job = getenv("SLURM_JOB_ID");
     snprintf(self, sizeof self, "%s", job ? job : "");
-    TRY(slurm_collect(&c, s, store, alive, self));
+    TRY(engine_slurm_collect(&c, s, store, alive, self));
     fprintf(stderr, "%s: %d new stages in the database%s\n", s->sweep, c.stages,
             c.complete ? "" : "; more are to come: collect again");
     return ok();
@@ -39,8 +39,8 @@ static bool shares(const struct slurm_submission *s, const struct plan *p)
 
 static struct status clear_one(struct slurm_submission *s, struct store *store, json_t **alive)
 {
-    if (!*alive) TRY(slurm_ask(alive));
-    if (slurm_gone(s, *alive)) return cluster_collect(s, store, *alive);
+    if (!*alive) TRY(engine_slurm_ask(alive));
+    if (engine_slurm_gone(s, *alive)) return cluster_collect(s, store, *alive);
     return fail(STATUS_ARG,
                 "sweep %s: its jobs on the cluster are at trials that this asks for, too; wait for them, or "
                 "`sweep cancel %s`",
@@ -52,11 +52,11 @@ struct status cluster_clear(struct store *store, const struct plan *p, const cha
     struct slurm_submission *open;
     json_t *alive = NULL;
     int n;
-    struct status st = slurm_open_ones(&open, &n, store_dir(store));
+    struct status st = engine_slurm_open_ones(&open, &n, store_dir(store));
     for (int i = 0; i < n; i++) {
         bool ours = st.code == STATUS_OK && (!but || strcmp(but, open[i].sweep) != 0) && shares(&open[i], p);
         if (ours) st = clear_one(&open[i], store, &alive);
-        slurm_close(&open[i]);
+        engine_slurm_close(&open[i]);
     }
     json_decref(alive);
     free(open);
@@ -67,14 +67,14 @@ struct status cli_cluster_idle(const struct store *store)
 {
     struct slurm_submission *open;
     int n;
-    struct status st = slurm_open_ones(&open, &n, store_dir(store));
+    struct status st = engine_slurm_open_ones(&open, &n, store_dir(store));
     if (st.code == STATUS_OK && n)
         st =
             fail(STATUS_ARG,
                  "sweep %s: what its jobs on the cluster have made is not all in the database; `sweep collect %s` when "
                  "they have ended, then again",
                  open[0].sweep, open[0].sweep);
-    for (int i = 0; i < n; i++) slurm_close(&open[i]);
+    for (int i = 0; i < n; i++) engine_slurm_close(&open[i]);
     free(open);
     return st;
 }
@@ -101,7 +101,7 @@ CLI_COMMAND(cli_task)
     struct cli_live *l = cli_live_new(a->value[OPT_JSON] != NULL, true);
     o.engine.on_event = cli_live_event;
     o.engine.ctx = l;
-    struct status st = slurm_task(&failed, &o);
+    struct status st = engine_slurm_task(&failed, &o);
     cli_live_free(l);
     *code = st.code == STATUS_INTERRUPTED ? 75 : st.code != STATUS_OK || failed ? 1 : 0;
     return st;
@@ -121,7 +121,7 @@ static struct status results_dir(char out[1024], const struct cli_args *a)
 
 static struct status find(struct slurm_submission *s, const char *results, const char *name)
 {
-    TRY(slurm_latest(s, results, name));
+    TRY(engine_slurm_latest(s, results, name));
     if (s->dir[0]) return ok();
     return fail(STATUS_ARG, "sweep \"%s\": nothing of it was submitted to Slurm; `sweep status` lists what was", name);
 }
@@ -134,7 +134,7 @@ static struct status collect_one(const struct cli_args *a, struct slurm_submissi
         fprintf(stderr, "%s: everything is in the database\n", s->sweep);
         return ok();
     }
-    struct status asked = slurm_ask(&alive); /* without an answer what is there is merged, and more may come */
+    struct status asked = engine_slurm_ask(&alive); /* without an answer what is there is merged, and more may come */
     if (asked.code != STATUS_OK) log_warn("%s", asked.msg);
     /* A job writes from another machine than the one where the results are looked at. */
     struct status st = store_open(
@@ -156,14 +156,14 @@ CLI_COMMAND(cli_collect)
     if (a->n_pos) {
         TRY(find(&one, results, a->pos[0]));
         struct status st = collect_one(a, &one);
-        slurm_close(&one);
+        engine_slurm_close(&one);
         return st;
     }
-    TRY(slurm_open_ones(&open, &n, results));
+    TRY(engine_slurm_open_ones(&open, &n, results));
     struct status st = ok();
     for (int i = 0; i < n && st.code == STATUS_OK; i++) st = collect_one(a, &open[i]);
     if (n == 0) fprintf(stderr, "everything is in the database\n");
-    for (int i = 0; i < n; i++) slurm_close(&open[i]);
+    for (int i = 0; i < n; i++) engine_slurm_close(&open[i]);
     free(open);
     return st;
 }
@@ -175,9 +175,9 @@ CLI_COMMAND(cli_cancel)
     (void)code;
     TRY(results_dir(results, a));
     TRY(find(&s, results, a->pos[0]));
-    struct status st = slurm_cancel(&s);
+    struct status st = engine_slurm_cancel(&s);
     if (st.code == STATUS_OK) st = collect_one(a, &s);
-    slurm_close(&s);
+    engine_slurm_close(&s);
     return st;
 }
 
@@ -192,18 +192,18 @@ struct status cli_slurm_status(json_t **out, const struct cli_args *a)
     json_t *alive = NULL;
     *out = json_array();
     TRY(results_dir(results, a));
-    TRY(slurm_open_ones(&open, &n, results));
+    TRY(engine_slurm_open_ones(&open, &n, results));
     struct status st = ok();
     if (n) {
-        struct status asked = slurm_ask(&alive); /* one call for all */
+        struct status asked = engine_slurm_ask(&alive); /* one call for all */
         if (asked.code != STATUS_OK) log_warn("%s", asked.msg);
     }
     for (int i = 0; i < n && st.code == STATUS_OK; i++) {
         struct slurm_progress p;
-        st = slurm_look(&p, &open[i], alive);
+        st = engine_slurm_look(&p, &open[i], alive);
         if (st.code == STATUS_OK) json_array_append_new(*out, cluster_json(&open[i], &p));
     }
-    for (int i = 0; i < n; i++) slurm_close(&open[i]);
+    for (int i = 0; i < n; i++) engine_slurm_close(&open[i]);
     free(open);
     json_decref(alive);
     return st;

@@ -70,7 +70,7 @@ static void ask(struct wait *w)
     if (time_mono() - w->asked < ASK_S) return;
     json_t *alive;
     w->asked = time_mono();
-    struct status st = slurm_ask(&alive);
+    struct status st = engine_slurm_ask(&alive);
     if (st.code != STATUS_OK) {
         log_warn("%s; asking again", st.msg);
         return;
@@ -91,13 +91,13 @@ static struct status wait_loop(struct wait *w)
                         "left; the jobs go on: the same command waits for them again, `sweep status` tells how far "
                         "they are, `sweep cancel %s` ends them",
                         w->s->sweep);
-        TRY(slurm_look(&p, w->s, w->alive));
+        TRY(engine_slurm_look(&p, w->s, w->alive));
         tell(w, &p);
         if (fs_exists(done)) {
             w->s->collected = true;
             return ok();
         }
-        if (w->alive && p.jobs_running + p.jobs_pending == 0 && slurm_gone(w->s, w->alive)) return ok();
+        if (w->alive && p.jobs_running + p.jobs_pending == 0 && engine_slurm_gone(w->s, w->alive)) return ok();
         poll(NULL, 0, MS_LOOK);
         ask(w);
     }
@@ -125,13 +125,13 @@ static struct status earlier(bool *attach, struct slurm_submission *s, struct st
 {
     json_t *alive;
     *attach = false;
-    TRY(slurm_latest(s, store_dir(store), p->sweeps[0].name));
+    TRY(engine_slurm_latest(s, store_dir(store), p->sweeps[0].name));
     if (!s->dir[0] || s->collected) return ok();
-    TRY(slurm_ask(&alive));
+    TRY(engine_slurm_ask(&alive));
     struct status st = ok();
-    if (slurm_gone(s, alive))
+    if (engine_slurm_gone(s, alive))
         st = cluster_collect(s, store, alive);
-    else if (slurm_same(s, p))
+    else if (engine_slurm_same(s, p))
         *attach = true;
     else
         st = fail(STATUS_ARG,
@@ -165,11 +165,11 @@ static struct status submit(bool *attached, struct slurm_submission *s, const st
         fprintf(stderr, "%s: its jobs are there already\n", s->sweep);
         return ok();
     }
-    slurm_close(s);
+    engine_slurm_close(s);
     TRY(cli_redo(a, store, p));
     snprintf(program, sizeof program, "%s/sweep", fs_program_dir());
     char *options = task_options(a);
-    struct status st = slurm_submit(
+    struct status st = engine_slurm_submit(
         s, &(struct slurm_options){.plan = p, .store = store, .db = db, .program = program, .options = options});
     free(options);
     if (st.code == STATUS_OK && s->dir[0]) tell_jobs(s);
@@ -185,11 +185,11 @@ static struct status finish(const struct cli_args *a, struct slurm_submission *s
     struct status st = ok();
     if (!s->collected) {
         json_t *alive = NULL;
-        st = slurm_ask(&alive);
+        st = engine_slurm_ask(&alive);
         if (st.code == STATUS_OK) st = cluster_collect(s, store, alive);
         json_decref(alive);
     }
-    if (st.code == STATUS_OK) st = slurm_look(&n, s, NULL);
+    if (st.code == STATUS_OK) st = engine_slurm_look(&n, s, NULL);
     if (st.code == STATUS_OK) {
         int open = n.trials - n.done - n.failed - n.impossible;
         *code = n.failed || open ? 1 : 0;
@@ -234,7 +234,7 @@ struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int 
                     p->n_sweeps);
     for (int i = 0; i < p->n_warnings; i++) log_warn("%s", p->warnings[i]);
     struct status st = run_one(a, p, code, &s);
-    slurm_close(&s);
+    engine_slurm_close(&s);
     return st;
 }
 

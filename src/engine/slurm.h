@@ -80,32 +80,32 @@ struct slurm_submission {
     bool collected; /* everything is in the database */
 };
 
-/** The latest submission of a sweep; dir "" when there is none. Owner: the caller, slurm_close. */
-struct status slurm_latest(struct slurm_submission *out, const char *results, const char *sweep);
-void slurm_close(struct slurm_submission *s);
+/** The latest submission of a sweep; dir "" when there is none. Owner: the caller, engine_slurm_close. */
+struct status engine_slurm_latest(struct slurm_submission *out, const char *results, const char *sweep);
+void engine_slurm_close(struct slurm_submission *s);
 /** The latest submissions of all sweeps under a results folder whose results are not all collected; @p n of them.
- *  Owner: the caller, slurm_close each and free. */
-struct status slurm_open_ones(struct slurm_submission **out, int *n, const char *results);
+ *  Owner: the caller, engine_slurm_close each and free. */
+struct status engine_slurm_open_ones(struct slurm_submission **out, int *n, const char *results);
 
 /** Stores the plan, freezes what is to be done, submits arrays and the job that merges. dir "" when nothing is to be
  *  done. Errors: STATUS_IO where there is no sbatch, or the folder cannot be written; STATUS_ARG with sbatch's words
- * for what the site refuses (nothing stays submitted then). Owner: the caller, slurm_close. */
-struct status slurm_submit(struct slurm_submission *out, const struct slurm_options *o);
+ * for what the site refuses (nothing stays submitted then). Owner: the caller, engine_slurm_close. */
+struct status engine_slurm_submit(struct slurm_submission *out, const struct slurm_options *o);
 /** True when the plan asks for what was submitted. */
-bool slurm_same(const struct slurm_submission *s, const struct plan *p);
+bool engine_slurm_same(const struct slurm_submission *s, const struct plan *p);
 
 /** Jobs of this user that Slurm knows, in one call. Owner: the caller. Errors: STATUS_IO. */
-struct status slurm_ask(json_t **out);
+struct status engine_slurm_ask(json_t **out);
 
 /** None of its jobs is left, that which merges included. */
-bool slurm_gone(const struct slurm_submission *s, const json_t *alive);
+bool engine_slurm_gone(const struct slurm_submission *s, const json_t *alive);
 
 struct slurm_progress {
     int trials, done, failed, impossible, running, waiting; /* impossible: refused, too slow, diverged, pruned */
     int jobs_running, jobs_pending;                         /* -1: not asked */
 };
 /** From the claims, and from @p alive where it is given. Reads only what may have changed since the last call. */
-struct status slurm_look(struct slurm_progress *out, struct slurm_submission *s, const json_t *alive);
+struct status engine_slurm_look(struct slurm_progress *out, struct slurm_submission *s, const json_t *alive);
 
 struct slurm_collected {
     int stages, refused_lines; /* new in the database; lines of journals that say nothing */
@@ -113,10 +113,10 @@ struct slurm_collected {
 };
 /** Merges what the journals hold; any number of times. @p alive as in slurm_claim_free, @p self: a job that does not
  *  count (the one that merges). Errors: STATUS_IO, STATUS_DB. */
-struct status slurm_collect(struct slurm_collected *out, struct slurm_submission *s, struct store *store,
-                            const json_t *alive, const char *self);
+struct status engine_slurm_collect(struct slurm_collected *out, struct slurm_submission *s, struct store *store,
+                                   const json_t *alive, const char *self);
 /** Ends its jobs, and waits until Slurm has forgotten them. */
-struct status slurm_cancel(const struct slurm_submission *s);
+struct status engine_slurm_cancel(const struct slurm_submission *s);
 
 /* ---- a task ----------------------------------------------------------------------------------------------------- */
 
@@ -131,6 +131,6 @@ struct slurm_task_options {
  * unless Slurm is ending it. @p failed gets the number of failed trials. Errors: STATUS_INTERRUPTED; those of
  * engine_run.
  */
-struct status slurm_task(int *failed, const struct slurm_task_options *o);
+struct status engine_slurm_task(int *failed, const struct slurm_task_options *o);
 
 #endif

@@ -92,7 +92,7 @@ struct status slurm_ask_text(char **out, const char *const *argv)
     return st;
 }
 
-struct status slurm_ask(json_t **out)
+struct status engine_slurm_ask(json_t **out)
 {
     char user[32], *text;
     snprintf(user, sizeof user, "%lld", (long long)geteuid());

@@ -67,7 +67,7 @@ static void count_jobs(struct slurm_progress *out, const struct slurm_submission
     }
 }
 
-struct status slurm_look(struct slurm_progress *out, struct slurm_submission *s, const json_t *alive)
+struct status engine_slurm_look(struct slurm_progress *out, struct slurm_submission *s, const json_t *alive)
 {
     json_t *latest;
     const json_t *order = json_object_get(s->state, "order"), *id;
@@ -128,15 +128,15 @@ static struct status is_complete(bool *out, struct slurm_submission *s, const js
     const char *id;
     json_t *state;
     int jobs = 0;
-    TRY(slurm_look(&p, s, alive));
+    TRY(engine_slurm_look(&p, s, alive));
     json_object_foreach((json_t *)(uintptr_t)alive, id, state) jobs +=
         is_ours(s, id) && !is(id, json_str(s->state, "merge", "")) && !is(id, self ? self : "");
     *out = p.done + p.failed + p.impossible == p.trials || (alive && jobs == 0);
     return ok();
 }
 
-struct status slurm_collect(struct slurm_collected *out, struct slurm_submission *s, struct store *store,
-                            const json_t *alive, const char *self)
+struct status engine_slurm_collect(struct slurm_collected *out, struct slurm_submission *s, struct store *store,
+                                   const json_t *alive, const char *self)
 {
     json_t *latest;
     *out = (struct slurm_collected){0};
@@ -157,7 +157,7 @@ struct status slurm_collect(struct slurm_collected *out, struct slurm_submission
 
 /* ---- ending ------------------------------------------------------------------------------------------------------ */
 
-bool slurm_gone(const struct slurm_submission *s, const json_t *alive)
+bool engine_slurm_gone(const struct slurm_submission *s, const json_t *alive)
 {
     const char *id;
     json_t *state;
@@ -165,7 +165,7 @@ bool slurm_gone(const struct slurm_submission *s, const json_t *alive)
     return true;
 }
 
-struct status slurm_cancel(const struct slurm_submission *s)
+struct status engine_slurm_cancel(const struct slurm_submission *s)
 {
     static const double pauses_s[] = {1, 2, 4, 8, 15, 30}; /* tasks write checkpoints; Slurm's own limit is KillWait */
     const json_t *jobs = json_object_get(s->state, "jobs");
@@ -183,8 +183,8 @@ struct status slurm_cancel(const struct slurm_submission *s)
     for (size_t i = 0; i < LEN(pauses_s) && left; i++) {
         json_t *alive;
         poll(NULL, 0, (int)(1e3 * pauses_s[i]));
-        TRY(slurm_ask(&alive));
-        left = !slurm_gone(s, alive);
+        TRY(engine_slurm_ask(&alive));
+        left = !engine_slurm_gone(s, alive);
         json_decref(alive);
     }
     if (left) return fail(STATUS_IO, "sweep %s: some of its jobs do not end; `squeue --me` lists them", s->sweep);

@@ -22,7 +22,7 @@ static int last_number(const char *folder)
     return (int)most;
 }
 
-struct status slurm_latest(struct slurm_submission *out, const char *results, const char *sweep)
+struct status engine_slurm_latest(struct slurm_submission *out, const char *results, const char *sweep)
 {
     char folder[900], path[1100], *text = NULL;
     *out = (struct slurm_submission){0};
@@ -45,18 +45,18 @@ struct status slurm_latest(struct slurm_submission *out, const char *results, co
     snprintf(path, sizeof path, "%s/collected.json", out->dir);
     out->collected = fs_exists(path);
     out->ended = json_object();
-    if (st.code != STATUS_OK) slurm_close(out);
+    if (st.code != STATUS_OK) engine_slurm_close(out);
     return st;
 }
 
-void slurm_close(struct slurm_submission *s)
+void engine_slurm_close(struct slurm_submission *s)
 {
     json_decref(s->state);
     json_decref(s->ended);
     *s = (struct slurm_submission){0};
 }
 
-struct status slurm_open_ones(struct slurm_submission **out, int *n, const char *results)
+struct status engine_slurm_open_ones(struct slurm_submission **out, int *n, const char *results)
 {
     struct arena a = {0};
     char **names = NULL;
@@ -66,11 +66,11 @@ struct status slurm_open_ones(struct slurm_submission **out, int *n, const char 
     *n = 0;
     for (size_t i = 0; i < count && st.code == STATUS_OK; i++) {
         struct slurm_submission s;
-        st = slurm_latest(&s, results, names[i]);
+        st = engine_slurm_latest(&s, results, names[i]);
         if (st.code == STATUS_OK && s.dir[0] && !s.collected)
             (*out)[(*n)++] = s;
         else
-            slurm_close(&s);
+            engine_slurm_close(&s);
     }
     arena_free(&a);
     return st;
@@ -107,7 +107,7 @@ struct hash slurm_digest(const struct plan *p)
     return h;
 }
 
-bool slurm_same(const struct slurm_submission *s, const struct plan *p)
+bool engine_slurm_same(const struct slurm_submission *s, const struct plan *p)
 {
     return strcmp(json_str(s->state, "digest", ""), slurm_digest(p).hex) == 0;
 }
@@ -327,7 +327,7 @@ static struct status submit_all(struct slurm_submission *out, const struct slurm
     return submit_merge(out, o, w);
 }
 
-struct status slurm_submit(struct slurm_submission *out, const struct slurm_options *o)
+struct status engine_slurm_submit(struct slurm_submission *out, const struct slurm_options *o)
 {
     struct slurm_frozen f = {0};
     int most = 0;
@@ -338,10 +338,10 @@ struct status slurm_submit(struct slurm_submission *out, const struct slurm_opti
     if (st.code == STATUS_OK && f.n_trials) st = submit_all(out, o, &f, most);
     slurm_frozen_free(&f);
     if (st.code != STATUS_OK && out->state) { /* nothing of it stays */
-        struct status undo = slurm_cancel(out);
+        struct status undo = engine_slurm_cancel(out);
         if (undo.code != STATUS_OK) log_warn("%s", undo.msg);
         remove_folder(out->dir);
-        slurm_close(out);
+        engine_slurm_close(out);
     }
     return st;
 }

@@ -173,7 +173,7 @@ static void ask_alive(struct doing *d)
     json_decref(d->alive);
     d->alive = NULL;
     d->asked = time_mono();
-    struct status st = slurm_ask(&d->alive);
+    struct status st = engine_slurm_ask(&d->alive);
     if (st.code != STATUS_OK) log_warn("%s; claims of other jobs are left alone", st.msg);
 }
 
@@ -362,7 +362,7 @@ static void identify(struct doing *d)
     snprintf(d->locks, sizeof d->locks, "%s/sweep-%lld-%s", env("TMPDIR", "/tmp"), (long long)geteuid(), d->job);
 }
 
-struct status slurm_task(int *failed, const struct slurm_task_options *o)
+struct status engine_slurm_task(int *failed, const struct slurm_task_options *o)
 {
     struct doing d = {.o = o};
     listen();
