@@ -168,7 +168,9 @@ static void add_value(struct str *out, double v)
 
 static void add_rule(struct str *out, const struct prune_rule *r, const struct prune_verdict *v)
 {
-    if (r->kind == PRUNE_MEDIAN)
+    if (r->kind == PRUNE_MEDIAN && v->n_peers == 1)
+        str_add(out, "the only other");
+    else if (r->kind == PRUNE_MEDIAN)
         str_addf(out, "the median of the %d others", v->n_peers);
     else
         str_addf(out, "place %d of the %d", places_of(r, v->n_peers), v->n_peers + 1);

@@ -280,6 +280,8 @@ static void prune_explain__names_what_it_compared(void)
          "median: epoch 7: ssim no number, behind the median of the 8 others no slower than it that got there: 0.15 "
          "(p0 "
          "0.5, p1 0.4, p2 0.3, p3 0.2, p4 0.1, p5 0 and 2 more)"},
+        {&median, 7, 1, 1, 0.45,
+         "median: epoch 7: ssim 0.45, behind the only other no slower than it that got there: 0.5 (p0 0.5)"},
         {&median, 7, 2, 1, 0.45,
          "median: epoch 7: ssim 0.45, not behind the median of the 2 others no slower than it that got there: 0.45 (p0 "
          "0.5, p1 0.4)"},
