@@ -166,56 +166,76 @@ static struct status zoo_ls(const struct cli_args *a)
     return s;
 }
 
-static struct status zoo_show(const struct cli_args *a)
+/* Operation by operation. */
+static struct status print_layers(const struct zoo_model *m)
 {
-    struct zoo_model m;
-    struct spec *spec;
+    struct net *n;
+    struct str text = {0};
+    TRY(zoo_build(&n, m));
+    net_dump(n, &text);
+    fwrite(text.s, 1, text.n, stdout);
+    str_free(&text);
+    net_free(n);
+    return ok();
+}
+
+static void print_facts(json_t *row)
+{
+    const char *name;
+    json_t *v;
+    json_object_foreach(row, name, v)
+    {
+        if (json_is_string(v))
+            printf("%-24s %s\n", name, json_string_value(v));
+        else if (json_is_integer(v))
+            printf("%-24s %lld  (%s)\n", name, (long long)json_integer_value(v),
+                   cli_count((double)json_integer_value(v)));
+    }
+}
+
+/* The layers, then what they come to, which so stays in sight. */
+static struct status show_model(const struct cli_args *a, const struct zoo_model *m)
+{
     struct cost c;
-    TRY(model_of(&m, &spec, a));
-    struct status s = cost_of(&c, &m);
-    spec_free(spec);
-    TRY(s);
-    const struct zoo_info *info = zoo_backbone_info(a->pos[2]);
-    json_t *row = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:s?}", "arch", a->pos[1],
-                            "backbone", a->pos[2], "size", m.height, "params", (json_int_t)c.net.params, "params_bytes",
-                            (json_int_t)c.net.params_bytes, "macs", (json_int_t)c.macs, "macs_run",
+    TRY(cost_of(&c, m));
+    const struct zoo_info *info = zoo_backbone_info(m->backbone);
+    json_t *row = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:s?}", "arch", m->arch,
+                            "backbone", m->backbone, "size", m->height, "params", (json_int_t)c.net.params,
+                            "params_bytes", (json_int_t)c.net.params_bytes, "macs", (json_int_t)c.macs, "macs_run",
                             (json_int_t)c.net.macs, "activation_bytes", (json_int_t)c.net.bytes_peak_infer,
                             "training_bytes_an_image", (json_int_t)c.net.bytes_train, "operations", c.operations,
                             "reference", info->reference, "published", info->weights);
+    struct status s = ok();
     if (a->value[OPT_JSON]) {
         json_dumpf(row, stdout, JSON_INDENT(1));
         putchar('\n');
     } else {
-        const char *name;
-        json_t *v;
-        json_object_foreach(row, name, v)
-        {
-            if (json_is_string(v))
-                printf("%-24s %s\n", name, json_string_value(v));
-            else if (json_is_integer(v))
-                printf("%-24s %lld  (%s)\n", name, (long long)json_integer_value(v),
-                       cli_count((double)json_integer_value(v)));
-        }
+        s = print_layers(m);
+        putchar('\n');
+        print_facts(row);
     }
     json_decref(row);
-    return ok();
+    return s;
+}
+
+static struct status zoo_show(const struct cli_args *a)
+{
+    struct zoo_model m;
+    struct spec *spec;
+    TRY(model_of(&m, &spec, a));
+    struct status s = show_model(a, &m);
+    spec_free(spec);
+    return s;
 }
 
 static struct status zoo_dump(const struct cli_args *a)
 {
     struct zoo_model m;
     struct spec *spec;
-    struct net *n;
-    struct str text = {0};
     TRY(model_of(&m, &spec, a));
-    struct status s = zoo_build(&n, &m);
+    struct status s = print_layers(&m);
     spec_free(spec);
-    TRY(s);
-    net_dump(n, &text);
-    fwrite(text.s, 1, text.n, stdout);
-    str_free(&text);
-    net_free(n);
-    return ok();
+    return s;
 }
 
 CLI_COMMAND(cli_zoo)

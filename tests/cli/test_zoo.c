@@ -105,6 +105,7 @@ static void zoo_show__takes_keys(void)
         const char *part; /* of stdout where it succeeds, else of stderr */
     } cases[] = {
         {"zoo show unet resnet18 --set model.depth=3", 0, "12.8 M"},
+        {"zoo show unetplusplus mobilenetv3_large_100", 0, "decoder.blocks.x_0_4.conv2.0  params 2304  MACs"},
         {"zoo show unet resnet18 --set model.attention=scse --json", 0, "\"operations\""},
         {"zoo dump fpn resnet18 --size 64 --set model.merge=cat", 0, "concat"},
         {"zoo show unet resnet18 --set model.deth=3", 2, "did you mean model.depth?"},
