@@ -14,14 +14,19 @@ static pid_t coordinator(const struct made *m, int jobs, rlim_t file_limit)
     return siege_coordinator(m, (struct engine_options){.jobs = jobs, .seed = 1}, file_limit);
 }
 
-/* Waits until the coordinator has a stage under way, however busy the machine is. */
-static void until_running(const struct made *m)
+/* Waits until a worker trains and hears signals, and the database says so, however busy the machine is. */
+static void until_training(const struct made *m)
 {
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 1500; i++) {
         siege_nap_ms(20);
-        if (siege_readable(m) && made_int(m, "SELECT count(*) AS n FROM stages WHERE state = 'running'") > 0) return;
+        int n;
+        struct made_note *log = made_log(m, &n);
+        bool trains = n && !strcmp(log[n - 1].stage, "train") && !strcmp(log[n - 1].what, "start");
+        free(log);
+        if (!trains || !siege_readable(m)) continue;
+        if (made_int(m, "SELECT count(*) AS n FROM stages WHERE state = 'running' AND stage = 'train'") > 0) return;
     }
-    CU_FAIL("no stage started");
+    CU_FAIL("no training started");
 }
 
 static void engine_faults__asked_to_stop_it_checkpoints_and_goes_on(void)
@@ -30,7 +35,7 @@ static void engine_faults__asked_to_stop_it_checkpoints_and_goes_on(void)
     struct engine_result r;
     for (int round = 0; round < 2; round++) {
         pid_t pid = coordinator(m, 1, 0);
-        until_running(m);
+        until_training(m);
         kill(pid, SIGTERM);
         CU_ASSERT_EQUAL(siege_wait(pid), STATUS_INTERRUPTED);
         CU_ASSERT_EQUAL(siege_processes(m, NULL, NULL), 0);
@@ -46,7 +51,7 @@ static void engine_faults__asked_twice_it_kills(void)
 {
     struct made *m = cells(1, "hang");
     pid_t pid = coordinator(m, 1, 0);
-    until_running(m);
+    until_training(m);
     kill(pid, SIGINT);
     siege_nap_ms(100);
     CU_ASSERT_EQUAL(waitpid(pid, NULL, WNOHANG), 0); /* a hanging worker does not hear the first */
@@ -61,7 +66,7 @@ static void engine_faults__a_second_coordinator_is_told_who_runs(void)
     struct made *m = cells(1, "ok:100");
     struct engine_result r;
     pid_t pid = coordinator(m, 1, 0);
-    until_running(m);
+    until_training(m);
     char who[64];
     snprintf(who, sizeof who, "process %d on ", (int)pid);
     TEST_FAILS(made_run(&r, m, (struct engine_options){.jobs = 1}), STATUS_IO, who);
@@ -129,7 +134,7 @@ static void engine_faults__a_locked_database_is_waited_for(void)
 {
     struct made *m = cells(6, "ok:4");
     pid_t pid = coordinator(m, 1, 0);
-    until_running(m);
+    until_training(m);
     sqlite3 *db = NULL;
     CU_ASSERT_EQUAL_FATAL(sqlite3_open(m->db, &db), SQLITE_OK);
     sqlite3_busy_timeout(db, 2000);
