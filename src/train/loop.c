@@ -211,9 +211,11 @@ static bool improves(const struct run *r, double v)
 static struct status commit_epoch(struct run *r, const struct values *validated)
 {
     struct values v = {.n = 0};
+    double factor; /* of the last step, which an earlier process may have made */
+    TRY(run_factor(&factor, r, r->at.epoch * r->steps + r->at.step - 1));
     values_add(&v, r->at.loss_sum / (double)r->at.loss_images, "train_loss");
     for (int i = 0; i < validated->n; i++) values_add(&v, validated->v[i], "%s", validated->name[i]);
-    values_add(&v, r->lr_now, "lr");
+    values_add(&v, factor * r->t->train.lr, "lr");
     values_add(&v, r->at.seconds > 0 ? (double)r->at.loss_images / r->at.seconds : 0, "images_per_s");
 
     double monitored = values_get(validated, r->t->train.monitor, (double)NAN);

@@ -23,6 +23,8 @@ struct run {
 /** Optimiser, averages and learning rates of a model that is open. */
 struct status run_prepare(struct run *r);
 void run_release(struct run *r);
+/** What the schedule makes of the learning rates at a step, counted from the first epoch's first. */
+struct status run_factor(double *factor, const struct run *r, int64_t step);
 /** What is frozen in @p epoch. */
 void run_freeze(struct run *r, int epoch);
 /** How many of the @p left images of a batch go through the net at once; 0 in @p micro: all. */

@@ -99,11 +99,15 @@ void run_freeze(struct run *r, int epoch)
         }
 }
 
+struct status run_factor(double *factor, const struct run *r, int64_t step)
+{
+    return train_schedule(factor, r->t->train.schedule, r->t->train.warmup, step, r->t->train.epochs * r->steps);
+}
+
 static struct status set_rates(struct run *r)
 {
     double factor, lr = r->t->train.lr, encoder_lr = r->t->train.encoder_lr > 0 ? r->t->train.encoder_lr : lr;
-    int64_t step = r->at.epoch * r->steps + r->at.step;
-    TRY(train_schedule(&factor, r->t->train.schedule, r->t->train.warmup, step, r->t->train.epochs * r->steps));
+    TRY(run_factor(&factor, r, r->at.epoch * r->steps + r->at.step));
     for (int i = 0; i < r->w.n_params; i++) r->lr[i] = factor * (r->of_encoder[i] ? encoder_lr : lr);
     r->lr_now = factor * lr;
     return ok();

@@ -107,6 +107,34 @@ static bool run_until(const char *dir, const char *changes, int64_t at)
     return st.code == STATUS_INTERRUPTED;
 }
 
+/** Runs in @p dir to the end. Returns epoch and learning rate of each point that it told. Owner: the caller. */
+static json_t *rates_told(const char *dir, const char *changes)
+{
+    struct tiny t;
+    struct train_result r;
+    json_t *out = json_array();
+    tiny_open(&t, dir, changes);
+    TEST_OK(train_run(&r, &t.job));
+    for (size_t i = 0; i < json_array_size(t.events); i++) {
+        const json_t *e = json_array_get(t.events, i), *lr = json_object_get(json_object_get(e, "values"), "lr");
+        if (lr) json_array_append_new(out, json_pack("[O, O]", json_object_get(e, "epoch"), lr));
+    }
+    tiny_close(&t);
+    return out;
+}
+
+static void train__stopped_anywhere_tells_the_same_rates(void)
+{
+    json_t *whole = rates_told(fresh_dir(0), "{}");
+    fresh_dir(1);
+    CU_ASSERT_TRUE(run_until(dirs[1], "{}", 2)); /* all steps of an epoch made, and nothing told of it */
+    json_t *resumed = rates_told(dirs[1], "{}");
+    CU_ASSERT_TRUE(json_array_size(whole) > 0);
+    CU_ASSERT_TRUE(json_equal(whole, resumed));
+    json_decref(whole);
+    json_decref(resumed);
+}
+
 static void train__stopped_anywhere_continues_to_the_bit(void)
 {
     run_in(fresh_dir(0), hard);
@@ -375,6 +403,7 @@ static void evaluate__beside_the_untrained_net_and_the_identity(void)
 static const struct test tests[] = {
     TEST(train__learns_and_tells),
     TEST(train__files_hold_plain_weights_when_done),
+    TEST(train__stopped_anywhere_tells_the_same_rates),
     TEST(train__stopped_anywhere_continues_to_the_bit),
     TEST(train__killed_anywhere_continues_to_the_bit),
     TEST(train__finished_is_finished),
