@@ -4,17 +4,29 @@
  * from 2 to 4 has one cell surely before it, and all but four surely behind or before.
  */
 #include "inside.h"
-#include <ctype.h>
 #include <math.h>
 
 /* A column's name and nothing else may come from the command line. */
-static struct status check_column(const char *name)
+static struct status check_column(struct store *s, const char *name)
 {
-    for (const char *p = name; *p; p++)
-        if (!isalnum((unsigned char)*p) && *p != '_')
-            return fail(STATUS_ARG,
-                        "--by: got \"%s\", expected a column of `results`, e.g. ssim, psnr, val_loss, p50_ms", name);
-    return ok();
+    json_t *rows;
+    TRY(store_rows(&rows, s, "SELECT name FROM pragma_table_info('results')", NULL));
+    size_t n = json_array_size(rows);
+    const char **known = mem_zalloc((n + 1) * sizeof *known);
+    bool found = false;
+    for (size_t i = 0; i < n; i++) {
+        known[i] = json_str(json_array_get(rows, i), "name", "");
+        found |= strcmp(known[i], name) == 0;
+    }
+    const char *near = found ? NULL : str_nearest(name, known);
+    struct status st = found ? ok()
+                             : fail(STATUS_ARG,
+                                    "--by: got \"%s\", expected a column of `results`, e.g. ssim, psnr, val_loss, "
+                                    "p50_ms%s%s%s",
+                                    name, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    free(known);
+    json_decref(rows);
+    return st;
 }
 
 static bool higher_first(const char *column)
@@ -263,7 +275,7 @@ static struct status top(const struct cli_args *a, struct store *s)
     if (sweep) TRY(cli_find_sweep(s, sweep));
     TRY(default_rank(rank, sizeof rank, s, sweep));
     struct ranking r = {.by = a->value[OPT_BY] ? a->value[OPT_BY] : rank};
-    TRY(check_column(r.by));
+    TRY(check_column(s, r.by));
     r.higher = higher_first(r.by);
     json_t *rows;
     TRY(select_trials(&rows, a, s, &r));
