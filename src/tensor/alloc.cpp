@@ -1,7 +1,9 @@
 /*
  * The CPU allocator: keeps freed blocks for the next request of the same size class. A training step asks for the same
  * few hundred blocks each time, many of tens of megabytes; giving those back to the system costs a page fault for
- * every 4 KiB at the next step. Blocks of 2 MiB and more are aligned to and advised as huge pages.
+ * every 4 KiB at the next step. Large blocks are aligned to huge pages, small ones carved from such, and all become
+ * huge pages when the first step is done (tensor_settle): a huge page comes zeroed and, in a virtual machine, from the
+ * host, which takes longer than the step itself, while small pages that somebody just gave back are at hand.
  */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -20,9 +22,12 @@ namespace
 constexpr size_t header_bytes = 64; /* in front of the data: keeps its alignment of 64 */
 constexpr size_t huge_page = size_t{1} << 21;
 constexpr size_t least_kept = size_t{1} << 16;
+constexpr int collapse_now = 25; /* MADV_COLLAPSE, Linux 6.1; a kernel without it gets round to it by itself */
+constexpr size_t slab_bytes = size_t{16} << 20;
 
 struct header {
     size_t bytes; /* of the whole block */
+    bool carved;  /* from a slab: never given back alone */
 };
 
 /** Eight classes an octave, so at most 1/8 is wasted; small blocks are left to malloc as they are. */
@@ -43,6 +48,9 @@ size_t physical_bytes()
 struct keeper final : c10::Allocator {
     std::mutex lock;
     std::map<size_t, std::vector<header *>> kept;
+    std::vector<char *> slabs; /* the last one is being carved */
+    size_t slab_left = 0;
+    bool settled = false;
     size_t bytes_kept = 0, bytes_alive = 0, bytes_peak = 0;
 
     static void *data_of(header *h)
@@ -78,10 +86,15 @@ struct keeper final : c10::Allocator {
 
     void drop_kept()
     {
-        for (auto &c : kept)
-            for (header *h : c.second) free(h);
-        kept.clear();
         bytes_kept = 0;
+        for (auto &c : kept) {
+            std::erase_if(c.second, [](header *h) {
+                bool whole = !h->carved;
+                if (whole) free(h);
+                return whole;
+            });
+            bytes_kept += c.second.size() * c.first;
+        }
     }
 
     void put(header *h)
@@ -108,20 +121,59 @@ struct keeper final : c10::Allocator {
         return {p, p, &release, at::Device(at::kCPU)};
     }
 
-    header *fresh(size_t bytes)
+    void *aligned(size_t bytes)
     {
         void *p = nullptr;
         size_t align = bytes >= huge_page ? huge_page : size_t{64};
         /* More than the machine has would be granted now and kill the process when it is written. */
-        if (bytes > physical_bytes() || posix_memalign(&p, align, bytes)) {
+        if (bytes > physical_bytes() || posix_memalign(&p, align, bytes)) return nullptr;
+        if (settled && bytes >= huge_page) madvise(p, bytes, MADV_HUGEPAGE);
+        return p;
+    }
+
+    /* The rest of a slab that is too small goes unused: less than a block in eight. */
+    void *carve(size_t bytes)
+    {
+        const std::lock_guard<std::mutex> held(lock);
+        if (slab_left < bytes) {
+            auto *slab = static_cast<char *>(aligned(slab_bytes));
+            if (!slab) return nullptr;
+            slabs.push_back(slab);
+            slab_left = slab_bytes;
+        }
+        slab_left -= bytes;
+        return slabs.back() + slab_left;
+    }
+
+    /* What is alive now, weights and the like, stays as it is: it is small beside what a step takes and gives back. */
+    void settle()
+    {
+        const std::lock_guard<std::mutex> held(lock);
+        settled = true;
+        for (char *slab : slabs) make_huge(slab, slab_bytes);
+        for (auto &c : kept)
+            for (header *h : c.second)
+                if (!h->carved && h->bytes >= huge_page) make_huge(h, h->bytes);
+    }
+
+    static void make_huge(void *p, size_t bytes)
+    {
+        madvise(p, bytes, MADV_HUGEPAGE);
+        madvise(p, bytes, collapse_now);
+    }
+
+    header *fresh(size_t bytes)
+    {
+        bool carved = bytes >= least_kept && bytes < huge_page;
+        void *p = carved ? carve(bytes) : aligned(bytes);
+        if (!p) {
             const std::lock_guard<std::mutex> held(lock);
             bytes_alive -= bytes;
             drop_kept();
             TORCH_CHECK_WITH(OutOfMemoryError, false, "can't allocate ", bytes, " bytes on the host");
         }
-        if (bytes >= huge_page) madvise(p, bytes, MADV_HUGEPAGE);
         auto *h = static_cast<header *>(p);
-        h->bytes = bytes;
+        *h = {bytes, carved};
         return h;
     }
 
@@ -149,6 +201,11 @@ void keeper::release(void *p)
 }
 
 } // namespace
+
+void tensor_settle(void)
+{
+    the_keeper().settle();
+}
 
 void tensor_keep_blocks()
 {

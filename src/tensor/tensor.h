@@ -62,6 +62,11 @@ size_t tensor_dtype_size(enum tensor_dtype d);
  * system costs page faults).
  */
 void tensor_start(int threads);
+/**
+ * When the first round of work is done and more of the same will follow: the memory that it took becomes huge pages,
+ * with which a step is some 5 to 10 % faster. Costs about as much time as a first step's memory, once.
+ */
+void tensor_settle(void);
 int tensor_threads(void);
 /** Seeds what the random ops (dropouts) draw from, on every device. */
 struct status tensor_seed(uint64_t seed);
