@@ -121,6 +121,7 @@ const char *slurm_advice(const char *words)
         {"nrecognized option", "; see slurm.extra"},
         {"nvalid option", "; see slurm.extra"},
         {"nable to contact", "; is the controller up? `scontrol ping`"},
+        {"Unknown host", "; is this a login node of a cluster? `sinfo`"},
     };
     for (size_t i = 0; i < LEN(rows); i++)
         if (strstr(words, rows[i].part)) return rows[i].advice;
