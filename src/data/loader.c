@@ -131,8 +131,8 @@ struct status data_loader_open(struct data_loader **out, struct data *d, const s
         b->target = mem_alloc(plane * 3);
         b->index = mem_alloc(images * sizeof *b->index);
     }
-    plan_batch(l,
-               &l->buffer[0]); /* the second one when the first is asked for: the cores have enough to do till then */
+    /* The second one when the first is asked for: until then the cores have enough to do. */
+    plan_batch(l, &l->buffer[0]);
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->work, NULL);
     pthread_cond_init(&l->done, NULL);

@@ -3,7 +3,6 @@
  * what training had to beat: the net before it (its weights come from the seed again) and the input handed back.
  */
 #include "parts.h"
-#include <math.h>
 
 struct teller {
     const struct train_job *job;
@@ -14,20 +13,11 @@ static void tell_image(void *user, const char *image, const struct values *v)
     train_emit(((struct teller *)user)->job, "image", "{s:s, s:o}", "image", image, "values", values_json(v));
 }
 
-static void add_prefixed(json_t *to, const char *prefix, const struct values *v)
-{
-    for (int i = 0; i < v->n; i++) {
-        char name[2 * NAME_MAX_LEN];
-        snprintf(name, sizeof name, "%s%s", prefix, v->name[i]);
-        json_object_set_new(to, name, isfinite(v->v[i]) ? json_real(v->v[i]) : json_null());
-    }
-}
-
 static struct status measure(struct values *mean, json_t *all, const char *prefix, struct judge *j,
                              const struct validate_options *o)
 {
     TRY(validate(mean, j, o));
-    add_prefixed(all, prefix, mean);
+    values_put(all, prefix, mean);
     return ok();
 }
 

@@ -43,10 +43,18 @@ double values_get(const struct values *from, const char *name, double def)
     return def;
 }
 
+void values_put(json_t *to, const char *prefix, const struct values *from)
+{
+    for (int i = 0; i < from->n; i++) {
+        char name[2 * NAME_MAX_LEN];
+        snprintf(name, sizeof name, "%s%s", prefix, from->name[i]);
+        json_object_set_new(to, name, isfinite(from->v[i]) ? json_real(from->v[i]) : json_null());
+    }
+}
+
 json_t *values_json(const struct values *from)
 {
     json_t *o = json_object();
-    for (int i = 0; i < from->n; i++)
-        json_object_set_new(o, from->name[i], isfinite(from->v[i]) ? json_real(from->v[i]) : json_null());
+    values_put(o, "", from);
     return o;
 }

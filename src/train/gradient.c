@@ -12,7 +12,7 @@ enum { LOSS_PIXELS = 1 << 16 }; /* of the images that go through the loss togeth
 static int loss_part(const struct run *r, int n)
 {
     int pixels = r->t->data.size[0] * r->t->data.size[1];
-    if (r->model.device.cuda || pixels <= 0) return n; /* a GPU wants all that it can get */
+    if (r->model.device.cuda) return n; /* a GPU wants all that it can get */
     int most = LOSS_PIXELS / pixels;
     return most < 1 ? 1 : most < n ? most : n;
 }

@@ -292,7 +292,7 @@ static struct status run_all(struct run *r, struct train_result *out)
         size_t i;
         const json_t *point;
         json_array_foreach(r->at.curve, i, point) tell_epoch(r, point);
-        TRY(open_loader(r, r->judge.data));
+        if (!r->at.finished) TRY(open_loader(r, r->judge.data));
     } else {
         r->at.curve = json_array();
     }

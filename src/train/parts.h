@@ -17,6 +17,8 @@ void values_add(struct values *to, double v, const char *format, ...) PRINTF(3, 
 double values_get(const struct values *from, const char *name, double def);
 /** {"name": number or null}. Owner: the caller. */
 json_t *values_json(const struct values *from);
+/** The same into an object, with @p prefix before each name. */
+void values_put(json_t *to, const char *prefix, const struct values *from);
 
 /* ---- opening: open.c ---------------------------------------------------------------------------------------- */
 
@@ -49,9 +51,9 @@ struct status judge_picture(struct tensor **out, const struct judge *j, const fl
 
 /** Weights from a file into a model (published.c), as model.strict says, or into a loss network. */
 struct status load_model_file(struct exec *e, const struct train_job *job, const char *path);
+struct status load_loss_file(struct exec *e, const char *network, const char *path);
 /** The weights of a finished training: best or last. */
 struct status load_trained(struct exec *e, const struct train_job *job, enum train_weights which);
-struct status load_loss_file(struct exec *e, const char *network, const char *path);
 
 /* ---- validation: validate.c --------------------------------------------------------------------------------- */
 

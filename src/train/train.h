@@ -56,10 +56,10 @@ struct train_result {
 /**
  * Trains, or continues where the folder's checkpoint stands, or finds that it is finished.
  * Events: info, log, metrics (each epoch, again those of epochs done by an earlier process; at the end epoch -1 with
- * train_loss, best_epoch, untrained_* and identity_*), progress, artifact (best, last).
+ * train_loss, best_epoch and epochs), progress, artifact (best, last).
  * Errors: STATUS_INTERRUPTED when asked to stop (the checkpoint is written); STATUS_REFUSED for what is impossible by
  *         rule (a size, a batch that leaves a norm one value a channel); STATUS_OOM, also where micro_batch is that
- * small; those of the rooms it uses. A loss that is no number is a result, not an error.
+ *         small; those of the rooms it uses. A loss that is no number is a result, not an error.
  */
 struct status train_run(struct train_result *out, const struct train_job *job);
 
