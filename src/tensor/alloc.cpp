@@ -70,7 +70,7 @@ struct keeper final : c10::Allocator {
             if (c->second.empty()) continue;
             header *h = c->second.back();
             c->second.pop_back();
-            bytes_kept -= h->bytes;
+            bytes_kept -= droppable(h);
             count_alive(h->bytes);
             return h;
         }
@@ -84,17 +84,21 @@ struct keeper final : c10::Allocator {
         bytes_peak = std::max(bytes_peak, bytes_alive);
     }
 
+    /* Carved blocks cannot be given back, so they are no part of the sum by which that is decided. */
+    static size_t droppable(const header *h)
+    {
+        return h->carved ? 0 : h->bytes;
+    }
+
     void drop_kept()
     {
-        bytes_kept = 0;
-        for (auto &c : kept) {
+        for (auto &c : kept)
             std::erase_if(c.second, [](header *h) {
                 bool whole = !h->carved;
                 if (whole) free(h);
                 return whole;
             });
-            bytes_kept += c.second.size() * c.first;
-        }
+        bytes_kept = 0;
     }
 
     void put(header *h)
@@ -106,9 +110,9 @@ struct keeper final : c10::Allocator {
             return;
         }
         /* Another size of work has begun, and most of what is kept would not be asked for again. */
-        if (bytes_alive + bytes_kept + h->bytes > 2 * bytes_peak) drop_kept();
+        if (bytes_alive + bytes_kept + droppable(h) > 2 * bytes_peak) drop_kept();
         kept[h->bytes].push_back(h);
-        bytes_kept += h->bytes;
+        bytes_kept += droppable(h);
     }
 
     c10::DataPtr allocate(size_t n) override
@@ -149,6 +153,7 @@ struct keeper final : c10::Allocator {
     void settle()
     {
         const std::lock_guard<std::mutex> held(lock);
+        if (settled) return;
         settled = true;
         for (char *slab : slabs) make_huge(slab, slab_bytes);
         for (auto &c : kept)

@@ -64,7 +64,8 @@ size_t tensor_dtype_size(enum tensor_dtype d);
 void tensor_start(int threads);
 /**
  * When the first round of work is done and more of the same will follow: the memory that it took becomes huge pages,
- * with which a step is some 5 to 10 % faster. Costs about as much time as a first step's memory, once.
+ * with which a step is some 5 to 10 % faster. Costs about as much time as a first step's memory, once; further calls do
+ * nothing.
  */
 void tensor_settle(void);
 int tensor_threads(void);

@@ -178,8 +178,7 @@ static struct status train_epoch(struct run *r, struct train_result *out)
         tell_progress(r, loss);
         if (r->job->after_step) r->job->after_step(r->job->user, r->at.epoch * r->steps + r->at.step - 1, loss);
         if (asked_to_stop(r->job)) return interrupted(r);
-        if (!r->settled) tensor_settle();
-        r->settled = true;
+        tensor_settle();
     }
     return ok();
 }

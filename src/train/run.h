@@ -18,7 +18,6 @@ struct run {
     double lr_now;          /* of the decoder */
     struct position at;
     double last_progress; /* monotonic seconds */
-    bool settled;         /* the first step of this process is done */
 };
 
 /** Optimiser, averages and learning rates of a model that is open. */
