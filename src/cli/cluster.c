@@ -37,6 +37,12 @@ static bool shares(const struct slurm_submission *s, const struct plan *p)
     return some;
 }
 
+static void close_all(struct slurm_submission *v, int n)
+{
+    for (int i = 0; i < n; i++) engine_slurm_close(&v[i]);
+    free(v);
+}
+
 static struct status clear_one(struct slurm_submission *s, struct store *store, json_t **alive)
 {
     if (!*alive) TRY(engine_slurm_ask(alive));
@@ -56,10 +62,9 @@ struct status cluster_clear(struct store *store, const struct plan *p, const cha
     for (int i = 0; i < n; i++) {
         bool ours = st.code == STATUS_OK && (!but || strcmp(but, open[i].sweep) != 0) && shares(&open[i], p);
         if (ours) st = clear_one(&open[i], store, &alive);
-        engine_slurm_close(&open[i]);
     }
     json_decref(alive);
-    free(open);
+    close_all(open, n);
     return st;
 }
 
@@ -74,8 +79,7 @@ struct status cli_cluster_idle(const struct store *store)
                  "sweep %s: what its jobs on the cluster have made is not all in the database; `sweep collect %s` when "
                  "they have ended, then again",
                  open[0].sweep, open[0].sweep);
-    for (int i = 0; i < n; i++) engine_slurm_close(&open[i]);
-    free(open);
+    close_all(open, n);
     return st;
 }
 
@@ -163,8 +167,7 @@ CLI_COMMAND(cli_collect)
     struct status st = ok();
     for (int i = 0; i < n && st.code == STATUS_OK; i++) st = collect_one(a, &open[i]);
     if (n == 0) fprintf(stderr, "everything is in the database\n");
-    for (int i = 0; i < n; i++) engine_slurm_close(&open[i]);
-    free(open);
+    close_all(open, n);
     return st;
 }
 
@@ -203,8 +206,7 @@ struct status cli_slurm_status(json_t **out, const struct cli_args *a)
         st = engine_slurm_look(&p, &open[i], alive);
         if (st.code == STATUS_OK) json_array_append_new(*out, cluster_json(&open[i], &p));
     }
-    for (int i = 0; i < n; i++) engine_slurm_close(&open[i]);
-    free(open);
+    close_all(open, n);
     json_decref(alive);
     return st;
 }

@@ -7,14 +7,21 @@ struct core {
     int id, package, core;
 };
 
+/* "" when there is no such file. */
+static void first_line(char *out, int size, const char *path)
+{
+    out[0] = 0;
+    FILE *f = fopen(path, "r");
+    if (f && fgets(out, size, f)) out[strcspn(out, "\n")] = 0;
+    if (f) fclose(f);
+}
+
 static int number_of(int cpu, const char *what)
 {
-    char path[120], line[32] = "";
+    char path[120], line[32];
     int64_t n = 0;
     snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what);
-    FILE *f = fopen(path, "r");
-    if (f && fgets(line, sizeof line, f)) line[strcspn(line, "\n")] = 0;
-    if (f) fclose(f);
+    first_line(line, sizeof line, path);
     return line[0] && str_to_i64(line, &n) ? (int)n : cpu;
 }
 
@@ -46,11 +53,9 @@ static int quota_in(const char *dir, const char *const *files, size_t n_files)
 {
     struct str text = {0};
     for (size_t i = 0; i < n_files; i++) {
-        char path[1200], line[64] = "";
+        char path[1200], line[64];
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);
-        FILE *f = fopen(path, "r");
-        if (f && fgets(line, sizeof line, f)) line[strcspn(line, "\n")] = 0;
-        if (f) fclose(f);
+        first_line(line, sizeof line, path);
         str_addf(&text, "%s%s", i ? " " : "", line);
     }
     int cores = lease_quota(text.s);

@@ -258,15 +258,20 @@ void engine_gpus(struct engine_gpus *out)
     gpu_visible(out, getenv("CUDA_VISIBLE_DEVICES"));
 }
 
+struct status gpu_chosen(struct engine_gpus *g, int chosen[ENGINE_MAX_GPUS], int *n, const char *gpus)
+{
+    *n = 0;
+    if (!engine_cuda() || (gpus && strcmp(gpus, "none") == 0)) return ok();
+    engine_gpus(g);
+    return lease_choose(chosen, n, gpus, g->n);
+}
+
 struct status engine_precision(const char **out, const char *gpus)
 {
-    int chosen[ENGINE_MAX_GPUS], n = 0;
-    *out = NULL;
-    if (!engine_cuda() || (gpus && strcmp(gpus, "none") == 0)) return ok();
+    int chosen[ENGINE_MAX_GPUS], n;
     struct engine_gpus *g = mem_alloc(sizeof *g);
-    engine_gpus(g);
-    struct status st = lease_choose(chosen, &n, gpus, g->n);
-    if (n) *out = "bf16";
+    struct status st = gpu_chosen(g, chosen, &n, gpus);
+    *out = n ? "bf16" : NULL;
     for (int i = 0; i < n; i++) /* those before Ampere compute in it by detours */
         if (g->v[chosen[i]].capability[0] > 0 && g->v[chosen[i]].capability[0] < 8) *out = "fp16";
     free(g);

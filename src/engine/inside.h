@@ -139,7 +139,7 @@ struct limits {
     int64_t bytes;
     double stage_s, hang_s;
 };
-struct limits limits_of(const struct engine *e, int trial);
+struct limits limits_of(const struct engine_options *o, const struct spec_trial *t);
 
 /* ending.c: what the end of a process means */
 struct ending {

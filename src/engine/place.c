@@ -57,13 +57,10 @@ static int jobs_for(int n_gpus, int slots, int cores)
 
 struct status engine_jobs(int *out, const char *gpus, const char *slots)
 {
-    int chosen[ENGINE_MAX_GPUS], n = 0, each;
-    *out = 1;
+    int chosen[ENGINE_MAX_GPUS], n, each;
     TRY(lease_slots(&each, slots));
-    if (!engine_cuda() || (gpus && strcmp(gpus, "none") == 0)) return ok();
     struct engine_gpus *g = mem_alloc(sizeof *g);
-    engine_gpus(g);
-    struct status st = lease_choose(chosen, &n, gpus, g->n);
+    struct status st = gpu_chosen(g, chosen, &n, gpus);
     free(g);
     *out = jobs_for(n, each, engine_cores());
     return st;

@@ -42,6 +42,9 @@ struct place {
 
 /* gpu.c */
 void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit);
+/** Of the GPUs that this libtorch can use, @p g, those that --gpus leaves: @p n indices; none: the CPU trains, and
+ *  @p g need not be filled. */
+struct status gpu_chosen(struct engine_gpus *g, int chosen[ENGINE_MAX_GPUS], int *n, const char *gpus);
 /** Keeps those that a value of CUDA_VISIBLE_DEVICES names, in its order; NULL: all. */
 void gpu_visible(struct engine_gpus *g, const char *text);
 

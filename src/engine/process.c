@@ -269,7 +269,7 @@ static int64_t resident(pid_t pid)
 static void watch(const struct engine *e, struct worker *w, double now)
 {
     const double mib = 1048576.0;
-    const struct limits l = limits_of(e, e->p->stages[w->task].trial);
+    const struct limits l = limits_of(e->o, &e->p->trials[e->p->stages[w->task].trial].t);
     char why[160];
     int64_t bytes = l.bytes > 0 ? resident(w->pid) : 0;
     if (bytes > l.bytes) {

@@ -272,7 +272,8 @@ struct status queue_init(struct engine *e)
         e->why[i] = mem_strdup(p->trials[i].refused);
         trial_done(e, i);
     }
-    for (int i = 0; i < p->n_trials; i++) e->watches_memory = e->watches_memory || limits_of(e, i).bytes > 0;
+    for (int i = 0; i < p->n_trials; i++)
+        e->watches_memory = e->watches_memory || limits_of(e->o, &p->trials[i].t).bytes > 0;
     e->loading = true; /* nothing is put in a lane until all that is known is taken out */
     TRY(take_cached(e));
     e->loading = false;

@@ -1,4 +1,5 @@
 /* What a job of an array does: claims a trial, runs it as a local run would, leaves it, claims the next. */
+#include "inside.h"
 #include "slurm_inside.h"
 #include <signal.h>
 #include <unistd.h>
@@ -251,7 +252,7 @@ static void state_of(char out[16], struct doing *d, int trial)
 static int64_t bytes_limit(const struct engine_options *o, const struct plan_trial *t)
 {
     int64_t job = (int64_t)env_int("SLURM_MEM_PER_NODE") << 20, own = INT64_C(64) << 20;
-    int64_t asked = o->bytes_limit > 0 ? o->bytes_limit : (int64_t)t->t.limits.memory_mib << 20;
+    int64_t asked = limits_of(o, &t->t).bytes;
     if (job <= 2 * own) return asked;
     return asked > 0 && asked < job - own ? asked : job - own;
 }

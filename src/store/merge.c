@@ -6,16 +6,14 @@
 /* Stages that are to come over, decided once: those not known here, those that only there have a result, those that
  * were pruned here and went on to their end there, and of those without a result anywhere the later attempt (a
  * failure says more than an interruption). */
-#define ENDS    STORE_ENDS
-#define RESULTS STORE_RESULTS
 #define WHEN(t) "coalesce(" t ".ended, " t ".started, 0)"
 static const char *const choose =
     "DROP TABLE IF EXISTS temp.taken; CREATE TEMP TABLE taken AS SELECT o.key FROM other.stages o "
     "LEFT JOIN main.stages m ON m.key = o.key WHERE m.key IS NULL "
-    "OR (m.state NOT IN " RESULTS " AND (o.state IN " RESULTS
+    "OR (m.state NOT IN " STORE_RESULTS " AND (o.state IN " STORE_RESULTS
     " OR ((o.state = 'failed' OR m.state != 'failed') AND " WHEN("o") " > " WHEN(
         "m") "))) "
-             "OR (m.state = 'pruned' AND o.state IN (" ENDS "))";
+             "OR (m.state = 'pruned' AND o.state IN (" STORE_ENDS "))";
 
 /* Parents before children; running this twice changes nothing. */
 static const char *const rows[] = {
@@ -47,9 +45,10 @@ static const char *const rows[] = {
     "INSERT INTO main.decisions SELECT * FROM other.decisions WHERE stage_key IN (SELECT key FROM taken)",
     "UPDATE main.trials SET (state, reason) = (SELECT o.state, o.reason FROM other.trials o WHERE o.id = "
     "main.trials.id) "
-    "WHERE (state NOT IN " RESULTS " AND id IN (SELECT id FROM other.trials WHERE state IN " RESULTS ")) "
-    "OR (state = 'pruned' AND id IN (SELECT id FROM other.trials WHERE state IN (" ENDS "))) "
-    "OR (state NOT IN " RESULTS " AND id IN (SELECT o.id FROM other.trials o JOIN other.stages g ON g.trial = o.id "
+    "WHERE (state NOT IN " STORE_RESULTS " AND id IN (SELECT id FROM other.trials WHERE state IN " STORE_RESULTS ")) "
+    "OR (state = 'pruned' AND id IN (SELECT id FROM other.trials WHERE state IN (" STORE_ENDS "))) "
+    "OR (state NOT IN " STORE_RESULTS
+    " AND id IN (SELECT o.id FROM other.trials o JOIN other.stages g ON g.trial = o.id "
     "WHERE o.state != 'queued' AND g.key IN (SELECT key FROM taken)))",
     /* What ran there when it was last written does not run here. */
     "UPDATE main.stages SET state = 'interrupted' WHERE state = 'running'",
