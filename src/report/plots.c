@@ -283,15 +283,18 @@ static bool heat_map(struct report *r, struct str *gp, struct heat h)
     }
     if (!any || archs.n * backbones.n < 4 || archs.n < 2 || backbones.n < 2) return false;
     struct str holes = {0};
+    double low = (double)INFINITY, high = -(double)INFINITY;
     head(gp, h.plot, 330 + 110 * archs.n, 130 + 26 * backbones.n);
     str_add(gp, "$v << EOD\n");
     for (int y = 0; y < backbones.n; y++)
         for (int x = 0; x < archs.n; x++) {
             const char *state;
             double v = crossing(r, &h, archs.v[x], backbones.v[y], &state);
-            if (!isnan(v))
+            if (!isnan(v)) {
                 str_addf(gp, "%d %d %.8g %.*f\n", x, y, v, h.digits, v);
-            else if (state) {
+                low = fmin(low, v);
+                high = fmax(high, v);
+            } else if (state) {
                 str_addf(&holes, "%d %d ", x, y);
                 add_column(&holes, state);
                 str_add(&holes, "\n");
@@ -302,9 +305,13 @@ static bool heat_map(struct report *r, struct str *gp, struct heat h)
     add_quoted(gp, h.title);
     str_addf(gp,
              "\nunset grid\nunset key\nset border 0\nset tics scale 0\nset xrange [-0.5:%g]\nset yrange [%g:-0.5]\n"
-             "set palette defined (0 '%s', 1 '%s')\nset cbtics format '%%g'\n",
+             "set palette defined (0 '%s', 1 '%s')\n",
              archs.n - 0.5, backbones.n - 0.5, h.high_is_good ? "#f7fbff" : "#3f8fc5",
              h.high_is_good ? "#3f8fc5" : "#f7fbff");
+    /* A map may be lower than the labels of a whole scale, and its cells say their numbers themselves. */
+    if (low < high)
+        str_addf(gp, "set cbrange [%.8g:%.8g]\nset cbtics ('%.*f' %.8g, '%.*f' %.8g)\n", low, high, h.digits, low, low,
+                 h.digits, high, high);
     str_add(gp, "set xtics (");
     for (int x = 0; x < archs.n; x++) {
         add_quoted(gp, archs.v[x]);
