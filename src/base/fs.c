@@ -94,6 +94,7 @@ struct status fs_write(const char *path, const void *p, size_t n)
 
 struct status fs_mkdir(const char *path)
 {
+    if (fs_is_dir(path)) return ok();
     char *p = mem_strdup(path);
     for (char *s = p + 1;; s++) {
         if (*s != '/' && *s) continue;

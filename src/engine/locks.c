@@ -2,8 +2,8 @@
  * A worker may live a while after its coordinator was killed: it is told by the broken pipe, and writes a checkpoint
  * first. It holds an flock on DIR/locks/SLOT through a descriptor that it inherits and never looks at, so the kernel
  * frees it exactly when the last process of that stage is gone. A new coordinator waits for these before it starts. The
- * files stay until the run ends: to make and remove one a stage costs a file system more than all else that we ask of
- * it.
+ * files stay until the run ends, and keep their length: to make, remove or cut one a stage costs a file system more
+ * than all else that we ask of it.
  */
 #include "inside.h"
 #include <errno.h>
@@ -14,6 +14,23 @@
 
 static const double most_patience_s = 20; /* for a checkpoint to be written */
 
+/* Who holds it, in a width that the next holder's covers; 0: not said yet, or what is there is no process. */
+static pid_t holder(int fd)
+{
+    char text[32] = "";
+    int64_t pid = 0;
+    ssize_t n = pread(fd, text, sizeof text - 1, 0);
+    return n > 0 && str_to_i64(text, &pid) && pid > 1 && pid <= INT32_MAX ? (pid_t)pid : 0;
+}
+
+void locks_sign(int fd, pid_t pid)
+{
+    char text[32];
+    int len = snprintf(text, sizeof text, "%010d", (int)pid);
+    ssize_t n = pwrite(fd, text, (size_t)len, 0);
+    (void)n; /* without it the holder is waited for, but cannot be named */
+}
+
 /* Waits until nobody holds it; past the patience the holder is killed. */
 static struct status clear_one(const char *path, double patience_s)
 {
@@ -22,22 +39,19 @@ static struct status clear_one(const char *path, double patience_s)
     double start = time_mono();
     bool told = false, killed = false;
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        char text[32] = "";
-        int64_t pid = 0;
-        ssize_t n = pread(fd, text, sizeof text - 1, 0);
-        bool known = n > 0 && str_to_i64(text, &pid) && pid > 1;
-        if (!told) log_info("waiting for process %s of an earlier run to write its checkpoint", known ? text : "?");
+        pid_t pid = holder(fd);
+        if (!told) log_info("waiting for process %d of an earlier run to write its checkpoint", (int)pid);
         told = true;
-        if (time_mono() - start > patience_s && known && !killed) {
-            log_warn("process %s does not end; killing it", text);
-            kill((pid_t)-pid, SIGKILL);
-            kill((pid_t)pid, SIGKILL);
+        if (time_mono() - start > patience_s && pid && !killed) {
+            log_warn("process %d does not end; killing it", (int)pid);
+            kill(-pid, SIGKILL);
+            kill(pid, SIGKILL);
             killed = true;
         }
         if (time_mono() - start > 2 * patience_s) {
             close(fd);
-            return fail(STATUS_IO, "%s: held by process %s, which cannot be ended; end it and run again", path,
-                        known ? text : "?");
+            return fail(STATUS_IO, "%s: held by process %d, which cannot be ended; end it and run again", path,
+                        (int)pid);
         }
         nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
     }
@@ -81,7 +95,7 @@ void locks_end(struct engine *e)
 
 static int open_locked(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
     if (fd >= 0) close(fd);
     return -1;
@@ -98,14 +112,7 @@ struct status locks_take(int *fd, const struct engine *e, int slot)
         *fd = open_locked(path);
     }
     struct status st = *fd >= 0 ? ok() : fail(STATUS_IO, "%s: cannot be locked: %s", path, strerror(errno));
+    if (*fd >= 0) locks_sign(*fd, 0); /* whoever held it before must not be taken for the next */
     arena_free(&a);
     return st;
-}
-
-void locks_sign(int fd, pid_t pid)
-{
-    char text[32];
-    int len = snprintf(text, sizeof text, "%d", (int)pid);
-    ssize_t n = pwrite(fd, text, (size_t)len, 0);
-    (void)n; /* without it the holder is waited for, but cannot be named */
 }

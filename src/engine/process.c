@@ -127,18 +127,11 @@ struct status process_start(struct engine *e, int task)
     if (st.code == STATUS_OK) st = spawn(&pid, e, &p, task, program, program == e->worker_path);
     if (st.code == STATUS_OK) {
         locks_sign(p.lock, pid);
-        double now = time_mono();
-        *w = (struct worker){.pid = pid,
-                             .fd = p.events[0],
-                             .task = task,
-                             .started = now,
-                             .beat = now,
-                             .in = w->in,
-                             .beside = e->o->shared,
-                             .gpu = w->gpu,
-                             .want = w->want,
-                             .crowded = w->crowded};
-        st = log_path(w->log, sizeof w->log, e, task);
+        w->pid = pid;
+        w->fd = p.events[0];
+        w->task = task;
+        w->started = w->beat = time_mono();
+        w->beside = e->o->shared;
         e->n_running++;
         e->exclusive = queue_measures(e, task) && !e->o->measure_beside;
         for (int i = 0; i < ENGINE_MAX_JOBS && e->n_running > 1; i++) e->workers[i].beside = true;

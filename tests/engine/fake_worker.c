@@ -211,11 +211,10 @@ static int act(const char *scripted)
     const char *arg = strchr(scripted, ':');
     int64_t n = 0;
     if (arg && !str_to_i64(arg + 1, &n)) n = 0;
-    bool first = first_try();
     snprintf(how, sizeof how, "%s", scripted);
     char *suffix = strstr(how, once);
     if (suffix) *suffix = 0;
-    if (suffix && !first) snprintf(how, sizeof how, "ok");
+    if (suffix && !first_try()) snprintf(how, sizeof how, "ok");
     if (strcmp(how, "crash") == 0) {
         fprintf(stderr, "about to go down\n");
         abort();
