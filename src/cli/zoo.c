@@ -2,15 +2,12 @@
 #include "cell.h"
 #include "inside.h"
 
-/* What a cell is: ARCH BACKBONE, the size, and any key of `model:` by --set. Strings live in @p spec. */
-static struct status model_of(struct zoo_model *m, struct spec **spec, const struct cli_args *a)
+/* All of a cell but its name: the size, and any key of `model:` by --set. Strings live in @p spec. */
+static struct status options_of(struct zoo_model *m, struct spec **spec, const struct cli_args *a)
 {
     int size;
     struct spec_trial t;
     *spec = NULL;
-    if (a->n_pos != 3)
-        return fail(STATUS_ARG, "sweep zoo %s: expected ARCH BACKBONE, e.g. sweep zoo %s unet resnet18", a->pos[0],
-                    a->pos[0]);
     TRY(cli_int(&size, a, OPT_SIZE, 256, 16, 8192));
     TRY(spec_from_sets(spec, a->set, a->n_set));
     struct status s =
@@ -18,13 +15,23 @@ static struct status model_of(struct zoo_model *m, struct spec **spec, const str
                          : spec_trial_from_json(&t, &(*spec)->arena, (*spec)->base, "--set");
     if (s.code == STATUS_OK) {
         *m = cell_model(&t);
-        m->arch = a->pos[1];
-        m->backbone = a->pos[2];
         m->height = m->width = size;
         return s;
     }
     spec_free(*spec);
     return s;
+}
+
+/* The cell that ARCH BACKBONE name. */
+static struct status model_of(struct zoo_model *m, struct spec **spec, const struct cli_args *a)
+{
+    if (a->n_pos != 3)
+        return fail(STATUS_ARG, "sweep zoo %s: expected ARCH BACKBONE, e.g. sweep zoo %s unet resnet18", a->pos[0],
+                    a->pos[0]);
+    TRY(options_of(m, spec, a));
+    m->arch = a->pos[1];
+    m->backbone = a->pos[2];
+    return ok();
 }
 
 /* A net's cost; multiply-accumulates as the reference counts them beside what ours computes. */
@@ -43,20 +50,28 @@ static struct status cost_of(struct cost *c, const struct zoo_model *m)
     return zoo_reference_macs(&c->macs, m);
 }
 
-static json_t *cost_row(const char *arch, const char *backbone, int size)
+/* In the units that eyes want, exactly, and why there is nothing. */
+static const char *const cost_units[] = {"params_m", "gmacs", "activations_mib", "training_mib", "file_mib"};
+static const char *const cost_exact[] = {"params",           "macs",           "macs_run",
+                                         "activation_bytes", "training_bytes", "file_bytes"};
+
+static json_t *cost_row(const struct zoo_model *m)
 {
-    struct zoo_model m = {.arch = arch, .backbone = backbone, .height = size, .width = size};
-    struct cost c;
-    struct status st = cost_of(&c, &m);
-    if (st.code != STATUS_OK)
-        return json_pack("{s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:s}", "arch", arch, "backbone", backbone,
-                         "params_m", "gmacs", "activations_mib", "params", "macs", "macs_run", "activation_bytes",
-                         "reason", st.msg);
-    return json_pack("{s:s, s:s, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:s}", "arch", arch, "backbone", backbone,
-                     "params_m", (double)c.net.params / 1e6, "gmacs", (double)c.macs / 1e9, "activations_mib",
-                     (double)c.net.bytes_peak_infer / 1048576, "params", (json_int_t)c.net.params, "macs",
-                     (json_int_t)c.macs, "macs_run", (json_int_t)c.net.macs, "activation_bytes",
-                     (json_int_t)c.net.bytes_peak_infer, "reason", "");
+    struct cost c = {.macs = 0};
+    struct status st = cost_of(&c, m);
+    json_t *row = json_pack("{s:s, s:s}", "arch", m->arch, "backbone", m->backbone);
+    const double mib = 1048576;
+    const double units[] = {(double)c.net.params / 1e6, (double)c.macs / 1e9, (double)c.net.bytes_peak_infer / mib,
+                            (double)c.net.bytes_train / mib, (double)c.net.params_bytes / mib};
+    const int64_t exact[] = {c.net.params,      c.macs, c.net.macs, c.net.bytes_peak_infer, c.net.bytes_train,
+                             c.net.params_bytes};
+    bool known = st.code == STATUS_OK;
+    for (size_t i = 0; i < LEN(units); i++)
+        json_object_set_new(row, cost_units[i], known ? json_real(units[i]) : json_null());
+    for (size_t i = 0; i < LEN(exact); i++)
+        json_object_set_new(row, cost_exact[i], known ? json_integer(exact[i]) : json_null());
+    json_object_set_new(row, "reason", json_string(known ? "" : st.msg));
+    return row;
 }
 
 /* The backbone as a row of facts; parameters and multiply-accumulates are the encoder's alone, at 256 px. */
@@ -67,9 +82,10 @@ static struct status backbone_row(json_t *rows, const char *name)
     TRY(zoo_encoder(&n, name));
     struct net_cost c = net_cost(n);
     net_free(n);
-    json_array_append_new(rows, json_pack("{s:s, s:s, s:b, s:I, s:I, s:s?, s:s?}", "backbone", i->name, "family",
+    json_array_append_new(rows, json_pack("{s:s, s:s, s:b, s:I, s:I, s:s?, s:s?, s:s}", "backbone", i->name, "family",
                                           i->family, "dilates", i->dilates, "params", (json_int_t)c.params, "macs_256",
-                                          (json_int_t)c.macs, "published", i->weights, "source", i->source));
+                                          (json_int_t)c.macs, "published", i->weights, "source", i->source, "reference",
+                                          i->reference));
     return ok();
 }
 
@@ -129,24 +145,27 @@ static struct status sort_rows(json_t *rows, const char *by)
 
 static struct status list_rows(json_t *rows, const struct cli_args *a)
 {
-    int size;
+    struct zoo_model m;
+    struct spec *spec;
     const char *const *arch = zoo_arch_names(), *const *backbone = zoo_backbone_names();
-    TRY(cli_int(&size, a, OPT_SIZE, 256, 16, 8192));
-    if (!a->value[OPT_COST]) {
-        for (int k = 0; backbone[k]; k++) TRY(backbone_row(rows, backbone[k]));
-        return ok();
-    }
-    for (int i = 0; arch[i]; i++)
-        for (int k = 0; backbone[k]; k++) json_array_append_new(rows, cost_row(arch[i], backbone[k], size));
-    return ok();
+    TRY(options_of(&m, &spec, a));
+    struct status s = ok();
+    for (int k = 0; backbone[k] && !a->value[OPT_COST] && s.code == STATUS_OK; k++) s = backbone_row(rows, backbone[k]);
+    for (int i = 0; arch[i] && a->value[OPT_COST]; i++)
+        for (int k = 0; backbone[k]; k++) {
+            m.arch = arch[i];
+            m.backbone = backbone[k];
+            json_array_append_new(rows, cost_row(&m));
+        }
+    spec_free(spec);
+    return s;
 }
 
 /* A table for eyes has the numbers in their units alone. */
 static void drop_exact(json_t *rows)
 {
-    static const char *const exact[] = {"params", "macs", "macs_run", "activation_bytes"};
     for (size_t r = 0; r < json_array_size(rows); r++)
-        for (size_t i = 0; i < LEN(exact); i++) json_object_del(json_array_get(rows, r), exact[i]);
+        for (size_t i = 0; i < LEN(cost_exact); i++) json_object_del(json_array_get(rows, r), cost_exact[i]);
 }
 
 static struct status zoo_ls(const struct cli_args *a)
@@ -201,10 +220,10 @@ static struct status show_model(const struct cli_args *a, const struct zoo_model
     const struct zoo_info *info = zoo_backbone_info(m->backbone);
     json_t *row = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:s, s:s?}", "arch", m->arch,
                             "backbone", m->backbone, "size", m->height, "params", (json_int_t)c.net.params,
-                            "params_bytes", (json_int_t)c.net.params_bytes, "macs", (json_int_t)c.macs, "macs_run",
+                            "file_bytes", (json_int_t)c.net.params_bytes, "macs", (json_int_t)c.macs, "macs_run",
                             (json_int_t)c.net.macs, "activation_bytes", (json_int_t)c.net.bytes_peak_infer,
-                            "training_bytes_an_image", (json_int_t)c.net.bytes_train, "operations", c.operations,
-                            "reference", info->reference, "published", info->weights);
+                            "training_bytes", (json_int_t)c.net.bytes_train, "operations", c.operations, "reference",
+                            info->reference, "published", info->weights);
     struct status s = ok();
     if (a->value[OPT_JSON]) {
         json_dumpf(row, stdout, JSON_INDENT(1));

@@ -76,6 +76,8 @@ static void zoo_ls__is_sorted_by_any_column(void)
         const char *args, *column;
     } cases[] = {{"zoo ls --cost --size 64 --by macs --json", "macs"},
                  {"zoo ls --cost --size 64 --by activations_mib --json", "activations_mib"},
+                 {"zoo ls --cost --size 64 --by training_mib --json", "training_mib"},
+                 {"zoo ls --cost --size 64 --by file_bytes --json", "file_bytes"},
                  {"zoo ls --by params --json", "params"}};
     for (size_t c = 0; c < LEN(cases); c++) {
         json_t *row, *rows = sweep_json_in(test_dir(), cases[c].args);
@@ -101,6 +103,30 @@ static void zoo_ls__is_sorted_by_any_column(void)
     CU_ASSERT_EQUAL(a.code, 2);
     CU_ASSERT_PTR_NOT_NULL(strstr(a.err, "did you mean backbone"));
     answer_free(&a);
+}
+
+/* A row of the table says of its cell what the cell's own page says, with the same keys set. */
+static void zoo_ls__takes_keys(void)
+{
+    static const char *const same[] = {"params",           "macs",           "macs_run",
+                                       "activation_bytes", "training_bytes", "file_bytes"};
+    const char *how = "--size 64 --set model.output_stride=16 --set model.in_channels=4 --json";
+    struct arena a = {0};
+    json_t *row, *rows = sweep_json_in(test_dir(), arena_printf(&a, "zoo ls --cost %s", how));
+    json_t *page = sweep_json_in(test_dir(), arena_printf(&a, "zoo show deeplabv3 mobilenetv3_small_100 %s", how));
+    int found = 0;
+    size_t i;
+    json_array_foreach(rows, i, row)
+    {
+        if (strcmp(json_str(row, "arch", ""), "deeplabv3") != 0) continue;
+        if (strcmp(json_str(row, "backbone", ""), "mobilenetv3_small_100") != 0) continue;
+        found++;
+        for (size_t k = 0; k < LEN(same); k++) CU_ASSERT_EQUAL(json_int(row, same[k], -1), json_int(page, same[k], -2));
+    }
+    CU_ASSERT_EQUAL(found, 1);
+    json_decref(rows);
+    json_decref(page);
+    arena_free(&a);
 }
 
 static void zoo_show__takes_keys(void)
@@ -133,6 +159,7 @@ static const struct test tests[] = {
     TEST(zoo_ls__costs_are_the_reference_s),
     TEST(zoo_ls__is_quick),
     TEST(zoo_ls__is_sorted_by_any_column),
+    TEST(zoo_ls__takes_keys),
     TEST(zoo_show__takes_keys),
 };
 TEST_MAIN("cli.zoo", tests)
