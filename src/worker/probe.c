@@ -7,8 +7,7 @@
 
 #include "probe.h"
 
-/* ---- numbers ------------------------------------------------------------------------------------------------------
- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 json_t *probe_real(double v)
 {
@@ -61,8 +60,7 @@ struct status probe_image(struct tensor **out, const char *name, enum tensor_dty
     return s;
 }
 
-/* ---- reading requests ---------------------------------------------------------------------------------------------
- */
+/* ---- reading requests -------------------------------------------------------------------------------------------- */
 
 struct status probe_integer(int64_t *out, const json_t *v, const char *what, int64_t most)
 {
@@ -80,15 +78,21 @@ static struct status read_size(int64_t size[2], const json_t *q)
     return ok();
 }
 
-struct status probe_read_model(struct zoo_model *m, const json_t *q)
+struct status probe_read_model(struct zoo_model *m, struct arena *a, const json_t *q)
 {
     int64_t size[2];
+    struct spec_trial t;
+    const char *arch = json_str(q, "arch", NULL), *backbone = json_str(q, "backbone", NULL);
+    const json_t *config = json_object_get(q, "model");
     TRY(read_size(size, q));
-    *m = (struct zoo_model){.arch = json_str(q, "arch", NULL),
-                            .backbone = json_str(q, "backbone", NULL),
-                            .height = (int)size[0],
-                            .width = (int)size[1]};
-    if (!m->arch || !m->backbone) return fail(STATUS_ARG, "expected \"arch\" and \"backbone\"");
+    if (!arch || !backbone) return fail(STATUS_ARG, "expected \"arch\" and \"backbone\"");
+    if (config && !json_is_object(config)) return fail(STATUS_ARG, "model: expected a map of configuration keys");
+    TRY(spec_trial_from_json(&t, a, config, "model"));
+    *m = cell_model(&t);
+    m->arch = arena_strdup(a, arch);
+    m->backbone = arena_strdup(a, backbone);
+    m->height = (int)size[0];
+    m->width = (int)size[1];
     return ok();
 }
 
@@ -120,8 +124,7 @@ struct status probe_build_loss(struct net **out, const json_t *q, int64_t h, int
     return loss_build(out, &o);
 }
 
-/* ---- running ------------------------------------------------------------------------------------------------------
- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 struct status probe_fill(struct probe_filled *f, enum tensor_dtype compute, bool frozen)
 {
@@ -140,8 +143,7 @@ void probe_free_all(struct tensor **t, int n)
     for (int i = 0; i < n; i++) tensor_free(t[i]);
 }
 
-/* ---- the loop -----------------------------------------------------------------------------------------------------
- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static const struct kind {
     const char *name;

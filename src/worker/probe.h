@@ -2,6 +2,7 @@
 #ifndef SWEEP_PROBE_H
 #define SWEEP_PROBE_H
 
+#include "cell.h"
 #include "loss.h"
 #include "worker.h"
 #include "zoo.h"
@@ -20,8 +21,9 @@ struct status probe_stats(json_t **out, const struct tensor *t, int n_samples);
 struct status probe_image(struct tensor **out, const char *name, enum tensor_dtype dtype, const int64_t dims[4]);
 
 struct status probe_integer(int64_t *out, const json_t *v, const char *what, int64_t most);
-/** "arch", "backbone" and "size" of a request. Strings are borrowed from it. */
-struct status probe_read_model(struct zoo_model *m, const json_t *q);
+/** "arch", "backbone" and "size" of a request, and "model": {"model.depth": 4}, keys of a configuration. Owner: strings
+ *  are in @p a. */
+struct status probe_read_model(struct zoo_model *m, struct arena *a, const json_t *q);
 /** The loss net of a request's "config" for images of @p h x @p w. */
 struct status probe_build_loss(struct net **out, const json_t *q, int64_t h, int64_t w);
 

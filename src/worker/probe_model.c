@@ -34,7 +34,7 @@ static struct status run_model(json_t *answer, struct probe_filled *f, const str
 {
     struct tensor *x, *out[1 + ZOO_MAX_TAPS] = {NULL};
     TRY(probe_fill(f, dtype, true));
-    TRY(probe_image(&x, "input", dtype, (int64_t[]){1, 3, m->height, m->width}));
+    TRY(probe_image(&x, "input", dtype, (int64_t[]){1, m->in_channels, m->height, m->width}));
     struct status s = exec_run(f->exec, &(struct exec_mode){0}, &x, out);
     tensor_free(x);
     json_t *taps = json_array();
@@ -52,21 +52,27 @@ static struct status run_model(json_t *answer, struct probe_filled *f, const str
     return s;
 }
 
-struct status probe_model(json_t *answer, const json_t *q)
+static struct status model(json_t *answer, struct probe_filled *f, struct arena *a, const json_t *q)
 {
     struct zoo_model m;
     struct zoo_features taps;
-    struct probe_filled f = {0};
     const char *type = json_str(q, "dtype", "float32");
     bool wide = strcmp(type, "float64") == 0, with_taps = json_bool(q, "taps", false);
-    enum tensor_dtype dtype = wide ? TENSOR_F64 : TENSOR_F32;
-    TRY(probe_read_model(&m, q));
+    TRY(probe_read_model(&m, a, q));
     if (!wide && strcmp(type, "float32") != 0)
         return fail(STATUS_ARG, "dtype: got \"%s\", expected float32 or float64", type);
-    TRY(zoo_build_taps(&f.net, &taps, &m));
-    describe(answer, f.net, with_taps);
-    for (int i = 0; i < taps.n && with_taps; i++) net_output(f.net, "tap", taps.tap[i]);
-    struct status s = run_model(answer, &f, &m, dtype);
+    TRY(zoo_build_taps(&f->net, &taps, &m));
+    describe(answer, f->net, with_taps);
+    for (int i = 0; i < taps.n && with_taps; i++) net_output(f->net, "tap", taps.tap[i]);
+    return run_model(answer, f, &m, wide ? TENSOR_F64 : TENSOR_F32);
+}
+
+struct status probe_model(json_t *answer, const json_t *q)
+{
+    struct arena a = {0};
+    struct probe_filled f = {0};
+    struct status s = model(answer, &f, &a, q);
     probe_free(&f);
+    arena_free(&a);
     return s;
 }

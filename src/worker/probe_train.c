@@ -1,8 +1,7 @@
 /* Probe kinds "loss" and "train": the VGG16 loss with its gradient, and whole training steps in float64. */
 #include "probe.h"
 
-/* ---- kind "loss" --------------------------------------------------------------------------------------------------
- */
+/* ---- kind "loss" ------------------------------------------------------------------------------------------------- */
 
 static struct status read_shape(int64_t dims[4], const json_t *q)
 {
@@ -69,8 +68,7 @@ struct status probe_loss(json_t *answer, const json_t *q)
     return s;
 }
 
-/* ---- kind "train" -------------------------------------------------------------------------------------------------
- */
+/* ---- kind "train" ------------------------------------------------------------------------------------------------ */
 
 /** One training run on one fixed batch: everything that its steps need. */
 struct session {
@@ -81,6 +79,7 @@ struct session {
     int n_params;
     struct tensor_optim *optim;
     double *lr;
+    struct arena arena; /* strings of the request's model */
 };
 
 static const struct {
@@ -114,7 +113,7 @@ static struct status open_session(struct session *s, const json_t *q)
 {
     struct zoo_model m;
     int64_t batch;
-    TRY(probe_read_model(&m, q));
+    TRY(probe_read_model(&m, &s->arena, q));
     TRY(probe_integer(&batch, json_object_get(q, "batch"), "batch", BATCH_MOST));
     TRY(zoo_build(&s->model.net, &m));
     TRY(probe_build_loss(&s->loss.net, q, m.height, m.width));
@@ -136,6 +135,7 @@ static void close_session(struct session *s)
     free(s->lr);
     probe_free(&s->model);
     probe_free(&s->loss);
+    arena_free(&s->arena);
 }
 
 /** Forward and backward; the loss's value goes to @p losses. */

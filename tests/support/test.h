@@ -53,8 +53,10 @@ int test_main(const char *suite, const struct test *t, size_t n, int argc, char 
 
 /** A fresh folder that is removed when the test program ends; borrowed. */
 const char *test_dir(void);
-/** Folder of the shared fixtures (SWEEP_SHARED or ../shared beside the source tree), or NULL when absent. */
+/** Folder of the shared fixtures (SWEEP_SHARED or ../shared beside the source tree); when absent NULL, and skipped. */
 const char *test_shared(void);
+/** Says that something cannot be checked here: the suite then counts as skipped, unless it fails. */
+void test_skip(const char *why);
 /** The build and source folders; the programs lie in the first. */
 const char *test_build_dir(void);
 const char *test_source_dir(void);

@@ -252,10 +252,7 @@ static void check_case(const json_t *c)
 
 static void perceptual__equals_the_reference(void)
 {
-    if (!test_shared()) {
-        puts("\n    (the shared fixtures are absent: this test has nothing to compare with)");
-        return;
-    }
+    if (!test_shared()) return;
     char path[1200], *text = NULL;
     size_t n;
     json_t *all = NULL;

@@ -7,7 +7,7 @@ build=$(cd "${1:-$top/build}" && pwd)
 python=$top/.deps/rival/bin/python
 if [ ! -x "$python" ] || [ ! -d "$top/.deps/ort/onnxruntime" ]; then
     echo "SKIPPED: segmentation_models_pytorch and ONNX Runtime for Python are not here; .ci/setup rival installs the first"
-    exit 0
+    exit 77
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -78,10 +78,7 @@ static void worker_probe__agrees_with_the_reference(void)
         {"", "loss"},
     };
     const char *shared = test_shared();
-    if (!shared) {
-        fprintf(stderr, "no shared fixtures beside this tree: skipped\n");
-        return;
-    }
+    if (!shared) return;
     for (size_t i = 0; i < LEN(slices); i++) {
         char command[3000];
         snprintf(command, sizeof command, "python3 '%s/parity/check' %s '%s/parity/%s.json' -- '%s/sweep-worker' probe",
