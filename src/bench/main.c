@@ -31,8 +31,7 @@ static int exit_code(const struct status *s)
                                                            : EXIT_FAILED;
 }
 
-/* ---- for people
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- for people -------------------------------------------------------------------------------------------------- */
 
 struct arguments {
     struct bench_job job;
@@ -160,8 +159,7 @@ static struct status for_people(struct arguments *a)
     return ok();
 }
 
-/* ---- for the coordinator
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- for the coordinator ----------------------------------------------------------------------------------------- */
 
 /* One event, one line. Fails when the reader is gone. */
 static struct status event(json_t *e)

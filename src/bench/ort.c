@@ -73,8 +73,7 @@ static struct status said(const struct bench_ort *o, void *status, const char *w
     return s;
 }
 
-/* ---- the library
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- the library ------------------------------------------------------------------------------------------------- */
 
 static struct status load_library(struct bench_ort *o, const char *asked)
 {
@@ -113,8 +112,7 @@ static struct status make_options(struct bench_ort *o)
     return ok();
 }
 
-/* ---- inputs and outputs
- * --------------------------------------------------------------------------------------------------- */
+/* ---- inputs and outputs ------------------------------------------------------------------------------------------ */
 
 static struct status read_tensor_info(struct bench_ort *o, struct bench_io *io, const void *info, const char *path)
 {
@@ -237,8 +235,7 @@ const char *bench_ort_version(const struct bench_ort *o)
     return o->version;
 }
 
-/* ---- running
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static struct status check_shape(const struct bench_io *io, const struct bench_array *a)
 {

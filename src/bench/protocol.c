@@ -24,8 +24,7 @@ struct status bench_mode_find(const struct bench_mode **out, const char *name)
                 near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
-/* ---- inputs
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- inputs ------------------------------------------------------------------------------------------------------ */
 
 enum { BLOCK = 16 }; /* pixels between the points of the random picture */
 
@@ -96,8 +95,7 @@ static struct status make_inputs(struct bench_ort *o, struct ort_feed *f, const 
     return s;
 }
 
-/* ---- timing
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- timing ------------------------------------------------------------------------------------------------------ */
 
 static struct status timed(struct bench_ort *o, struct ort_feed *f, double *ms)
 {

@@ -20,8 +20,7 @@ struct status cluster_collect(struct slurm_submission *s, struct store *store, c
     return ok();
 }
 
-/* ---- one at a time -------------------------------------------------------------------------------------------------
- */
+/* ---- one at a time ----------------------------------------------------------------------------------------------- */
 
 static bool shares(const struct slurm_submission *s, const struct plan *p)
 {
@@ -88,8 +87,7 @@ struct status cli_cluster_clear(struct store *store, const struct plan *p)
     return cluster_clear(store, p, NULL);
 }
 
-/* ---- task, collect, cancel ----------------------------------------------------------------------------------------
- */
+/* ---- task, collect, cancel --------------------------------------------------------------------------------------- */
 
 CLI_COMMAND(cli_task)
 {
@@ -184,8 +182,7 @@ CLI_COMMAND(cli_cancel)
     return st;
 }
 
-/* ---- status -------------------------------------------------------------------------------------------------------
- */
+/* ---- status ------------------------------------------------------------------------------------------------------ */
 
 struct status cli_slurm_status(json_t **out, const struct cli_args *a)
 {

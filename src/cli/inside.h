@@ -105,8 +105,7 @@ void cli_live_end(struct cli_live *l, const struct engine_result *r, int code);
 /** How often the view wants to be told of passing time; 0: never. */
 double cli_live_tick_ms(const struct cli_live *l);
 
-/* ---- shared by commands -------------------------------------------------------------------------------------------
- */
+/* ---- shared by commands ------------------------------------------------------------------------------------------ */
 
 /** Opens the database for reading, does, closes. */
 struct status cli_with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *));

@@ -28,8 +28,7 @@ static char *task_options(const struct cli_args *a)
     return s.s;
 }
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------
- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 enum { MS_LOOK = 1000, ASK_S = 15 }; /* the folder is looked at every second, Slurm asked at most so often */
 
@@ -117,8 +116,7 @@ static struct status wait_for(const struct cli_args *a, struct slurm_submission 
     return st;
 }
 
-/* ---- run ----------------------------------------------------------------------------------------------------------
- */
+/* ---- run --------------------------------------------------------------------------------------------------------- */
 
 /* What an earlier run of this name left: its jobs are waited for (@p attach), or what they did is merged. */
 static struct status earlier(bool *attach, struct slurm_submission *s, struct store *store, const struct plan *p)

@@ -34,8 +34,7 @@ static struct status ls(const struct cli_args *a)
     return ok();
 }
 
-/* ---- import -------------------------------------------------------------------------------------------------------
- */
+/* ---- import ------------------------------------------------------------------------------------------------------ */
 
 static struct status recognise(struct zoo_recognised *out, struct arena *a, const struct weights *w)
 {
@@ -120,8 +119,7 @@ static struct status import(const struct cli_args *a)
     return s;
 }
 
-/* ---- export -------------------------------------------------------------------------------------------------------
- */
+/* ---- export ------------------------------------------------------------------------------------------------------ */
 
 /* The arrays of a checkpoint that are the model's; what continuing needs is under "state/". */
 static struct status write_model(const char *to, const struct weights *w, const char *trial, const json_t *config)

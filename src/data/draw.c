@@ -101,8 +101,7 @@ static float distance(const struct draw_layer *l, struct point p)
     return d;
 }
 
-/* ---- light
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- light ------------------------------------------------------------------------------------------------------- */
 
 struct lit {
     float diffuse, specular; /* 0..1 */
@@ -176,8 +175,7 @@ static struct rgb toon_color(const struct draw *d, const struct draw_layer *l, s
     return data_draw_mix(c, (struct rgb){1, 1, 1}, bright);
 }
 
-/* ---- painting
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- painting ---------------------------------------------------------------------------------------------------- */
 
 struct point data_draw_canvas(const struct draw *d, int x, int y)
 {

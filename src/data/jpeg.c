@@ -87,8 +87,7 @@ struct status data_jpeg_check(int *orientation, const char *where, const void *p
     return ok();
 }
 
-/* ---- turning upright
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- turning upright --------------------------------------------------------------------------------------------- */
 
 void data_turn_upright(struct data_image *im, int orientation)
 {

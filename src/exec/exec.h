@@ -37,8 +37,7 @@ void exec_free(struct exec *e);
 const struct net *exec_net(const struct exec *e);
 const struct exec_options *exec_options_of(const struct exec *e);
 
-/* ---- parameters ----------------------------------------------------------------------------------------------------
- */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 /** Fresh parameters by each one's net_init, keyed by (seed, name): the order of building changes nothing. */
 struct status exec_init(struct exec *e, uint64_t seed);
@@ -84,8 +83,7 @@ void exec_swap(struct exec *e, struct tensor **other);
  */
 int exec_freeze(struct exec *e, const char *pattern, bool frozen);
 
-/* ---- running -------------------------------------------------------------------------------------------------------
- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 struct exec_mode {
     bool train;      /* norms use batch statistics and move their running ones; dropouts drop */

@@ -73,8 +73,7 @@ static void tensor_head(struct str *b, const struct onnx_tensor *t, const char *
     pb_int(b, TENSOR_LOCATION, 1);
 }
 
-/* ---- the graph ------------------------------------------------------------------------------------------------------
- */
+/* ---- the graph --------------------------------------------------------------------------------------------------- */
 
 static void name_values(struct onnx_graph *g)
 {
@@ -154,8 +153,7 @@ static void metadata(struct str *b, const struct export_options *o, int channels
     for (int i = 0; i < o->n_meta; i++) pair(b, MODEL_META, o->meta[i].key, o->meta[i].value);
 }
 
-/* ---- the file
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 static struct status put(struct fs_file *f, const void *p, size_t n)
 {

@@ -61,8 +61,7 @@ static void group_norm(struct onnx_graph *g, const struct net_node *d, const cha
     scale_shift(g, d, out, whole);
 }
 
-/* ---- elementwise --------------------------------------------------------------------------------------------------
- */
+/* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
 static void clip(struct onnx_graph *g, const char *out, const char *x, double lo, double hi)
 {
@@ -109,8 +108,7 @@ static void softmax(struct onnx_graph *g, const struct net_node *d, const char *
     onnx_node(g, d->op == NET_SOFTMAX ? "Softmax" : "LogSoftmax", out, in, ONNX_ATTRS(ONNX_INT("axis", d->attr.dim0)));
 }
 
-/* ---- pools --------------------------------------------------------------------------------------------------------
- */
+/* ---- pools ------------------------------------------------------------------------------------------------------- */
 
 static void pool(struct onnx_graph *g, const struct net_node *d, const char *out, const char *const *in)
 {
@@ -170,8 +168,7 @@ static void adaptive_avg_pool(struct onnx_graph *g, const struct net_node *d, co
     }
 }
 
-/* ---- resampling ----------------------------------------------------------------------------------------------------
- */
+/* ---- resampling -------------------------------------------------------------------------------------------------- */
 
 /* Scales leave the batch open, sizes would not. A factor whose float falls short of the size is nudged up. */
 static const char *scales(struct onnx_graph *g, const int64_t *from, const int64_t *to)
@@ -217,8 +214,7 @@ static void upsample_nearest(struct onnx_graph *g, const struct net_node *d, con
     onnx_node(g, "Gather", out, ONNX_IN(rows, sources(g, from[1], to[1])), ONNX_ATTRS(ONNX_INT("axis", 3)));
 }
 
-/* ---- shape and reduction
- * --------------------------------------------------------------------------------------------- */
+/* ---- shape and reduction ----------------------------------------------------------------------------------------- */
 
 static void pad(struct onnx_graph *g, const struct net_node *d, const char *out, const char *const *in)
 {

@@ -53,8 +53,7 @@ static void *grow(void *array, int n, size_t each_size)
 }
 #define GROW(array, n) (array = grow(array, n, sizeof *(array)), &(array)[(n)++])
 
-/* ---- tensors
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- tensors ----------------------------------------------------------------------------------------------------- */
 
 static struct status initializer(struct reader *r, void *to, const struct pb_field *f)
 {
@@ -134,8 +133,7 @@ static struct status value_info(struct reader *r, void *to, const struct pb_fiel
     return f->field == 2 ? each(r, t, f, "type of a value", value_type) : ok();
 }
 
-/* ---- graph and model
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- graph and model --------------------------------------------------------------------------------------------- */
 
 static struct status node(struct reader *r, void *to, const struct pb_field *f)
 {
@@ -207,8 +205,7 @@ static struct status model(struct reader *r, void *to, const struct pb_field *f)
     }
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b)
 {

@@ -98,8 +98,7 @@ const char *net_single_value_norm(const struct net *n, int batch)
     return found;
 }
 
-/* ---- text -----------------------------------------------------------------------------------------------------------
- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static void dump_attr(const struct net_node *x, struct str *out)
 {

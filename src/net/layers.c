@@ -2,8 +2,7 @@
 #include "build.h"
 #include <math.h>
 
-/* ---- how fresh weights start ---------------------------------------------------------------------------------------
- */
+/* ---- how fresh weights start ------------------------------------------------------------------------------------- */
 
 struct fan {
     double in, out, kernel, filters, groups;
@@ -175,8 +174,7 @@ net_val net_filter(struct net *n, net_val x, int kh, int kw, const float *kernel
     return net_append(n, &node);
 }
 
-/* ---- norms --------------------------------------------------------------------------------------------------------
- */
+/* ---- norms ------------------------------------------------------------------------------------------------------- */
 
 net_val net_batch_norm(struct net *n, const char *name, net_val x, struct net_norm o)
 {

@@ -156,8 +156,7 @@ net_val net_append(struct net *n, const struct net_node *node)
     return n->n_nodes++;
 }
 
-/* ---- parameters: an array in the order of building, and a hash of names beside it ---------------------------------
- */
+/* ---- parameters: an array in the order of building, and a hash of names beside it -------------------------------- */
 
 static int *slot_of(const struct net *n, const char *name)
 {
@@ -216,8 +215,7 @@ int net_const_add(struct net *n, struct net_shape shape, const float *value)
     return net_param_add(n, name, NET_CONST, shape, (struct net_init){0}, copy);
 }
 
-/* ---- inputs and outputs --------------------------------------------------------------------------------------------
- */
+/* ---- inputs and outputs ------------------------------------------------------------------------------------------ */
 
 static void io_add(struct net *n, struct net_io **list, int *count, const char *name, net_val v)
 {

@@ -53,8 +53,7 @@ net_val net_log_softmax(struct net *n, net_val x, int dim)
     return along(n, NET_LOG_SOFTMAX, x, dim);
 }
 
-/* ---- pools and resampling ------------------------------------------------------------------------------------------
- */
+/* ---- pools and resampling ---------------------------------------------------------------------------------------- */
 
 static net_val pool(struct net *n, enum net_op op, net_val x, struct net_pool o)
 {
@@ -128,8 +127,7 @@ net_val net_pad(struct net *n, net_val x, int t, int l, int b, int r)
     return one(n, NET_PAD, x, s, (struct net_attr){.pads = {t, l, b, r}});
 }
 
-/* ---- joining, cutting, arithmetic ----------------------------------------------------------------------------------
- */
+/* ---- joining, cutting, arithmetic -------------------------------------------------------------------------------- */
 
 net_val net_concat(struct net *n, const net_val *x, int n_x)
 {
@@ -221,8 +219,7 @@ net_val net_matmul(struct net *n, net_val a, net_val b)
     return net_append(n, &(struct net_node){.op = NET_MATMUL, .n_in = 2, .in = (net_val[]){a, b}, .shape = s});
 }
 
-/* ---- reductions ----------------------------------------------------------------------------------------------------
- */
+/* ---- reductions -------------------------------------------------------------------------------------------------- */
 
 static net_val reduce(struct net *n, enum net_op op, net_val x, unsigned dims, bool keepdim)
 {

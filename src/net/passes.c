@@ -141,8 +141,7 @@ static bool folds(const struct pass *p, const struct net_node *bn)
            p->param_uses[conv->param[0]] == 1;
 }
 
-/* ---- parallel branches: a sum of normalised convolutions of one value, and of the value itself, is one convolution -
- */
+/* ---- parallel branches: a sum of normalised convolutions of one value, and of the value itself, is one convolution */
 
 enum { MAX_BRANCHES = 8 };
 

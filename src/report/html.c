@@ -23,8 +23,7 @@ void add_escaped(struct str *out, const char *text)
         }
 }
 
-/* ---- the table ------------------------------------------------------------------------------------------------------
- */
+/* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static void add_number(struct str *out, double v, int digits)
 {
@@ -124,8 +123,7 @@ static void add_families(struct report *r, struct str *out)
     arena_free(&a);
 }
 
-/* ---- the answer, in words
- * --------------------------------------------------------------------------------------------- */
+/* ---- the answer, in words ---------------------------------------------------------------------------------------- */
 
 static void add_answer(struct str *out, const char *what, const struct cell *c, const struct report *r)
 {

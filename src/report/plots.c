@@ -7,8 +7,7 @@ static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7"
 static const int points[] = {7, 5, 9, 11, 13, 15, 3, 65, 67};
 enum { MAX_NUMBERED = 14, MAX_CURVES = 8, MAX_NAMES = 512 };
 
-/* ---- text that gnuplot reads
- * ----------------------------------------------------------------------------------------- */
+/* ---- text that gnuplot reads ------------------------------------------------------------------------------------- */
 
 /* 'text' in single quotes, where only the quote itself means anything. */
 static void add_quoted(struct str *gp, const char *text)
@@ -53,8 +52,7 @@ static const char *direction(const struct report *r)
     return r->rank->higher_is_better ? "higher is better" : "lower is better";
 }
 
-/* ---- distinct names, in order of appearance
- * --------------------------------------------------------------------------- */
+/* ---- distinct names, in order of appearance ---------------------------------------------------------------------- */
 
 struct names {
     const char *v[MAX_NAMES];
@@ -70,8 +68,7 @@ static int name_index(struct names *list, const char *name)
     return list->n++;
 }
 
-/* ---- quality against latency
- * ------------------------------------------------------------------------------------------- */
+/* ---- quality against latency ------------------------------------------------------------------------------------- */
 
 static bool placed(const struct cell *c)
 {
@@ -182,8 +179,7 @@ static bool quality_latency(struct report *r, struct str *gp)
     return true;
 }
 
-/* ---- learning curves
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- learning curves --------------------------------------------------------------------------------------------- */
 
 static bool curves(struct report *r, struct str *gp, const char *plot, const char *metric, const char *unit)
 {
@@ -231,8 +227,7 @@ static bool curve_loss(struct report *r, struct str *gp)
     return strcmp(r->rank->name, "val_loss") != 0 && curves(r, gp, "curve-loss", "val_loss", "");
 }
 
-/* ---- heat maps
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- heat maps --------------------------------------------------------------------------------------------------- */
 
 static double quality_of(const struct cell *c)
 {
@@ -351,8 +346,7 @@ static bool heat_rate(struct report *r, struct str *gp)
     return heat_map(r, gp, (struct heat){"heat-rate", "frames a second (higher is better)", rate_of, true, 1});
 }
 
-/* ---- seeds
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- seeds ------------------------------------------------------------------------------------------------------- */
 
 static bool seeds(struct report *r, struct str *gp)
 {

@@ -139,8 +139,7 @@ struct status tensor_detach(struct tensor **out, const struct tensor *t);
 /** Drops the gradients: "none", not zero. */
 struct status tensor_drop_grads(struct tensor *const *t, int n);
 
-/* ---- elementwise --------------------------------------------------------------------------------------------------
- */
+/* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
 enum tensor_unary_op {
     TENSOR_RELU,
@@ -165,8 +164,7 @@ struct status tensor_affine(struct tensor **out, const struct tensor *x, double 
 struct status tensor_clamp(struct tensor **out, const struct tensor *x, double lo, double hi);
 struct status tensor_pow(struct tensor **out, const struct tensor *x, double p);
 
-/* ---- layers -------------------------------------------------------------------------------------------------------
- */
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 struct tensor_conv_options {
     int64_t stride[2], pad[2], dil[2], out_pad[2], groups; /* height, width; out_pad of a transposed one only */
@@ -217,16 +215,14 @@ struct status tensor_mean(struct tensor **out, const struct tensor *x, unsigned 
 enum tensor_drop { TENSOR_DROP_ELEMENT, TENSOR_DROP_CHANNEL, TENSOR_DROP_IMAGE };
 struct status tensor_dropout(struct tensor **out, const struct tensor *x, double p, enum tensor_drop what);
 
-/* ---- losses in low precision: no float32 copy of a map -------------------------------------------------------------
- */
+/* ---- losses in low precision: no float32 copy of a map ----------------------------------------------------------- */
 
 /** Mean of |a - b|, in float32 (float64 for float64). Each of a, b in any dtype. Shape: -> [] */
 struct status tensor_l1(struct tensor **out, const struct tensor *a, const struct tensor *b);
 /** F F^T / (C H W) of each image; products in x's dtype, sums and result in float32 (float64). [N,C,H,W] -> [N,C,C] */
 struct status tensor_gram(struct tensor **out, const struct tensor *x);
 
-/* ---- optimisers: fused kernels over lists --------------------------------------------------------------------------
- */
+/* ---- optimisers: fused kernels over lists ------------------------------------------------------------------------ */
 
 enum tensor_optim_kind { TENSOR_ADAMW, TENSOR_ADAM, TENSOR_SGD };
 struct tensor_optim_options {

@@ -59,8 +59,7 @@ struct status zoo_encoder(struct net **out, const char *backbone)
     return s;
 }
 
-/* ---- recognising --------------------------------------------------------------------------------------------------
- */
+/* ---- recognising ------------------------------------------------------------------------------------------------- */
 
 /* How a file and one backbone agree. */
 struct match {

@@ -100,8 +100,7 @@ static void bench_visit__open_sizes_need_an_answer(void)
     bench_result_free(&r);
 }
 
-/* ---- what goes wrong
- * -------------------------------------------------------------------------------------------------- */
+/* ---- what goes wrong --------------------------------------------------------------------------------------------- */
 
 static void bench_ort__files_and_libraries_that_are_none(void)
 {
@@ -149,8 +148,7 @@ static void bench_visit_forked__survives_its_runtime(void)
     CU_ASSERT_PTR_NULL(v);
 }
 
-/* ---- the program
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- the program ------------------------------------------------------------------------------------------------- */
 
 static void sweep_bench__prints_json_and_text(void)
 {

@@ -174,8 +174,7 @@ static void nothing_twice(const char *dir)
         comes_to(in(dir, "grep ' done ' results/trials/runs.log | cut -d' ' -f1-3 | sort | uniq -d | wc -l"), "0"));
 }
 
-/* ---- tests --------------------------------------------------------------------------------------------------------
- */
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 static void cli_slurm__equals_a_local_run(void)
 {

@@ -6,8 +6,7 @@
 #include "zoo.h"
 #include <math.h>
 
-/* ---- files made from our own nets ---------------------------------------------------------------------------------
- */
+/* ---- files made from our own nets -------------------------------------------------------------------------------- */
 
 /* Every stored parameter of a net, filled with a pattern. Owner: all in @p a. */
 static struct weights_array *arrays_of(size_t *n, struct arena *a, const struct net *net)
@@ -59,8 +58,7 @@ static struct weights_array extra(const char *name)
         .name = name, .dtype = WEIGHTS_F32, .rank = 1, .shape = {4}, .data = zeros, .bytes = sizeof zeros};
 }
 
-/* ---- how projects write names: the zoo's map the other way round
- * ----------------------------------------------------- */
+/* ---- how projects write names: the zoo's map the other way round ------------------------------------------------- */
 
 static void remember(json_t *map, const char *backbone, const char *published)
 {
@@ -213,8 +211,7 @@ static void weights_import__takes_the_encoder_of_a_model(void)
     arena_free(&a);
 }
 
-/* ---- refusals -----------------------------------------------------------------------------------------------------
- */
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 static void check_refused(const char *dir, const char *args, const char *says, const char *more)
 {
@@ -285,8 +282,7 @@ static void weights_import__refuses_what_does_not_fit(void)
     arena_free(&a);
 }
 
-/* ---- ls, and files twice ------------------------------------------------------------------------------------------
- */
+/* ---- ls, and files twice ----------------------------------------------------------------------------------------- */
 
 static const json_t *row_of(const json_t *rows, const char *backbone)
 {
@@ -331,8 +327,7 @@ static void weights_ls__says_what_is_wanted_and_what_is_here(void)
     arena_free(&a);
 }
 
-/* ---- named in a configuration
- * ---------------------------------------------------------------------------------------- */
+/* ---- named in a configuration ------------------------------------------------------------------------------------ */
 
 static void weights__in_a_configuration_are_a_file_a_folder_or_a_tag(void)
 {
@@ -372,8 +367,7 @@ static void weights__in_a_configuration_are_a_file_a_folder_or_a_tag(void)
     arena_free(&a);
 }
 
-/* ---- export -------------------------------------------------------------------------------------------------------
- */
+/* ---- export ------------------------------------------------------------------------------------------------------ */
 
 /* A database with one trained trial, whose best checkpoint is the file, and one that is not trained. */
 static void fill(const char *dir, const char *checkpoint)

@@ -41,8 +41,7 @@ static void fill(float *x, float *y, struct data *d, int index, int64_t seed, in
         data_fill(x, y, d, (struct data_want){.index = &index, .n = 1, .seed = seed, .epoch = epoch, .augment = true}));
 }
 
-/* ---- pixels and cache
- * ------------------------------------------------------------------------------------------------ */
+/* ---- pixels and cache -------------------------------------------------------------------------------------------- */
 
 static int count_files(const char *dir, ino_t *inodes)
 {
@@ -205,8 +204,7 @@ static void data_pixels__sees_a_changed_file_and_names_a_broken_one(void)
     data_close(d);
 }
 
-/* ---- augmentation
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- augmentation ------------------------------------------------------------------------------------------------ */
 
 static void data_fill__without_augmentation_is_normalised_pixels(void)
 {
@@ -357,8 +355,7 @@ static void data_fill__depends_on_seed_epoch_index_alone(void)
     data_close(e);
 }
 
-/* ---- loader
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- loader ------------------------------------------------------------------------------------------------------ */
 
 /* Hash of `count` batches from (epoch, step). */
 static struct hash run(struct data_loader_options o, int count)

@@ -28,8 +28,7 @@ static double b(const struct seen *s, const int64_t *i)
     return at(s->in[1], i[0], i[1], i[2], i[3]);
 }
 
-/* ---- references: element i of the result --------------------------------------------------------------------------
- */
+/* ---- references: element i of the result ------------------------------------------------------------------------- */
 
 /* clang-format off */
 static double ref_relu(const struct seen *s, const int64_t *i) { return fmax(a(s, i), 0); }

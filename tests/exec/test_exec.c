@@ -54,8 +54,7 @@ static struct tensor *named(const struct exec *e, const char *name)
     return exec_param(e, p);
 }
 
-/* ---- values --------------------------------------------------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void exec_init__depends_on_seed_and_name_only(void)
 {
@@ -163,8 +162,7 @@ static void exec_load__says_what_does_not_fit(void)
     net_free(n);
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------
- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 static void exec_run__moves_running_statistics_in_training_only(void)
 {

@@ -5,8 +5,7 @@
 #include "refs.h"
 #include "test.h"
 
-/* ---- builders ------------------------------------------------------------------------------------------------------
- */
+/* ---- builders ---------------------------------------------------------------------------------------------------- */
 
 static const float four[] = {0.5F, -1.25F, 2, 1}, shifts[] = {0.25F, 0, -1, 3};
 
@@ -89,8 +88,7 @@ static const struct op_case {
 };
 /* clang-format on */
 
-/* ---- running a case ------------------------------------------------------------------------------------------------
- */
+/* ---- running a case ---------------------------------------------------------------------------------------------- */
 
 struct setup {
     struct net *net;
@@ -207,8 +205,7 @@ static void exec_ops__low_precision_and_layout_change_little(void)
     }
 }
 
-/* ---- gradients -----------------------------------------------------------------------------------------------------
- */
+/* ---- gradients --------------------------------------------------------------------------------------------------- */
 
 /** sum over k of cos(k) out[k]: a scalar that every element of the result moves differently. */
 static struct tensor *scalar_of(struct setup *s, bool grad)

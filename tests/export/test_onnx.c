@@ -29,8 +29,7 @@ static const char *in_dir(const char *name)
     return path;
 }
 
-/* ---- real cells -----------------------------------------------------------------------------------------------------
- */
+/* ---- real cells -------------------------------------------------------------------------------------------------- */
 
 static void check_cell(const char *arch, const char *backbone, int side)
 {
@@ -60,8 +59,7 @@ static void export_onnx__a_cell_of_other_families_computes_the_same(void)
     for (size_t i = 0; i < LEN(backbones); i++) check_cell("fpn", backbones[i], 32);
 }
 
-/* ---- io: image
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- io: image --------------------------------------------------------------------------------------------------- */
 
 /* Identity net: 0..255 in must come out as it went in, clipped. */
 static void export_onnx__image_io_takes_and_gives_pixels(void)
@@ -94,8 +92,7 @@ static void export_onnx__image_io_takes_and_gives_pixels(void)
     net_free(n);
 }
 
-/* ---- what the file says
- * ------------------------------------------------------------------------------------------------- */
+/* ---- what the file says ------------------------------------------------------------------------------------------ */
 
 static void export_onnx__reads_back_what_was_written(void)
 {
@@ -184,8 +181,7 @@ static void export_onnx__large_weights_go_beside_the_file(void)
     arena_free(&a);
 }
 
-/* ---- what goes wrong
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- what goes wrong --------------------------------------------------------------------------------------------- */
 
 static void export_onnx__weights_that_are_no_numbers_are_named(void)
 {

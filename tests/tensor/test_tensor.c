@@ -12,8 +12,7 @@ static struct tensor *vector(const double *v, int64_t n)
     return t;
 }
 
-/* ---- optimisers
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- optimisers -------------------------------------------------------------------------------------------------- */
 
 /** One parameter's state in the formulas of PyTorch's documentation. */
 struct formula {
@@ -134,8 +133,7 @@ static void tensor_lerp__moves_by_the_weight(void)
     tensor_free(b);
 }
 
-/* ---- L1 and Gram
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- L1 and Gram ------------------------------------------------------------------------------------------------- */
 
 static struct tensor *map_of(enum tensor_dtype d, bool channels_last, uint64_t key)
 {
@@ -216,8 +214,7 @@ static void tensor_gram__sums_are_not_rounded(void)
     tensor_free(g);
 }
 
-/* ---- the rest
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
 static void tensor_fill__depends_on_key_and_index_only(void)
 {
