@@ -117,6 +117,19 @@ struct zoo_mbconv {
 };
 net_val zoo_mbconv(struct zoo_enc *e, net_val x, struct zoo_mbconv o);
 
+/** The stem of ResNet and its kin: 7x7 of stride 2, a tap, a max pool. */
+net_val zoo_resnet_stem(struct zoo_enc *e, net_val x);
+/** What a residual block adds: its input, through 1x1 where the shapes differ. */
+net_val zoo_shortcut(struct zoo_enc *e, net_val x, int out, int stride);
+
+/** The stages of EfficientNet-b0, which b1 to l2 and Lite scale; they stand in backbones/efficientnet.c. */
+struct zoo_efficientnet_stage {
+    int n, k, stride, expand, out;
+    bool tap; /* a feature ends here */
+};
+enum { ZOO_EFFICIENTNET_STAGES = 7 };
+extern const struct zoo_efficientnet_stage zoo_efficientnet_stages[ZOO_EFFICIENTNET_STAGES];
+
 /** One residual block of a layer: its width, and stride and dilation after the family's rule. */
 struct zoo_step {
     int planes, stride, dil;

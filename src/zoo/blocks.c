@@ -96,6 +96,19 @@ net_val zoo_mbconv(struct zoo_enc *e, net_val x, struct zoo_mbconv o)
     return net_add(n, o.drop_path > 0 ? net_drop_path(n, y, o.drop_path) : y, x);
 }
 
+net_val zoo_resnet_stem(struct zoo_enc *e, net_val x)
+{
+    x = zoo_cba(e, "conv1", "bn1", x, 64, (struct net_conv){.k = 7, .stride = 2, .pad = 3});
+    zoo_tap(e, x);
+    return net_max_pool(e->n, x, (struct net_pool){.k = 3, .stride = 2, .pad = 1});
+}
+
+net_val zoo_shortcut(struct zoo_enc *e, net_val x, int out, int stride)
+{
+    if (stride == 1 && net_c(e->n, x) == out) return x;
+    return zoo_cb(e, "downsample.0", "downsample.1", x, out, (struct net_conv){.k = 1, .stride = stride});
+}
+
 void zoo_layers(struct zoo_enc *e, net_val x, const int layers[4],
                 net_val (*block)(struct zoo_enc *, net_val, struct zoo_step))
 {

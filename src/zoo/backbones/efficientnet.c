@@ -12,10 +12,7 @@ struct spec {
 };
 
 /* clang-format off */
-static const struct {
-    int n, k, stride, expand, out;
-    bool tap; /* a feature ends here */
-} stages[] = {
+const struct zoo_efficientnet_stage zoo_efficientnet_stages[ZOO_EFFICIENTNET_STAGES] = {
     {1, 3, 1, 1,  16, false},
     {2, 3, 2, 6,  24, true},
     {2, 5, 2, 6,  40, true},
@@ -51,12 +48,13 @@ static net_val block(struct zoo_enc *e, net_val x, int expand, int out, struct n
 static void build(struct zoo_enc *e, net_val x)
 {
     const struct spec *s = e->row->spec;
+    const struct zoo_efficientnet_stage *stages = zoo_efficientnet_stages;
     int size = s->resolution, n_blocks = 0, index = 0;
-    for (size_t i = 0; i < LEN(stages); i++) n_blocks += (int)ceil(stages[i].n * s->depth);
+    for (int i = 0; i < ZOO_EFFICIENTNET_STAGES; i++) n_blocks += (int)ceil(stages[i].n * s->depth);
     x = zoo_cba(e, "_conv_stem", "_bn0", x, zoo_round_channels(32 * s->width, 8), padded(3, 2, &size));
     zoo_tap(e, x);
     zoo_next_level(e);
-    for (size_t i = 0; i < LEN(stages); i++) {
+    for (int i = 0; i < ZOO_EFFICIENTNET_STAGES; i++) {
         int out = zoo_round_channels(stages[i].out * s->width, 8), n = (int)ceil(stages[i].n * s->depth);
         int last = n - 1 - (e->level == 4 ? s->early : 0);
         for (int b = 0; b < n; b++, index++) {
@@ -66,7 +64,7 @@ static void build(struct zoo_enc *e, net_val x)
             net_leave(e->n);
             if (!stages[i].tap || b != last) continue;
             zoo_tap(e, x);
-            if (i < LEN(stages) - 1) zoo_next_level(e);
+            if (i < ZOO_EFFICIENTNET_STAGES - 1) zoo_next_level(e);
         }
     }
     zoo_cba(e, "_conv_head", "_bn1", x, zoo_round_channels(1280 * s->width, 8), (struct net_conv){.k = 1});

@@ -10,24 +10,11 @@ struct spec {
     bool lite;
 };
 
-/* clang-format off */
-static const struct {
-    int n, k, stride, expand, out;
-    bool tap; /* a feature ends here */
-} stages[] = {
-    {1, 3, 1, 1,  16, false},
-    {2, 3, 2, 6,  24, true},
-    {2, 5, 2, 6,  40, true},
-    {3, 3, 2, 6,  80, false},
-    {3, 5, 1, 6, 112, true},
-    {4, 5, 2, 6, 192, false},
-    {1, 3, 1, 6, 320, true},
-};
-/* clang-format on */
+static const struct zoo_efficientnet_stage *const stages = zoo_efficientnet_stages;
 
 static int repeats(const struct spec *s, int stage)
 {
-    bool fixed = s->lite && (stage == 0 || stage == (int)LEN(stages) - 1);
+    bool fixed = s->lite && (stage == 0 || stage == ZOO_EFFICIENTNET_STAGES - 1);
     return fixed ? stages[stage].n : (int)ceil(stages[stage].n * s->depth);
 }
 
@@ -35,15 +22,15 @@ static void build(struct zoo_enc *e, net_val x)
 {
     const struct spec *s = e->row->spec;
     int n_blocks = 0, index = 0;
-    for (size_t i = 0; i < LEN(stages); i++) n_blocks += repeats(s, (int)i);
+    for (int i = 0; i < ZOO_EFFICIENTNET_STAGES; i++) n_blocks += repeats(s, i);
     e->act = s->lite ? net_relu6 : net_silu;
 
     int stem = s->lite ? 32 : zoo_round_channels(32 * s->width, 8);
     x = zoo_cba(e, "conv_stem", "bn1", x, stem, (struct net_conv){.k = 3, .stride = 2, .pad = 1});
     zoo_tap(e, x);
-    for (size_t i = 0; i < LEN(stages); i++) {
+    for (int i = 0; i < ZOO_EFFICIENTNET_STAGES; i++) {
         if (stages[i].stride == 2) zoo_next_level(e);
-        for (int b = 0; b < repeats(s, (int)i); b++, index++) {
+        for (int b = 0; b < repeats(s, i); b++, index++) {
             int in = net_c(e->n, x);
             struct zoo_mbconv o = {.k = stages[i].k,
                                    .stride = b == 0 ? stages[i].stride : 1,
@@ -52,7 +39,7 @@ static void build(struct zoo_enc *e, net_val x)
                                    .se = s->lite ? 0 : (in + 2) / 4,
                                    .se_act = e->act,
                                    .drop_path = 0.2 * index / n_blocks};
-            net_enter(e->n, "blocks.%d.%d", (int)i, b);
+            net_enter(e->n, "blocks.%d.%d", i, b);
             x = zoo_mbconv(e, x, o);
             net_leave(e->n);
         }
@@ -89,7 +76,7 @@ static const char *published_name(struct arena *a, const struct zoo_backbone *ro
     const char *rest = name;
     if (sscanf(name, "_blocks.%4d.%n", &block, &end) == 1 && end && block >= 0) {
         rest = name + end;
-        for (stage = 0; stage < (int)LEN(stages) && block >= repeats(row->spec, stage); stage++)
+        for (stage = 0; stage < ZOO_EFFICIENTNET_STAGES && block >= repeats(row->spec, stage); stage++)
             block -= repeats(row->spec, stage);
     }
     for (size_t i = 0; i < LEN(parts); i++) {

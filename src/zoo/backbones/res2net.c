@@ -28,18 +28,13 @@ static net_val block(struct zoo_enc *e, net_val x, struct zoo_step b)
         }
     }
     y = zoo_bn_zero(e, "bn3", zoo_conv(e, "conv3", net_concat(n, part, s->scale), out, point));
-    if (b.first) x = zoo_cb(e, "downsample.0", "downsample.1", x, out, (struct net_conv){.k = 1, .stride = b.stride});
-    return e->act(n, net_add(n, y, x));
+    return e->act(n, net_add(n, y, zoo_shortcut(e, x, out, b.stride)));
 }
 
 static void build(struct zoo_enc *e, net_val x)
 {
     const struct spec *s = e->row->spec;
-    x = zoo_cba(e, "conv1", "bn1", x, 64, (struct net_conv){.k = 7, .stride = 2, .pad = 3});
-    zoo_tap(e, x);
-    if (zoo_done(e)) return;
-    x = net_max_pool(e->n, x, (struct net_pool){.k = 3, .stride = 2, .pad = 1});
-    zoo_layers(e, x, s->layers, block);
+    zoo_layers(e, zoo_resnet_stem(e, x), s->layers, block);
 }
 
 /* clang-format off */

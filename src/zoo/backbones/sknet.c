@@ -55,18 +55,13 @@ static net_val block(struct zoo_enc *e, net_val x, struct zoo_step b)
         y = selective_kernel(e, "conv2", y, mid, spatial);
         y = zoo_cb(e, "conv3.conv", "conv3.bn", y, out, point);
     }
-    if (b.stride > 1 || net_c(e->n, x) != out)
-        x = zoo_cb(e, "downsample.0", "downsample.1", x, out, (struct net_conv){.k = 1, .stride = b.stride});
-    return e->act(e->n, net_add(e->n, y, x));
+    return e->act(e->n, net_add(e->n, y, zoo_shortcut(e, x, out, b.stride)));
 }
 
 static void build(struct zoo_enc *e, net_val x)
 {
     const struct spec *s = e->row->spec;
-    x = zoo_cba(e, "conv1", "bn1", x, 64, (struct net_conv){.k = 7, .stride = 2, .pad = 3});
-    zoo_tap(e, x);
-    x = net_max_pool(e->n, x, (struct net_pool){.k = 3, .stride = 2, .pad = 1});
-    zoo_layers(e, x, s->layers, block);
+    zoo_layers(e, zoo_resnet_stem(e, x), s->layers, block);
 }
 
 /* clang-format off */
