@@ -1,17 +1,14 @@
 /* Journals: what one store does reaches another through a file of lines, once, whatever happened to the file. */
-#include "store.h"
-#include "test.h"
+#include "opened.h"
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-static struct store *opened(const char *path, bool memory)
+/* A cluster task's, whose rows are a journal's. */
+static struct store *in_memory(const char *path)
 {
-    struct store *s = NULL;
-    TEST_OK(store_open(&s, (struct store_options){.path = path, .memory = memory, .command = "test"}));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    return s;
+    return opened_with((struct store_options){.path = path, .memory = true});
 }
 
 static const char *in(const char *dir, const char *name)
@@ -117,21 +114,12 @@ static void same(struct store *a, struct store *b)
     json_decref(y);
 }
 
-static int64_t count(struct store *s, const char *sql)
-{
-    json_t *rows = NULL;
-    TEST_OK(store_rows(&rows, s, sql, NULL));
-    int64_t n = json_int(json_array_get(rows, 0), "n", -1);
-    json_decref(rows);
-    return n;
-}
-
 static void store_journal__carries_everything(void)
 {
     char dir[400];
     snprintf(dir, sizeof dir, "%s", test_dir());
     TEST_OK(fs_write(in(dir, "j"), "{\"claim\":{}}\n", 13)); /* a line of another kind is no row */
-    struct store *there = opened(in(dir, "sweep.db"), true);
+    struct store *there = in_memory(in(dir, "sweep.db"));
     TEST_OK(store_journal(there, in(dir, "j")));
     act(there, "aaaaaaaaaaaa", "done");
     act(there, "bbbbbbbbbbbb", "failed");
@@ -140,11 +128,11 @@ static void store_journal__carries_everything(void)
     CU_ASSERT_FALSE(fs_exists(in(dir, "sweep.db")));
 
     struct store_replayed r;
-    struct store *rows = opened(in(dir, "sweep.db"), true);
+    struct store *rows = in_memory(in(dir, "sweep.db"));
     TEST_OK(store_replay(&r, rows, in(dir, "j")));
     CU_ASSERT_EQUAL(r.refused, 0);
     CU_ASSERT_EQUAL(count(rows, "SELECT count(*) AS n FROM trials"), 2);
-    struct store *db = opened(in(dir, "sweep.db"), false);
+    struct store *db = opened(in(dir, "sweep.db"));
     struct store_merged m;
     TEST_OK(store_merge_store(&m, db, rows));
     CU_ASSERT_EQUAL(m.stages, 2);
@@ -169,13 +157,13 @@ static void store_journal__a_result_stays(void)
     snprintf(dir, sizeof dir, "%s", test_dir());
     static const char *const files[] = {"0", "1", "2"}, *const states[] = {"interrupted", "done", "interrupted"};
     for (size_t i = 0; i < LEN(files); i++) {
-        struct store *s = opened(in(dir, "sweep.db"), true);
+        struct store *s = in_memory(in(dir, "sweep.db"));
         TEST_OK(fs_write(in(dir, files[i]), "", 0));
         TEST_OK(store_journal(s, in(dir, files[i])));
         act(s, "aaaaaaaaaaaa", states[i]);
         store_close(s);
     }
-    struct store *rows = opened(in(dir, "sweep.db"), true);
+    struct store *rows = in_memory(in(dir, "sweep.db"));
     struct store_replayed r;
     for (size_t i = 0; i < LEN(files); i++) TEST_OK(store_replay(&r, rows, in(dir, files[i])));
     CU_ASSERT_EQUAL(count(rows, "SELECT count(*) AS n FROM stages WHERE state = 'done' AND attempts = 2"), 1);
@@ -188,7 +176,7 @@ static void store_journal__the_later_failure_is_told(void)
 {
     char dir[400];
     snprintf(dir, sizeof dir, "%s", test_dir());
-    struct store *db = opened(in(dir, "sweep.db"), false), *later = opened(in(dir, "sweep.db"), true);
+    struct store *db = opened(in(dir, "sweep.db")), *later = in_memory(in(dir, "sweep.db"));
     struct store_merged m;
     act(db, "aaaaaaaaaaaa", "interrupted");
     act(later, "aaaaaaaaaaaa", "failed");
@@ -206,7 +194,7 @@ static void store_journal__a_cut_file_is_read_to_its_last_whole_line(void)
     char dir[400], *text = NULL;
     size_t n = 0;
     snprintf(dir, sizeof dir, "%s", test_dir());
-    struct store *s = opened(in(dir, "sweep.db"), true);
+    struct store *s = in_memory(in(dir, "sweep.db"));
     TEST_OK(fs_write(in(dir, "j"), "", 0));
     TEST_OK(store_journal(s, in(dir, "j")));
     act(s, "aaaaaaaaaaaa", "done");
@@ -214,7 +202,7 @@ static void store_journal__a_cut_file_is_read_to_its_last_whole_line(void)
     TEST_OK(fs_read(&text, &n, in(dir, "j")));
     int last = -1;
     for (size_t cut = 0; cut <= n; cut += cut + 97 < n || cut == n ? 97 : n - cut) {
-        struct store *rows = opened(in(dir, "sweep.db"), true);
+        struct store *rows = in_memory(in(dir, "sweep.db"));
         struct store_replayed r;
         TEST_OK(store_replay_text(&r, rows, text, cut));
         CU_ASSERT_EQUAL(r.refused, cut > 0 && text[cut - 1] != '\n');
@@ -239,7 +227,7 @@ static void store_journal__lines_that_are_no_rows_are_passed_over(void)
         "{\"do\":\"latency\",\"with\":[\"k\",\"t\",\"f\",\"d\",1,1,1,1,1,1,1,1,1,1,1,1,1,0,0,1,\"0g\",{},1]}\n";
     char dir[400];
     snprintf(dir, sizeof dir, "%s/sweep.db", test_dir());
-    struct store *s = opened(dir, true);
+    struct store *s = in_memory(dir);
     struct store_replayed r;
     TEST_OK(store_replay_text(&r, s, text, strlen(text)));
     CU_ASSERT_EQUAL(r.rows, 1);
@@ -255,7 +243,7 @@ static void store_journal__a_full_disk_fails_the_commit(void)
     char dir[400], *text = NULL;
     size_t n = 0;
     snprintf(dir, sizeof dir, "%s", test_dir());
-    struct store *s = opened(in(dir, "sweep.db"), true);
+    struct store *s = in_memory(in(dir, "sweep.db"));
     TEST_OK(fs_write(in(dir, "j"), "", 0));
     TEST_OK(store_journal(s, in(dir, "j")));
     struct rlimit was, small = {.rlim_cur = 100};
@@ -284,7 +272,7 @@ static void store_journal__tells_what_is_known(void)
 {
     char dir[400];
     snprintf(dir, sizeof dir, "%s/sweep.db", test_dir());
-    struct store *db = opened(dir, false), *rows = opened(dir, true);
+    struct store *db = opened(dir), *rows = in_memory(dir);
     struct str lines = {0};
     struct store_replayed r;
     act(db, "aaaaaaaaaaaa", "done");

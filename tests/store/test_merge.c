@@ -1,6 +1,5 @@
 /* Two databases become one; a copy is a whole one; a stage is forgotten. */
-#include "store.h"
-#include "test.h"
+#include "opened.h"
 #include <math.h>
 
 static const char *place(const char *name)
@@ -13,11 +12,9 @@ static const char *place(const char *name)
 }
 
 /* With a sweep that has no trials. */
-static struct store *opened(const char *path)
+static struct store *with_sweep(const char *path)
 {
-    struct store *s = NULL;
-    TEST_OK(store_open(&s, (struct store_options){.path = path, .command = "test"}));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    struct store *s = opened(path);
     int64_t sweep;
     json_t *spec = json_object();
     TEST_OK(store_put_sweep(s, &(struct store_sweep){.name = "both", .path = "b.yaml", .rank = "ssim", .spec = spec},
@@ -77,15 +74,6 @@ static void put(struct store *s, const char *id, const char *state, const char *
     json_decref(info);
 }
 
-static int64_t count(struct store *s, const char *sql)
-{
-    json_t *rows = NULL;
-    TEST_OK(store_rows(&rows, s, sql, NULL));
-    int64_t n = json_int(json_array_get(rows, 0), "n", -1);
-    json_decref(rows);
-    return n;
-}
-
 static void store_merge__takes_results_and_files_once(void)
 {
     static const struct {
@@ -101,7 +89,7 @@ static void store_merge__takes_results_and_files_once(void)
         {"k00000000000", "done", "pruned", "done", 4},
     };
     const char *ours = place("ours"), *theirs = place("theirs");
-    struct store *a = opened(ours), *b = opened(theirs);
+    struct store *a = with_sweep(ours), *b = with_sweep(theirs);
     for (size_t i = 0; i < LEN(cases); i++) {
         if (cases[i].ours) put(a, cases[i].id, cases[i].ours, "ours");
         if (cases[i].theirs) put(b, cases[i].id, cases[i].theirs, "theirs");
@@ -146,7 +134,7 @@ static void store_merge__takes_results_and_files_once(void)
 
 static void store_merge__refuses_what_is_no_database(void)
 {
-    struct store *a = opened(place("ours"));
+    struct store *a = with_sweep(place("ours"));
     struct store_merged m;
     TEST_FAILS(store_merge(&m, a, place("none")), STATUS_ARG, "there is no such database");
     char path[400];
@@ -163,7 +151,7 @@ static void store_merge__refuses_what_is_no_database(void)
 static void store_backup__is_whole_and_replaces_nothing(void)
 {
     const char *from = place("from"), *to = place("to");
-    struct store *s = opened(from), *r = NULL, *copy = NULL;
+    struct store *s = with_sweep(from), *r = NULL, *copy = NULL;
     put(s, "a00000000000", "done", "ours");
     TEST_OK(store_open(&r, (struct store_options){.path = from, .read_only = true})); /* beside the writer */
     TEST_FAILS(store_backup(r, to), STATUS_IO, "to/sweep.db");                        /* no such folder */
@@ -182,7 +170,7 @@ static void store_backup__is_whole_and_replaces_nothing(void)
 
 static void store_forget_stage__drops_what_it_told(void)
 {
-    struct store *s = opened(place("forget"));
+    struct store *s = with_sweep(place("forget"));
     put(s, "a00000000000", "done", "ours");
     put(s, "b00000000000", "done", "ours");
     put(s, "c00000000000", "pruned", "ours");
@@ -203,9 +191,9 @@ static void store_writer__is_named_while_it_writes(void)
     char who[1200];
     const char *path = place("held");
     CU_ASSERT_FALSE(store_writer(who, sizeof who, path));
-    struct store *s = opened(path);
+    struct store *s = with_sweep(path);
     CU_ASSERT_TRUE(store_writer(who, sizeof who, path));
-    CU_ASSERT_PTR_NOT_NULL(strstr(who, ": test"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(who, ": sweep run a.yaml"));
     store_close(s);
     CU_ASSERT_FALSE(store_writer(who, sizeof who, path));
 }

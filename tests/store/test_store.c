@@ -1,6 +1,5 @@
 /* The database: who may write, what an event becomes, what is refused, what survives. */
-#include "store.h"
-#include "test.h"
+#include "opened.h"
 #include <linux/capability.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -18,14 +17,6 @@ static const char *fresh(void)
     static char path[400];
     snprintf(path, sizeof path, "%s/sub/sweep.db", test_dir());
     return path;
-}
-
-static struct store *open_writer(const char *path)
-{
-    struct store *s = NULL;
-    TEST_OK(store_open(&s, (struct store_options){.path = path, .command = "sweep run a.yaml"}));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    return s;
 }
 
 static void put_trial(struct store *s)
@@ -51,18 +42,9 @@ static struct status apply(struct store *s, const char *text)
     return st;
 }
 
-static int64_t count(struct store *s, const char *sql)
-{
-    json_t *rows = NULL;
-    TEST_OK(store_rows(&rows, s, sql, NULL));
-    int64_t n = json_int(json_array_get(rows, 0), "n", -1);
-    json_decref(rows);
-    return n;
-}
-
 static void store_event__becomes_rows(void)
 {
-    struct store *s = open_writer(fresh());
+    struct store *s = opened(fresh());
     put_trial(s);
     TEST_OK(apply(s, "{\"ev\":\"metrics\",\"epoch\":3,\"values\":{\"val_loss\":0.5,\"ssim\":null}}"));
     TEST_OK(apply(s, "{\"ev\":\"metrics\",\"epoch\":3,\"values\":{\"val_loss\":0.25}}")); /* a resumed epoch replaces */
@@ -100,7 +82,7 @@ static void store_event__is_whole_or_nothing(void)
         {"{\"ev\":\"latency\",\"samples_us\":[1]}", "p50_ms"},
         {"{\"ev\":\"info\",\"values\":3}", "expected an object `values`"},
     };
-    struct store *s = open_writer(fresh());
+    struct store *s = opened(fresh());
     put_trial(s);
     TEST_OK(store_begin(s));
     for (size_t i = 0; i < LEN(bad); i++) TEST_FAILS(apply(s, bad[i].text), STATUS_ARG, bad[i].part);
@@ -114,7 +96,7 @@ static void store_event__is_whole_or_nothing(void)
 static void store_open__names_the_holder_and_lets_readers_in(void)
 {
     const char *path = fresh();
-    struct store *s = open_writer(path), *other = NULL, *reader = NULL;
+    struct store *s = opened(path), *other = NULL, *reader = NULL;
     char who[64];
     snprintf(who, sizeof who, "process %d on ", (int)getpid());
     TEST_FAILS(store_open(&other, (struct store_options){.path = path, .command = "b"}), STATUS_IO, who);
@@ -128,7 +110,7 @@ static void store_open__names_the_holder_and_lets_readers_in(void)
     CU_ASSERT_EQUAL(count(reader, "SELECT count(*) AS n FROM metrics"), 1);
     store_close(reader);
     store_close(s);
-    other = open_writer(path); /* the lock is free again */
+    other = opened(path); /* the lock is free again */
     store_close(other);
 }
 
@@ -145,7 +127,7 @@ static void store_open__refuses_what_is_not_its_own(void)
     const char *path = fresh();
     struct store *s = NULL;
     TEST_FAILS(store_open(&s, (struct store_options){.path = path, .read_only = true}), STATUS_ARG, "no such database");
-    store_close(open_writer(path));
+    store_close(opened(path));
     exec_sql(path, "PRAGMA user_version = 99");
     TEST_FAILS(store_open(&s, (struct store_options){.path = path}), STATUS_DB, "schema version 99");
     TEST_FAILS(store_open(&s, (struct store_options){.path = path, .read_only = true}), STATUS_DB, "newer sweep");
@@ -174,7 +156,7 @@ static void store_open__reads_where_it_may_not_write(void)
 {
     struct arena a = {0};
     const char *path = fresh(), *dir = fs_dirname(&a, path);
-    struct store *s = open_writer(path);
+    struct store *s = opened(path);
     put_trial(s);
     store_close(s);
     CU_ASSERT_EQUAL(chmod(path, 0444), 0);
@@ -206,7 +188,7 @@ static struct status no_rows(void *ctx, const struct store_row *row)
 static void store_query__only_reads(void)
 {
     const char *path = fresh();
-    struct store *s = open_writer(path);
+    struct store *s = opened(path);
     int n = 0;
     put_trial(s);
     TEST_FAILS(store_query(s, "DELETE FROM trials", NULL, no_rows, &n), STATUS_ARG, "only statements that read");
@@ -223,7 +205,7 @@ static void store_query__only_reads(void)
 
 static void store_recover__closes_what_a_dead_writer_left(void)
 {
-    struct store *s = open_writer(fresh());
+    struct store *s = opened(fresh());
     put_trial(s);
     TEST_OK(store_set_trial(s, "t1", "running", NULL));
     TEST_OK(store_recover(s));
@@ -241,7 +223,7 @@ static int write_until_full(const char *path)
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGXFSZ, SIG_IGN);
-        struct store *s = open_writer(path);
+        struct store *s = opened(path);
         setrlimit(RLIMIT_FSIZE, &(struct rlimit){300000, 300000});
         struct status st = ok();
         for (int i = 0; i < 100000 && st.code == STATUS_OK; i++) {
@@ -264,11 +246,11 @@ static int write_until_full(const char *path)
 static void store_commit__a_full_disk_says_so_and_keeps_what_is_stored(void)
 {
     const char *path = fresh();
-    struct store *s = open_writer(path);
+    struct store *s = opened(path);
     put_trial(s);
     store_close(s);
     CU_ASSERT_EQUAL(write_until_full(path), STATUS_DB);
-    s = open_writer(path);
+    s = opened(path);
     TEST_OK(store_integrity(s));
     int64_t n = count(s, "SELECT count(*) AS n FROM metrics"),
             epochs = count(s, "SELECT max(epoch) + 1 AS n FROM metrics");
@@ -304,7 +286,7 @@ static void store_migrate__brings_old_files_up_to_date(void)
         TEST_FAILS(store_open(&s, (struct store_options){.path = path, .read_only = true}), STATUS_DB,
                    "brings it up to date");
         for (int again = 0; again < 2; again++) { /* what was migrated is opened as it is */
-            s = open_writer(path);
+            s = opened(path);
             TEST_OK(store_integrity(s));
             CU_ASSERT_EQUAL(count(s, "SELECT user_version AS n FROM pragma_user_version"), STORE_VERSION);
             CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM metrics m JOIN stages g ON g.key = m.stage_key JOIN "
