@@ -88,6 +88,8 @@ void plan_loss_key(char out[PLAN_KEY], const json_t *config, const char *weights
 /** Params and MACs, or the reason why the cell is impossible. */
 struct status plan_size_of(struct plan_size *out, const char **refused, struct plan_build *b,
                            const struct spec_trial *t);
+/** Where @p key was written, for messages; in the arena or borrowed. */
+const char *plan_where(struct arena *a, const struct plan_build *b, const char *key);
 struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t);
 /** Hash of a file's content, computed once. */
 struct status plan_file_of(const char **out, struct plan_build *b, const char *path);

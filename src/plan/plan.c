@@ -28,6 +28,11 @@ const char *plan_weights_path(struct arena *a, const char *weights_dir, const ch
     return arena_printf(a, "%s/%s.%s.safetensors", weights_dir, backbone, value);
 }
 
+const char *plan_where(struct arena *a, const struct plan_build *b, const char *key)
+{
+    return b->spec ? spec_mark_str(a, spec_mark_of(b->spec, key)) : b->source;
+}
+
 /* The file behind model.weights or loss.weights, and its content's hash ("random" when there is none). */
 static struct status find_weights(const char **path, const char **content, struct plan_build *b, const char *key,
                                   const char *value, const char *backbone)
@@ -36,7 +41,7 @@ static struct status find_weights(const char **path, const char **content, struc
     *content = "random";
     *path = plan_weights_path(a, b->weights_dir, value, backbone);
     if (!*path) return ok();
-    const char *where = b->spec ? spec_mark_str(a, spec_mark_of(b->spec, key)) : b->source;
+    const char *where = plan_where(a, b, key);
     const struct zoo_info *info = zoo_backbone_info(backbone);
     if (!fs_exists(*path) && *path != value && info && info->weights)
         return fail(STATUS_ARG,

@@ -77,6 +77,17 @@ struct status plan_size_of(struct plan_size *out, const char **refused, struct p
     return ok();
 }
 
+/* What is wrong with a key, and where that stands; what is wrong with a file says its own name. */
+static struct status in_the_file(struct plan_build *b, struct status s)
+{
+    struct arena a = {0};
+    const char *colon = strchr(s.msg, ':');
+    const char *key = colon ? arena_printf(&a, "%.*s", (int)(colon - s.msg), s.msg) : "";
+    struct status out = strncmp(key, "data.", 5) == 0 ? fail(s.code, "%s: %s", plan_where(&a, b, key), s.msg) : s;
+    arena_free(&a);
+    return out;
+}
+
 struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t)
 {
     const char *list = t->data.split_train ? t->data.split_train : "";
@@ -114,7 +125,7 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
         data_close(d);
     }
     str_free(&text);
-    TRY(st);
+    if (st.code != STATUS_OK) return in_the_file(b, st);
     *out = (struct plan_images){.fingerprint = json_str(j, "hash", ""),
                                 .refused = json_str(j, "refused", NULL),
                                 .n_train = (int)json_int(j, "train", 0),

@@ -163,6 +163,9 @@ struct spec_mark spec_mark_of(const struct spec *s, const char *key)
     for (int i = 0; i < s->n_fixed; i++) {
         if (strcmp(s->fixed[i].key, key) == 0) return s->fixed[i].mark;
     }
+    for (int i = 0; i < s->n_axes; i++) {
+        if (strcmp(s->axes[i].key, key) == 0 && s->axes[i].n) return s->axes[i].values[0].mark;
+    }
     return (struct spec_mark){.file = s->path};
 }
 

@@ -221,7 +221,7 @@ struct status spec_parse(struct spec **out, const char *where, const char *text,
 struct status spec_from_sets(struct spec **out, const char *const *sets, int n_sets);
 void spec_free(struct spec *s);
 
-/** Where a key was fixed, the file itself (line 0) when it was not. */
+/** Where a key was written: fixed, or the first value of its axis; the file itself (line 0) when nowhere. */
 struct spec_mark spec_mark_of(const struct spec *s, const char *key);
 /** A cell as layers of flat objects: a key's value is the first layer's that has it (this cell's axes, fixed keys,
  *  defaults). */

@@ -75,6 +75,23 @@ static void plan_load__refuses_a_split_without_pairs(void)
     CU_ASSERT_PTR_NULL(p);
 }
 
+/* A wrong folder is said with the place where it was written: fixed, set, or one of an axis. */
+static void plan_load__says_where_a_folder_was_written(void)
+{
+    static const struct {
+        const char *yaml, *set, *says;
+    } cases[] = {
+        {"name: a\ndata:\n  root: nowhere\n", NULL, ".yaml:3:9: data.root: nowhere: no such folder"},
+        {"name: a\naxes: {data.root: [synthetic, nowhere]}\n", NULL, ".yaml:2:20: data.root: nowhere: no such folder"},
+        {"name: a\n", "data.root=nowhere", "--set data.root=nowhere: data.root: nowhere: no such folder"},
+    };
+    for (size_t i = 0; i < LEN(cases); i++) {
+        struct plan *p = NULL;
+        TEST_FAILS(load(&p, write_yaml("lost", cases[i].yaml), NULL, cases[i].set), STATUS_ARG, cases[i].says);
+        CU_ASSERT_PTR_NULL(p);
+    }
+}
+
 /* Which kinds of stages get another key when one setting changes. */
 static void plan_keys__change_exactly_when_they_should(void)
 {
@@ -350,6 +367,7 @@ static void plan_load__ten_thousand_cells_in_a_second(void)
 static const struct test tests[] = {
     TEST(plan_load__takes_the_product_in_written_order),
     TEST(plan_load__refuses_a_split_without_pairs),
+    TEST(plan_load__says_where_a_folder_was_written),
     TEST(plan_keys__change_exactly_when_they_should),
     TEST(plan_load__joins_equal_cells_of_several_files),
     TEST(plan_load__a_rule_stops_only_what_nobody_wants_whole),
