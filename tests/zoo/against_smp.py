@@ -1,8 +1,9 @@
 """Cells that have no fixture, compared with segmentation_models_pytorch itself: both sides get the fixtures' weights and
 image (../shared/parity/README.md) in float64 and must agree in names, shapes, the encoder's features and the output.
 
-    against_smp.py SWEEP WORKER SHARED [BACKBONE...]   # of these every architecture; none: those without a fixture, and
-                                                       # every option of a model. Ends with "N passed, 0 failed"
+    against_smp.py SWEEP WORKER SHARED [BACKBONE...] [options]   # of these every architecture; options: of a model, each;
+                                                                 # nothing: backbones without a fixture, and options.
+                                                                 # Ends with "N passed, 0 failed"
 """
 import json
 import os
@@ -13,7 +14,7 @@ import numpy
 import reference_smp
 import torch
 
-SIDE = 128
+SIDE, OPTIONS_SIDE = 128, 256  # the least at which every backbone and every option can be built
 TOLERANCE = 1e-8  # of the largest magnitude; two correct programs in float64 agree to about 1e-12 of it
 OPTIONS = [  # architecture, backbone, keys of our configuration, arguments of the reference
     (arch, backbone, {f"model.{k}": v for k, v in ours.items()}, theirs)
@@ -28,10 +29,14 @@ OPTIONS = [  # architecture, backbone, keys of our configuration, arguments of t
         ("unet unetplusplus", "mobilenet_v2", {"attention": "scse"}, {"decoder_attention_type": "scse"}),
         ("fpn", "resnet18", {"merge": "cat"}, {"decoder_merge_policy": "cat"}),
         ("fpn", "regnetx_002", {"channels": [128, 64]}, {"decoder_pyramid_channels": 128, "decoder_segmentation_channels": 64}),
-        ("fpn linknet", "resnet18", {"depth": 4}, {"encoder_depth": 4}),
-        ("pspnet", "resnet34", {"depth": 4}, {"encoder_depth": 4}),
+        ("linknet", "resnet18", {"depth": 4}, {"encoder_depth": 4}),
+        # The reference's last upsampling is a fixed factor; ours always comes back to the input's size.
+        ("fpn", "resnet18", {"depth": 4}, {"encoder_depth": 4, "upsampling": 2}),
+        ("fpn", "efficientnet-b0", {"depth": 3}, {"encoder_depth": 3, "upsampling": 1}),
+        ("pspnet", "resnet34", {"depth": 4}, {"encoder_depth": 4, "upsampling": 16}),
+        ("pspnet", "mobilenet_v2", {"depth": 5}, {"encoder_depth": 5, "upsampling": 32}),
         ("pspnet", "resnet34", {"channels": [256]}, {"psp_out_channels": 256}),
-        ("pan", "resnet50", {"output_stride": 32}, {"encoder_output_stride": 32}),
+        ("pan", "resnet50", {"output_stride": 32}, {"encoder_output_stride": 32, "upsampling": 4}),
         ("pan", "resnet50", {"channels": [48]}, {"decoder_channels": 48}),
         ("deeplabv3", "resnet18", {"output_stride": 16}, {"encoder_output_stride": 16}),
         ("deeplabv3", "mobilenet_v2", {"channels": [96]}, {"decoder_channels": 96}),
@@ -88,7 +93,7 @@ def stats(t, n):
             "samples": v[torch.from_numpy(at.astype(numpy.int64))].tolist()}
 
 
-def expected(arch, name, arguments):
+def expected(arch, name, side, arguments):
     """What the probe should answer; "refused" where the reference cannot build the cell."""
     try:
         model = reference_smp.smp.create_model(arch, name, encoder_weights=None, classes=3, **arguments)
@@ -97,8 +102,8 @@ def expected(arch, name, arguments):
     model.load_state_dict({k: fill(k, v.shape) for k, v in model.state_dict().items()})
     tensors = [[k, list(v.shape)] for k, v in model.state_dict().items()]
     model = model.double().eval()
-    side = (1, arguments.get("in_channels", 3), SIDE, SIDE)
-    x = torch.from_numpy((-2 + 4 * uniform("input", int(numpy.prod(side)))).astype(numpy.float32)).reshape(side).double()
+    shape = (1, arguments.get("in_channels", 3), side, side)
+    x = torch.from_numpy((-2 + 4 * uniform("input", int(numpy.prod(shape)))).astype(numpy.float32)).reshape(shape).double()
     with torch.no_grad():
         taps, y = model.encoder(x), model(x)
     return {"params": sum(p.numel() for p in model.parameters()), "n_tensors": len(tensors), "tensors": tensors,
@@ -136,16 +141,18 @@ def main():
     have = {f[:-5] for folder in ("models", "beyond") for f in os.listdir(os.path.join(shared, "parity", folder))}
     with open(os.path.join(shared, "parity", "models", "resnet18.json")) as f:
         archs = [c["arch"] for c in json.load(f)["cells"]]
-    cells = [(arch, b, {}, {}) for b in chosen or sorted(set(theirs) - have) for arch in archs]
-    cells += [] if chosen else OPTIONS
+    backbones = [b for b in chosen if b != "options"] if chosen else sorted(set(theirs) - have)
+    cells = [(arch, b, {}, {}) for b in backbones for arch in archs]
+    cells += OPTIONS if not chosen or "options" in chosen else []
     probe = subprocess.Popen([worker, "probe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     failed = 0
     for arch, backbone, keys, arguments in cells:
-        request = {"kind": "model", "arch": arch, "backbone": backbone, "size": SIDE, "dtype": "float64", "taps": True,
+        side = OPTIONS_SIDE if keys else SIDE
+        request = {"kind": "model", "arch": arch, "backbone": backbone, "size": side, "dtype": "float64", "taps": True,
                    "model": keys}
         probe.stdin.write((json.dumps(request) + "\n").encode())
         probe.stdin.flush()
-        want = expected(arch, theirs[backbone], arguments)
+        want = expected(arch, theirs[backbone], side, arguments)
         got = json.loads(probe.stdout.readline())
         bad = list(differences(got, want))
         failed += bool(bad)
