@@ -37,7 +37,7 @@ static struct status compare(struct error *e, const struct images *im, const str
         return fail(STATUS_ARG, "gives %d values, expected %d", (int)bench_array_numel(got), (int)im->floats);
     for (size_t i = 0; i < im->floats; i++) {
         double d = fabs((double)got->data[i] - (double)im->output[i]);
-        if (!(d <= e->max)) e->max = d; /* also keeps one that is no number */
+        if (!(d <= e->max)) e->max = isfinite(d) ? d : (double)INFINITY; /* one that is no number stays the largest */
         e->sum += d;
     }
     e->n += (int64_t)im->floats;

@@ -60,7 +60,7 @@ static void data_grey__is_the_luma_of_the_picture(void)
             double want = 0;
             for (int c = 0; c < 3; c++)
                 want += luma[c] * level((double)rgb.x[c * PLANE + i], (double)data_mean[c], (double)data_std[c]);
-            worst = fmax(worst, fabs(level((double)grey.x[i], 0.449, 0.226) - want));
+            worst = test_worst(worst, level((double)grey.x[i], 0.449, 0.226) - want);
         }
         CU_ASSERT(!memcmp(rgb.y, grey.y, sizeof rgb.y));
         CU_ASSERT(!memcmp(grey.x, last.x, PLANE * sizeof(float)));

@@ -161,7 +161,7 @@ static void compare(struct setup *s, enum net_op op, const struct exec_mode *mod
         int64_t i[] = {k / (d[1] * d[2] * d[3]), k / (d[2] * d[3]) % d[1], k / d[3] % d[2], k % d[3]};
         double want = cases[op].ref(&seen, i);
         most = fmax(most, fabs(want));
-        worst = fmax(worst, isfinite(got[k]) ? fabs(got[k] - want) : HUGE_VAL);
+        worst = test_worst(worst, got[k] - want);
     }
     if (worst > tolerance * most) fprintf(stderr, "%s: off by %g of %g\n", net_ops[op].name, worst, most);
     CU_ASSERT(worst <= tolerance * most);

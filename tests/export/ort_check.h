@@ -36,8 +36,7 @@ static double check_image(const struct net *n, const float *const *values, const
         double scale = 1;
         for (int64_t k = 0; k < size; k++) scale = fmax(scale, fabs(want[k]));
         for (int64_t k = 0; k < size; k++) {
-            double diff = fabs((double)out[o].data[b * size + k] - want[k]) / scale;
-            if (!(diff <= worst)) worst = diff; /* a NaN counts */
+            worst = test_worst(worst, ((double)out[o].data[b * size + k] - want[k]) / scale);
         }
     }
     ref_free(&r);

@@ -4,6 +4,7 @@
 
 #include "base.h"
 #include <CUnit/Basic.h>
+#include <math.h>
 
 struct test {
     const char *name; /* room_topic__what_holds */
@@ -50,6 +51,13 @@ int test_main(const char *suite, const struct test *t, size_t n, int argc, char 
 #ifndef TEST_SANITIZED
 #define TEST_SANITIZED false
 #endif
+
+/** The larger magnitude; HUGE_VAL from the first on that is no number, which fmax() would pass over. */
+static inline double test_worst(double worst, double v)
+{
+    double size = v < 0 ? -v : v;
+    return size < HUGE_VAL ? size > worst ? size : worst : HUGE_VAL;
+}
 
 /** A fresh folder that is removed when the test program ends; borrowed. */
 const char *test_dir(void);

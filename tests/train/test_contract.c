@@ -127,10 +127,8 @@ static void check_file(const struct zoo_model *m, const struct net *n, struct ex
     if (!isfinite(size)) wrong(m, "the output in use is no number");
     bool same = got.data && bench_array_numel(&got) == tensor_numel(y);
     if (got.data && !same) wrong(m, "the file gives another picture");
-    for (int64_t i = 0; same && isfinite(worst) && i < tensor_numel(y); i++) {
-        double d = fabs((double)got.data[i] - (double)want[i]);
-        if (!(d <= worst)) worst = isfinite(d) ? d : (double)INFINITY;
-    }
+    for (int64_t i = 0; same && i < tensor_numel(y); i++)
+        worst = test_worst(worst, (double)got.data[i] - (double)want[i]);
     if (!(worst <= export_tolerance * fmax(size, 1e-3))) wrong(m, "the file is off by %g of %g", worst, size);
     free(want);
     free(in.data);

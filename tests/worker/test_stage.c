@@ -266,6 +266,39 @@ static void stage_verify__catches_a_wrong_file(void)
     json_decref(e);
 }
 
+/* A net that returns its input, and no number where that is bright. */
+static const char *file_with_a_hole(void)
+{
+    static char path[400];
+    struct net *n = net_new();
+    net_val x = net_input(n, "input", 3, 64, 64);
+    net_val hole = net_relu(n, net_affine(n, x, 1, -1));
+    for (int i = 0; i < 2; i++) hole = net_affine(n, hole, 1e38, 0);
+    net_output(n, "output", net_add(n, x, net_affine(n, hole, 0, 0))); /* 0 times infinity */
+    snprintf(path, sizeof path, "%s/hole.onnx", dir);
+    TEST_OK(export_onnx(path, n, NULL, &(struct export_options){.io_image = false}));
+    net_free(n);
+    return path;
+}
+
+/* One value that is no number is a wrong file, however right the values after it are. */
+static void stage_verify__catches_what_is_no_number(void)
+{
+    json_t *e;
+    make_dir();
+    char over[900];
+    const char *same =
+        "\"model.output.residual\": true, \"train.epochs\": 1, \"train.lr\": 1e-9"; /* still returns its input */
+    snprintf(over, sizeof over, "{%s}", same);
+    CU_ASSERT_EQUAL(run(&e, "train", over), 0);
+    json_decref(e);
+    snprintf(over, sizeof over, "{\"model\": \"%s\", \"format\": \"onnx\", \"config\": {%s}}", file_with_a_hole(),
+             same);
+    CU_ASSERT_EQUAL(run(&e, "verify", over), 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(json_str(find(e, "end"), "reason", ""), "by up to inf"));
+    json_decref(e);
+}
+
 static void stage__what_is_not_understood_exits_2(void)
 {
     static const struct {
@@ -420,11 +453,18 @@ static void worker__says_what_it_can(void)
 }
 
 static const struct test tests[] = {
-    TEST(stages__from_training_to_samples),          TEST(stages__take_grey_and_rgba),
-    TEST(stage_screen__exports_what_is_not_trained), TEST(stage_verify__catches_a_wrong_file),
-    TEST(stage__what_is_not_understood_exits_2),     TEST(stage_train__refuses_images_that_changed_since_the_plan),
-    TEST(stage__impossible_is_refused_not_failed),   TEST(stage__asked_to_stop_writes_a_checkpoint),
-    TEST(stage__nobody_listening_is_a_stop),         TEST(stage__dead_parent_is_a_stop),
-    TEST(stage__computes_where_it_is_told),          TEST(worker__says_what_it_can),
+    TEST(stages__from_training_to_samples),
+    TEST(stages__take_grey_and_rgba),
+    TEST(stage_screen__exports_what_is_not_trained),
+    TEST(stage_verify__catches_a_wrong_file),
+    TEST(stage_verify__catches_what_is_no_number),
+    TEST(stage__what_is_not_understood_exits_2),
+    TEST(stage_train__refuses_images_that_changed_since_the_plan),
+    TEST(stage__impossible_is_refused_not_failed),
+    TEST(stage__asked_to_stop_writes_a_checkpoint),
+    TEST(stage__nobody_listening_is_a_stop),
+    TEST(stage__dead_parent_is_a_stop),
+    TEST(stage__computes_where_it_is_told),
+    TEST(worker__says_what_it_can),
 };
 TEST_MAIN("worker.stage", tests)
