@@ -1,16 +1,6 @@
 /* Axes and zip groups: what is varied. Each alternative is checked as a fixed value would be. */
 #include "load.h"
 
-static void *grow(struct load *l, void *p, int n, int *cap, size_t size)
-{
-    if (n < *cap) return p;
-    int more = *cap ? *cap * 2 : 8;
-    void *out = arena_alloc(l->a, (size_t)more * size);
-    if (n) memcpy(out, p, (size_t)n * size);
-    *cap = more;
-    return out;
-}
-
 /* A new axis, or the place of the one that it replaces. */
 static struct status add_axis(struct load *l, const struct load_axis *axis)
 {
@@ -24,7 +14,7 @@ static struct status add_axis(struct load *l, const struct load_axis *axis)
         *old = *axis;
         return ok();
     }
-    l->axes = grow(l, l->axes, l->n_axes, &l->cap_axes, sizeof *l->axes);
+    l->axes = load_grow(l, l->axes, l->n_axes, &l->cap_axes, sizeof *l->axes);
     l->axes[l->n_axes++] = *axis;
     return ok();
 }

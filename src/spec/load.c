@@ -10,6 +10,16 @@ const char *load_join(struct load *l, const char *prefix, const char *name)
     return *prefix ? arena_printf(l->a, "%s.%s", prefix, name) : name;
 }
 
+void *load_grow(struct load *l, void *p, int n, int *cap, size_t size)
+{
+    if (n < *cap) return p;
+    int more = *cap ? *cap * 2 : 8;
+    void *out = arena_alloc(l->a, (size_t)more * size);
+    if (n) memcpy(out, p, (size_t)n * size);
+    *cap = more;
+    return out;
+}
+
 struct status load_wrong(struct load *l, const struct node *n, const char *key, const char *expected)
 {
     return node_fail(n, "%s: got %s, expected %s", key, node_describe(l->a, n), expected);

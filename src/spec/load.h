@@ -60,6 +60,8 @@ struct status load_value(json_t **out, struct load *l, const struct key *k, cons
 /** "got X, expected Y" at a node. */
 struct status load_wrong(struct load *l, const struct node *n, const char *key, const char *expected);
 const char *load_join(struct load *l, const char *prefix, const char *name);
+/** An array of @p n entries of @p size with room for one more, in the arena. */
+void *load_grow(struct load *l, void *p, int n, int *cap, size_t size);
 
 /** A map of key: value, pattern or list of either, as rules and conditions have; @p name blames. Owned by the spec. */
 struct status load_match(json_t **out, struct load *l, const char *name, const struct node *n);

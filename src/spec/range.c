@@ -69,6 +69,7 @@ static bool read_numbers(double v[3], const struct load_range *g, const struct n
         json_decref(j);
         if (!number) return false;
     }
+    if (g->counted && v[2] > floor(v[2])) return false;
     return (v[0] < v[1] || (!g->counted && v[0] <= v[1])) && (!g->positive || v[0] > 0) && v[2] > 0;
 }
 

@@ -82,12 +82,7 @@ static struct status take_rules(struct load *l, const char *rest, const struct n
     for (const struct node *e = n->kind == NODE_LIST ? n->child : n; e; e = n->kind == NODE_LIST ? e->next : NULL) {
         struct spec_rule rule = {.mark = e->mark, .include = include};
         TRY(read_rule(&rule, l, name, e));
-        if (l->n_rules == l->cap_rules) {
-            l->cap_rules = l->cap_rules ? l->cap_rules * 2 : 8;
-            void *more = arena_alloc(l->a, (size_t)l->cap_rules * sizeof *l->rules);
-            if (l->n_rules) memcpy(more, l->rules, (size_t)l->n_rules * sizeof *l->rules);
-            l->rules = more;
-        }
+        l->rules = load_grow(l, l->rules, l->n_rules, &l->cap_rules, sizeof *l->rules);
         l->rules[l->n_rules].rule = rule;
         l->rules[l->n_rules++].layer = l->layer;
     }

@@ -70,13 +70,12 @@ static struct status measure(struct samples *out, double *first_ms, struct folde
     do TRY(timed(f, x, &ms));
     while (time_mono() - start < m->warmup_s);
     start = time_mono();
-    for (;;) {
+    while (bench_stop(m, out->n, time_mono() - start) == BENCH_GO_ON) {
         if (worker_stop) return fail(STATUS_INTERRUPTED, "bench: asked to stop");
         TRY(timed(f, x, &ms));
         add(out, ms);
-        double elapsed = time_mono() - start;
-        if ((out->n >= m->min_n && elapsed >= m->min_s) || (elapsed >= m->cap_s && out->n >= m->cap_n)) return ok();
     }
+    return ok();
 }
 
 static struct status input(struct tensor **x, const struct folded *f)

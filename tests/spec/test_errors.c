@@ -166,6 +166,9 @@ static void spec_errors__axes_and_rules(void)
         {"axes: {train.lr: {log: [0, 1, 3]}}\n",
          "1:24: train.lr.log: got a list, expected [low, high, n] or, to be sampled, [low, high]: 0 < low < high, n "
          "from 2 to 10000"},
+        {"axes: {train.lr: {linspace: [0.1, 1, 2.5]}}\n", "1:29: train.lr.linspace: got a list, expected [low, high, "
+                                                          "n] or, to be sampled, [low, high]: low < high, n from 2 "
+                                                          "to 10000"},
         {"axes: {train.lr: {range: [0.1, 1, 0]}}\n", "1:26: train.lr.range: got a list, expected [first, last, step]: "
                                                      "first <= last, step > 0, at most 10000 values"},
         {"axes: {train.epochs: {linspace: [0, 4, 3]}}\n",
