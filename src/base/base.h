@@ -173,6 +173,15 @@ double time_mono(void);
 /** "2026-11-24T08:15:02Z" into the arena. */
 char *time_iso(struct arena *a, double t);
 
+/* ---- the machine --------------------------------------------------------------------------------------------- */
+
+/** Cores that this process may use: of its affinity, within its control group's quota and its Slurm job's share. */
+int cores_usable(void);
+/** The control group's limit in cores' worth of time, rounded up; 0: none. */
+int cores_quota(void);
+/** The same of "QUOTA PERIOD" in microseconds. */
+int cores_of_quota(const char *text);
+
 /* ---- hashes and random numbers ------------------------------------------------------------------------------- */
 
 struct hash {

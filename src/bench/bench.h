@@ -123,7 +123,4 @@ const char *bench_ort_version(const struct bench_ort *o);
  *  loader's own search; the first that exists. In the arena. Errors: STATUS_IO naming all that was tried. */
 struct status bench_ort_library(const char **out, struct arena *a, const char *asked);
 
-/** Processors this process may run on. */
-int bench_cpus(void);
-
 #endif

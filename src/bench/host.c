@@ -1,17 +1,7 @@
 /* What the machine says of itself: processor, governor, frequency, heat. Virtual machines often say nothing. */
 #include "host.h"
 #include <glob.h>
-#include <sched.h>
 #include <sys/resource.h>
-#include <unistd.h>
-
-int bench_cpus(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) return CPU_COUNT(&set);
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n > 0 ? (int)n : 1;
-}
 
 int64_t host_rss_peak(void)
 {

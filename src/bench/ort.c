@@ -197,7 +197,7 @@ static struct status open_into(struct bench_ort *o, const char *lib, const char 
 struct status bench_ort_open(struct bench_ort **out, const char *lib, const char *path, int threads)
 {
     struct bench_ort *o = mem_zalloc(sizeof *o);
-    o->threads = threads > 0 ? threads : bench_cpus();
+    o->threads = threads > 0 ? threads : cores_usable();
     struct status s = open_into(o, lib, path);
     if (s.code != STATUS_OK) {
         bench_ort_close(o);

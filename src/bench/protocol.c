@@ -158,7 +158,7 @@ static void describe(struct bench_result *r, const struct bench_ort *o, const st
     json_object_set_new(i, "max_ms", json_real(r->stats.max_ms));
     json_object_set_new(i, "rss_runtime_bytes", json_integer(o->rss_runtime_bytes));
     json_object_set_new(i, "cpu", json_string(host_cpu(&a)));
-    json_object_set_new(i, "cpus", json_integer(bench_cpus()));
+    json_object_set_new(i, "cpus", json_integer(cores_usable()));
     arena_free(&a);
 }
 

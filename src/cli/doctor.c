@@ -110,7 +110,7 @@ static json_t *gpu_json(const struct engine_gpu *v)
 static struct finding cpu(void)
 {
     struct finding f = {.fine = true, .needed = true};
-    snprintf(f.what, sizeof f.what, "cores for this process: %d; precision auto means %s", engine_cores(),
+    snprintf(f.what, sizeof f.what, "cores for this process: %d; precision auto means %s", cores_usable(),
              plan_precision());
     return f;
 }

@@ -288,7 +288,7 @@ static void print_table(const struct outlook *o, enum cli_style style, bool all)
 
 CLI_COMMAND(cli_plan)
 {
-    struct outlook o = {.cores = engine_cores()};
+    struct outlook o = {.cores = cores_usable()};
     struct plan *p;
     (void)code;
     int jobs;

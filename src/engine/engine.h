@@ -146,8 +146,6 @@ struct status engine_remove(struct store *s, const json_t *garbage);
 struct status engine_model(struct plan_model **out, struct store *s);
 /** CPU, cores, memory, system of this machine. Owner: the caller. */
 json_t *engine_machine(void);
-/** Cores that this process may use: of its affinity, within its control group's quota and its Slurm job's share. */
-int engine_cores(void);
 /** CPU threads that a worker of this stage gets beside @p jobs - 1 others, and the cores over them. */
 int engine_threads(const struct plan_stage *g, int jobs, int cores);
 double engine_share(const struct plan_stage *g, int jobs, int cores);

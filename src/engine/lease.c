@@ -75,17 +75,6 @@ void lease_cores(int *first, int *n, int slot, int jobs, int cores)
     *n = (slot + 1) * cores / jobs - *first;
 }
 
-int lease_quota(const char *text)
-{
-    char quota[32];
-    int64_t us, period;
-    char of[32];
-    if (sscanf(text, "%31s %31s", quota, of) != 2 || !str_to_i64(quota, &us) || !str_to_i64(of, &period)) return 0;
-    if (us <= 0 || period <= 0) return 0;
-    int64_t cores = us / period + (us % period != 0);
-    return cores > INT32_MAX ? 0 : (int)cores;
-}
-
 struct status lease_slots(int *out, const char *text)
 {
     int64_t n = 1;

@@ -22,7 +22,7 @@ json_t *engine_machine(void)
     uname(&u);
     cpu_name(cpu, sizeof cpu);
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return json_pack("{s:s, s:i, s:I, s:s, s:s, s:b}", "cpu", cpu, "cores", engine_cores(), "memory_bytes",
+    return json_pack("{s:s, s:i, s:I, s:s, s:s, s:b}", "cpu", cpu, "cores", cores_usable(), "memory_bytes",
                      (json_int_t)pages * page, "os", u.sysname, "kernel", u.release, "gpu",
                      fs_is_dir("/proc/driver/nvidia/gpus"));
 }
@@ -76,7 +76,7 @@ static bool past_of(struct plan_past *out, const json_t *row, const json_t *info
 struct status engine_model(struct plan_model **out, struct store *s)
 {
     json_t *rows, *machine = engine_machine();
-    int cores = engine_cores();
+    int cores = cores_usable();
     bool gpu = json_bool(machine, "gpu", false);
     json_t *params = json_pack("[O, O, O, i]", json_object_get(machine, "cpu"), json_object_get(machine, "cores"),
                                json_object_get(machine, "gpu"), MOST);

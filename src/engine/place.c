@@ -62,7 +62,7 @@ struct status engine_jobs(int *out, const char *gpus, const char *slots)
     struct engine_gpus *g = mem_alloc(sizeof *g);
     struct status st = gpu_chosen(g, chosen, &n, gpus);
     free(g);
-    *out = jobs_for(n, each, engine_cores());
+    *out = jobs_for(n, each, cores_usable());
     return st;
 }
 
@@ -80,7 +80,7 @@ struct status place_init(struct engine *e)
     struct status st = choose_gpus(e, g);
     free(g);
     TRY(st);
-    p->cores = engine_cores();
+    p->cores = cores_usable();
     p->jobs = e->o->jobs > 0 ? e->o->jobs : jobs_for(p->n, p->slots, p->cores);
     if (p->jobs > ENGINE_MAX_JOBS) p->jobs = ENGINE_MAX_JOBS;
     p->n_ids = cores_list(p->ids, PLACE_MAX_CORES);

@@ -58,8 +58,6 @@ void lease_give(struct lease_gpu *g, struct lease_want want);
 void lease_sees(struct lease_gpu *g, const struct engine_gpu *v);
 /** The share of a slot in @p cores: disjoint with those of other slots while there are as many cores as jobs. */
 void lease_cores(int *first, int *n, int slot, int jobs, int cores);
-/** Cores' worth of time from "QUOTA PERIOD" in microseconds, rounded up; 0: no limit. */
-int lease_quota(const char *text);
 /** --slots: "auto" is LEASE_MAX_SLOTS, which memory limits; NULL: 1. */
 struct status lease_slots(int *out, const char *text);
 /** --gpus: indices, of @p n_gpus; NULL: all. */
@@ -68,8 +66,6 @@ struct status lease_choose(int *out, int *n, const char *text, int n_gpus);
 /* cores.c */
 /** Ids of the cores that this process may use. */
 int cores_list(int *ids, int most);
-/** Of the control group, rounded up; 0: none. */
-int cores_quota(void);
 
 struct engine;
 struct worker;

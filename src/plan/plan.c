@@ -1,7 +1,6 @@
 /* From files to the graph: every cell is resolved, keyed, joined with its equals and given its stages. */
 #include "inside.h"
 #include "zoo.h"
-#include <unistd.h>
 
 #define GROW(p, n, cap, x)                                                                                             \
     do {                                                                                                               \
@@ -282,11 +281,10 @@ static struct plan *plan_new(const char *weights_dir)
 {
     struct plan *p = mem_zalloc(sizeof *p);
     struct plan_build *b = p->build = mem_zalloc(sizeof *b);
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     *b = (struct plan_build){.plan = p,
                              .weights_dir = weights_dir ? weights_dir : "weights",
                              .precision = plan_precision(),
-                             .cores = (int)(cores > 0 ? cores : 1),
+                             .cores = cores_usable(),
                              .trials = json_object(),
                              .stages = json_object(),
                              .sizes = json_object(),

@@ -144,19 +144,6 @@ static void engine_lease__shares_cores(void)
         }
 }
 
-static void engine_lease__reads_quotas(void)
-{
-    static const struct {
-        const char *text;
-        int cores;
-    } cases[] = {{"max 100000", 0}, {"150000 100000", 2}, {"400000 100000", 4}, {"50000 100000", 1}, {"-1 100000", 0},
-                 {"", 0},           {"x y", 0},           {"100000", 0},        {"1 0", 0},          {" ", 0}};
-    for (size_t i = 0; i < LEN(cases); i++) CU_ASSERT_EQUAL(lease_quota(cases[i].text), cases[i].cores);
-    int ids[8];
-    CU_ASSERT_TRUE(cores_list(ids, 8) > 0);
-    CU_ASSERT_TRUE(engine_cores() >= 1);
-}
-
 static void engine_lease__understands_options(void)
 {
     static const struct {
@@ -198,6 +185,6 @@ static void engine_lease__understands_options(void)
 static const struct test tests[] = {
     TEST(engine_lease__fits_by_these_rules), TEST(engine_lease__picks_the_emptiest),
     TEST(engine_lease__keeps_its_promises),  TEST(engine_lease__shares_cores),
-    TEST(engine_lease__reads_quotas),        TEST(engine_lease__understands_options),
+    TEST(engine_lease__understands_options),
 };
 TEST_MAIN("engine.lease", tests)
