@@ -147,7 +147,7 @@ static struct status show(const struct cli_args *a, struct store *s)
         }
         if (json_array_size(rows)) {
             printf("\n%s\n", parts[i].title);
-            st = cli_print_query(s, parts[i].sql, params, CLI_ALIGNED);
+            cli_print_rows(rows, CLI_ALIGNED);
         }
         json_decref(rows);
     }
