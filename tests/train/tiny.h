@@ -100,4 +100,34 @@ static inline bool tiny_same_weights(const char *dir_a, const char *dir_b, const
     return same;
 }
 
+static char dirs[8][320];
+
+/** Folder @p i, a fresh one at each call. */
+static inline const char *fresh_dir(int i)
+{
+    snprintf(dirs[i], sizeof dirs[i], "%s", test_dir());
+    return dirs[i];
+}
+
+/** Path of a checkpoint; of the last two calls. */
+static inline const char *file_in(const char *dir, const char *name)
+{
+    static char path[2][600];
+    static int turn;
+    turn = !turn;
+    snprintf(path[turn], sizeof path[turn], "%s/%s.safetensors", dir, name);
+    return path[turn];
+}
+
+/** Runs a tiny trial to its end. */
+static inline struct train_result run_in(const char *dir, const char *changes)
+{
+    struct tiny t;
+    struct train_result r = {.epochs = 0};
+    tiny_open(&t, dir, changes);
+    TEST_OK(train_run(&r, &t.job));
+    tiny_close(&t);
+    return r;
+}
+
 #endif
