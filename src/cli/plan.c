@@ -173,21 +173,32 @@ static double eta(const struct outlook *o)
     return (o->seconds - o->alone) / o->jobs + o->alone;
 }
 
+/* Of all files: cells as written, those that another one repeats, those that rules take out. */
+struct counts {
+    int cells, duplicates, excluded;
+};
+
+static struct counts count(const struct plan *p)
+{
+    struct counts c = {0};
+    for (int i = 0; i < p->n_sweeps; i++) {
+        c.excluded += p->sweeps[i].n_excluded;
+        c.cells += p->sweeps[i].n_cells;
+        for (int k = 0; k < p->sweeps[i].n_cells; k++) c.duplicates += p->sweeps[i].cells[k].duplicate;
+    }
+    return c;
+}
+
 static void print_counts(const struct outlook *o)
 {
-    int cells = 0, duplicates = 0, excluded = 0;
     const struct plan *p = o->p;
-    for (int i = 0; i < p->n_sweeps; i++) {
-        excluded += p->sweeps[i].n_excluded;
-        cells += p->sweeps[i].n_cells;
-        for (int k = 0; k < p->sweeps[i].n_cells; k++) duplicates += p->sweeps[i].cells[k].duplicate;
-    }
+    const struct counts c = count(p);
     char pruned[40] = "";
     if (o->n[PRUNED]) snprintf(pruned, sizeof pruned, "%d pruned, ", o->n[PRUNED]);
     printf("\n%d cells in %d file%s: %d to run, %d stored, %d over the latency gate, %s%d impossible, %d duplicate; "
            "%d excluded by rules\n",
-           cells, p->n_sweeps, p->n_sweeps == 1 ? "" : "s", o->n[RUN], o->n[STORED], o->n[TOO_SLOW], pruned,
-           o->n[IMPOSSIBLE], duplicates, excluded);
+           c.cells, p->n_sweeps, p->n_sweeps == 1 ? "" : "s", o->n[RUN], o->n[STORED], o->n[TOO_SLOW], pruned,
+           o->n[IMPOSSIBLE], c.duplicates, c.excluded);
     for (int i = 0; i < p->n_sweeps; i++)
         for (int k = 0; k < p->sweeps[i].n_rules; k++) {
             const struct plan_excluded *x = &p->sweeps[i].excluded[k];
@@ -256,12 +267,14 @@ static void print_json(const struct outlook *o)
     json_t *j = plan_to_json(o->p), *will = json_object();
     for (int i = 0; i < o->p->n_trials; i++)
         json_object_set_new(will, o->p->trials[i].id, json_string(fates[o->trials[i].fate].name));
+    const struct counts c = count(o->p);
     json_object_set_new(j, "summary",
-                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:f, s:f}", "run", o->n[RUN],
-                                  "stored", o->n[STORED], "too_slow", o->n[TOO_SLOW], "pruned", o->n[PRUNED],
-                                  "impossible", o->n[IMPOSSIBLE], "over_memory", o->over_memory, "over_gate",
+                        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:o, s:f}",
+                                  "cells", c.cells, "run", o->n[RUN], "stored", o->n[STORED], "too_slow",
+                                  o->n[TOO_SLOW], "pruned", o->n[PRUNED], "impossible", o->n[IMPOSSIBLE], "duplicate",
+                                  c.duplicates, "excluded", c.excluded, "over_memory", o->over_memory, "over_gate",
                                   o->over_gate, "jobs", o->jobs, "work_s", o->seconds, "eta_s", eta(o), "error_s",
-                                  o->n_past ? o->off : -1.0, "bytes", o->bytes));
+                                  o->n_past ? json_real(o->off) : json_null(), "bytes", o->bytes));
     json_object_set_new(j, "will", will);
     json_object_set_new(j, "pruning", engine_pruning(o->p));
     json_object_set_new(j, "forecast", forecasts(o));

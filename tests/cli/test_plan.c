@@ -100,6 +100,9 @@ static void cli_plan__json_is_the_resolved_plan(void)
     CU_ASSERT_EQUAL(json_array_size(trials), 6);
     CU_ASSERT_EQUAL(json_int(summary, "run", -1), 4);
     CU_ASSERT_EQUAL(json_int(summary, "impossible", -1), 2);
+    CU_ASSERT_EQUAL(json_int(summary, "excluded", -1), 2);
+    CU_ASSERT_EQUAL(json_int(summary, "cells", -1), 6 + json_int(summary, "duplicate", -1));
+    CU_ASSERT_TRUE(json_is_null(json_object_get(summary, "error_s"))); /* nothing has run here to judge it by */
     CU_ASSERT_EQUAL(json_object_size(json_object_get(j, "will")), 6);
     double sum = 0;
     const char *key;
