@@ -106,10 +106,32 @@ struct status engine_put_trial(struct store *s, const struct plan_trial *t)
     return st;
 }
 
-struct status engine_put_plan(struct store *s, const struct plan *p)
+static bool is_known(const struct plan *p, const struct plan_trial *t, const json_t *known)
 {
-    for (int i = 0; i < p->n_trials && p->n_sweeps; i++) /* a plan without sweeps is of trials that are stored */
-        TRY(engine_put_trial(s, &p->trials[i]));
+    for (int i = 0; i < t->n_stages; i++)
+        if (!json_object_get(known, p->stages[t->stages[i]].key)) return false;
+    return true;
+}
+
+/* A trial that is stored, by a version that knew its content, and has nothing left to do stays as it was when it ran.
+ */
+static struct status put_trials(struct store *s, const struct plan *p, const json_t *known)
+{
+    json_t *rows, *stored = json_object();
+    struct status st = store_rows(&rows, s, "SELECT id FROM trials WHERE content IS NOT NULL", NULL);
+    for (size_t i = 0; st.code == STATUS_OK && i < json_array_size(rows); i++)
+        json_object_set_new(stored, json_str(json_array_get(rows, i), "id", ""), json_true());
+    if (st.code == STATUS_OK) json_decref(rows);
+    for (int i = 0; i < p->n_trials && st.code == STATUS_OK; i++)
+        if (!json_object_get(stored, p->trials[i].id) || !is_known(p, &p->trials[i], known))
+            st = engine_put_trial(s, &p->trials[i]);
+    json_decref(stored);
+    return st;
+}
+
+struct status engine_put_plan(struct store *s, const struct plan *p, const json_t *known)
+{
+    if (p->n_sweeps) TRY(put_trials(s, p, known)); /* a plan without sweeps is of trials that are stored */
     for (int i = 0; i < p->n_sweeps; i++) {
         const struct plan_sweep *w = &p->sweeps[i];
         int64_t sweep;
@@ -132,7 +154,7 @@ static struct status store_plan(struct engine *e)
     json_decref(machine);
     TRY(st);
     memcpy(e->environment, id.hex, sizeof e->environment);
-    return engine_put_plan(e->s, e->p);
+    return engine_put_plan(e->s, e->p, e->known);
 }
 
 static void start_ready(struct engine *e)
@@ -252,6 +274,7 @@ static struct status run(struct engine *e)
     TRY(locks_clear(e));
     TRY(store_begin(e->s));
     struct status st = store_recover(e->s);
+    if (st.code == STATUS_OK) st = engine_cached(&e->known, e->s, e->p);
     if (st.code == STATUS_OK) st = store_plan(e);
     if (st.code != STATUS_OK) {
         store_rollback(e->s);

@@ -119,8 +119,9 @@ struct status engine_jobs(int *out, const char *gpus, const char *slots);
 
 /* ----------------------------------------------------------------------------------------------------------------- */
 
-/** The plan's sweeps and trials as rows, within a transaction. */
-struct status engine_put_plan(struct store *s, const struct plan *p);
+/** The plan's sweeps and trials as rows, within a transaction; trials whose stages are all @p known (engine_cached,
+ * NULL: none is) stay as they are. */
+struct status engine_put_plan(struct store *s, const struct plan *p, const json_t *known);
 struct status engine_put_trial(struct store *s, const struct plan_trial *t);
 
 /** What the store holds of a plan: state by stage key for those that need not run again ("done", "refused", ...). A

@@ -79,6 +79,7 @@ struct engine {
     const struct engine_options *o;
     const struct plan *p;
     struct store *s;
+    json_t *known;         /* engine_cached */
     struct task *tasks;    /* one a stage */
     int *after, *after_at; /* stages that need stage i: after[after_at[i]..after_at[i+1]) */
     int *open;             /* [trial] stages it owns that have not ended */

@@ -208,20 +208,23 @@ static void link_needs(struct engine *e)
 }
 
 /* What the store already has ends here without being run. */
-static struct status take_cached(struct engine *e)
+static void take_cached(struct engine *e)
 {
-    json_t *states;
-    TRY(engine_cached(&states, e->s, e->p));
     for (int i = 0; i < e->p->n_stages; i++) {
-        const json_t *known = json_object_get(states, e->p->stages[i].key);
+        const json_t *known = json_object_get(e->known, e->p->stages[i].key);
         if (!known || e->tasks[i].state == TASK_ENDED) continue;
         e->tasks[i].cached = true;
         e->totals.cached++;
         e->result.cached++;
         settle(e, i, json_str(known, "state", "failed"), json_str(known, "reason", NULL), e->p->stages[i].kind, false);
     }
-    json_decref(states);
-    return ok();
+}
+
+static bool all_known(const struct engine *e)
+{
+    for (int i = 0; i < e->p->n_stages; i++)
+        if (!e->p->stages[i].idle && !json_object_get(e->known, e->p->stages[i].key)) return false;
+    return true;
 }
 
 static struct status predict_runs(struct engine *e)
@@ -229,6 +232,7 @@ static struct status predict_runs(struct engine *e)
     struct plan_model *m;
     e->run_s = mem_zalloc(sizeof *e->run_s * (size_t)(e->p->n_stages + 1));
     e->run_bytes = mem_zalloc(sizeof *e->run_bytes * (size_t)(e->p->n_stages + 1));
+    if (all_known(e)) return ok(); /* a model of the past takes a while to fit */
     TRY(engine_model(&m, e->s));
     for (int i = 0; i < e->p->n_stages; i++) {
         const struct plan_stage *g = &e->p->stages[i];
@@ -275,7 +279,7 @@ struct status queue_init(struct engine *e)
     for (int i = 0; i < p->n_trials; i++)
         e->watches_memory = e->watches_memory || limits_of(e->o, &p->trials[i].t).bytes > 0;
     e->loading = true; /* nothing is put in a lane until all that is known is taken out */
-    TRY(take_cached(e));
+    take_cached(e);
     e->loading = false;
     for (int i = 0; i < p->n_stages; i++)
         if (e->tasks[i].state == TASK_WAITING && e->tasks[i].missing == 0) queue_again(e, i);
@@ -289,6 +293,7 @@ void queue_free(struct engine *e)
     for (int i = 0; e->why && i < e->p->n_trials; i++) free(e->why[i]);
     free(e->why);
     json_decref(e->micro);
+    json_decref(e->known);
     pruning_free(e);
     free(e->begun);
     free(e->run_s);

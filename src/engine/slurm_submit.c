@@ -265,7 +265,7 @@ static struct status store_plan(struct store *s, const struct plan *p)
 {
     TRY(store_begin(s));
     struct status st = store_recover(s);
-    if (st.code == STATUS_OK) st = engine_put_plan(s, p);
+    if (st.code == STATUS_OK) st = engine_put_plan(s, p, NULL);
     for (int i = 0; i < p->n_trials && st.code == STATUS_OK; i++)
         if (p->trials[i].refused) st = store_set_trial(s, p->trials[i].id, "refused", p->trials[i].refused);
     if (st.code == STATUS_OK) return store_commit(s);

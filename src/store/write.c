@@ -65,8 +65,7 @@ static const char *const sql[STORE_N_SQL] = {
 static void bind_json(sqlite3_stmt *q, int i, const json_t *v)
 {
     char *text = v ? json_canonical(v) : NULL;
-    sqlite3_bind_text(q, i, text, -1, SQLITE_TRANSIENT);
-    free(text);
+    sqlite3_bind_text(q, i, text, -1, free);
 }
 
 static void bind_number(sqlite3_stmt *q, int i, const json_t *v)

@@ -380,7 +380,7 @@ static void engine_pruning__compares_with_trials_done_elsewhere(void)
     TEST_OK(store_open(&db, (struct store_options){.path = m->db, .command = "test"}));
     CU_ASSERT_PTR_NOT_NULL_FATAL(db);
     TEST_OK(store_begin(db));
-    TEST_OK(engine_put_plan(db, &m->plan));
+    TEST_OK(engine_put_plan(db, &m->plan, NULL));
     TEST_OK(store_commit(db));
     for (int i = 0; i < m->plan.n_trials; i++) {
         struct store *rows = NULL;

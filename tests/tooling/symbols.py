@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 
-OWN_WORDS = {"base": ("status", "fail", "check", "mem", "arena", "str", "log", "fs", "time", "hash", "rng", "json")}
+OWN_WORDS = {"base": ("status", "fail", "check", "mem", "arena", "str", "log", "fs", "time", "cores", "hash", "rng",
+                      "json")}
 
 
 def names(library, *options):
