@@ -153,6 +153,8 @@ void fs_abort(struct fs_file *f);
 /** mkdir -p. */
 struct status fs_mkdir(const char *path);
 bool fs_exists(const char *path);
+/** The first line of a small file, without its end, cut to @p n bytes; "" and false when there is none. */
+bool fs_first_line(char *out, size_t n, const char *path);
 bool fs_is_dir(const char *path);
 int64_t fs_size(const char *path); /* bytes, -1 when absent */
 

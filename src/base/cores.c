@@ -4,15 +4,6 @@
 #include <sched.h>
 #include <unistd.h>
 
-/* "" when there is no such file. */
-static void first_line(char *out, int size, const char *path)
-{
-    out[0] = 0;
-    FILE *f = fopen(path, "r");
-    if (f && fgets(out, size, f)) out[strcspn(out, "\n")] = 0;
-    if (f) fclose(f);
-}
-
 int cores_of_quota(const char *text)
 {
     char quota[32];
@@ -31,7 +22,7 @@ static int quota_in(const char *dir, const char *const *files, size_t n_files)
     for (size_t i = 0; i < n_files; i++) {
         char path[1200], line[64];
         snprintf(path, sizeof path, "%s/%s", dir, files[i]);
-        first_line(line, sizeof line, path);
+        fs_first_line(line, sizeof line, path);
         str_addf(&text, "%s%s", i ? " " : "", line);
     }
     int cores = cores_of_quota(text.s);

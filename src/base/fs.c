@@ -112,6 +112,15 @@ struct status fs_mkdir(const char *path)
     return fs_is_dir(path) ? ok() : fail(STATUS_IO, "%s: exists and is no folder", path);
 }
 
+bool fs_first_line(char *out, size_t n, const char *path)
+{
+    out[0] = 0;
+    FILE *f = fopen(path, "r");
+    if (f && fgets(out, (int)n, f)) out[strcspn(out, "\n")] = 0;
+    if (f) fclose(f);
+    return out[0];
+}
+
 bool fs_exists(const char *path)
 {
     return access(path, F_OK) == 0;

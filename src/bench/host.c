@@ -9,17 +9,6 @@ int64_t host_rss_peak(void)
     return getrusage(RUSAGE_SELF, &u) == 0 ? (int64_t)u.ru_maxrss * 1024 : 0;
 }
 
-/* The first line of a small file, without its end. */
-static bool first_line(const char *path, char *out, size_t n)
-{
-    FILE *f = fopen(path, "r");
-    if (!f) return false;
-    bool good = fgets(out, (int)n, f) != NULL;
-    fclose(f);
-    if (good) out[strcspn(out, "\n")] = 0;
-    return good && out[0];
-}
-
 const char *host_cpu(struct arena *a)
 {
     static const char *const names[] = {"model name", "Hardware", "Model", "Processor"};
@@ -49,7 +38,7 @@ static json_t *over_files(const char *pattern, enum reduce how, double unit)
     for (size_t i = 0; i < g.gl_pathc; i++) {
         char line[64];
         double v;
-        if (!first_line(g.gl_pathv[i], line, sizeof line) || !str_to_double(line, &v)) continue;
+        if (!fs_first_line(line, sizeof line, g.gl_pathv[i]) || !str_to_double(line, &v)) continue;
         if (n == 0 || v > max) max = v;
         sum += v;
         n++;
@@ -69,7 +58,7 @@ void host_state(json_t *info, const char *when)
 {
     char governor[64];
     double load;
-    bool known = first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", governor, sizeof governor);
+    bool known = fs_first_line(governor, sizeof governor, "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
     put(info, "governor", when, known ? json_string(governor) : json_null());
     put(info, "mhz", when, over_files("/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_cur_freq", MEAN, 1e-3));
     put(info, "celsius", when, over_files("/sys/class/thermal/thermal_zone*/temp", MAX, 1e-3));

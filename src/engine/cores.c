@@ -6,21 +6,12 @@ struct core {
     int id, package, core;
 };
 
-/* "" when there is no such file. */
-static void first_line(char *out, int size, const char *path)
-{
-    out[0] = 0;
-    FILE *f = fopen(path, "r");
-    if (f && fgets(out, size, f)) out[strcspn(out, "\n")] = 0;
-    if (f) fclose(f);
-}
-
 static int number_of(int cpu, const char *what)
 {
     char path[120], line[32];
     int64_t n = 0;
     snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what);
-    first_line(line, sizeof line, path);
+    fs_first_line(line, sizeof line, path);
     return line[0] && str_to_i64(line, &n) ? (int)n : cpu;
 }
 
