@@ -179,6 +179,13 @@ char *time_iso(struct arena *a, double t);
 
 /** Cores that this process may use: of its affinity, within its control group's quota and its Slurm job's share. */
 int cores_usable(void);
+/**
+ * Sets in the environment, where the user has not, that OpenMP threads wait for each other asleep after a few
+ * microseconds: where others want the cores too, a thread that spins burns the time slice that its partner needs.
+ * OpenMP reads it while the process is loaded, so it counts for programs that are started afterwards.
+ * True when something was set.
+ */
+bool cores_wait_asleep(void);
 /** The control group's limit in cores' worth of time, rounded up; 0: none. */
 int cores_quota(void);
 /** The same of "QUOTA PERIOD" in microseconds. */

@@ -66,3 +66,19 @@ int cores_usable(void)
     if (text && str_to_i64(text, &slurm) && slurm > 0 && slurm < cores) cores = (int)slurm;
     return cores > 0 ? cores : 1;
 }
+
+bool cores_wait_asleep(void)
+{
+    /* GNU's OpenMP, a count of turns: long enough for the end of an evenly shared loop, too short to be felt by a
+     * neighbour. LLVM's and Intel's, in milliseconds: their default is 200. */
+    static const struct {
+        const char *name, *value;
+    } settings[] = {{"GOMP_SPINCOUNT", "1000"}, {"KMP_BLOCKTIME", "1"}};
+    bool changed = false;
+    if (getenv("OMP_WAIT_POLICY")) return false;
+    for (size_t i = 0; i < LEN(settings); i++) {
+        if (getenv(settings[i].name) || setenv(settings[i].name, settings[i].value, 0) != 0) continue;
+        changed = true;
+    }
+    return changed;
+}

@@ -83,7 +83,4 @@ struct data_change data_draw_change(const struct data *d, int64_t seed, int64_t 
 void data_apply_change(float *input, float *target, const struct data *d, const struct data_change *c,
                        const uint8_t *block, bool channels_last);
 
-/** The calling thread works when nobody else wants its core. */
-void data_step_back(void);
-
 #endif

@@ -78,7 +78,6 @@ static void fill_one(struct data_loader *l, struct buffer *b)
 static void *work(void *arg)
 {
     struct data_loader *l = arg;
-    data_step_back();
     pthread_mutex_lock(&l->lock);
     while (!l->stop) {
         struct buffer *b = find_work(l);

@@ -2,7 +2,6 @@
 #include "inside.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -274,17 +273,9 @@ struct status data_pixels(const uint8_t **input, const uint8_t **target, struct 
     return s;
 }
 
-/* Threads of a computation wait for each other many times a step, so one that shares its core with a decoder holds up
- * all of them. Behind them a decoder loses nothing: who waits for a batch leaves it the core. */
-void data_step_back(void)
-{
-    setpriority(PRIO_PROCESS, (id_t)gettid(), 19);
-}
-
 static void *prefetch(void *arg)
 {
     struct data *d = arg;
-    data_step_back();
     for (int i = 0; i < d->n_order; i++) {
         const uint8_t *input, *target;
         pthread_mutex_lock(&d->lock);

@@ -309,6 +309,7 @@ struct status engine_run(struct engine_result *out, const struct engine_options 
     e->s = o->store;
     e->signal_fd = -1;
     e->rng = rng_key(o->seed, 0, 0, 0);
+    cores_wait_asleep(); /* the workers inherit it */
     program_path(e->worker_path, sizeof e->worker_path, o->worker, "sweep-worker");
     program_path(e->bench_path, sizeof e->bench_path, o->bench, "sweep-bench");
     struct status st = run(e);

@@ -1,5 +1,6 @@
 /* sweep-worker: what needs tensors, one process a stage. Started by the coordinator; a person rarely types it. */
 #include "worker.h"
+#include <unistd.h>
 
 static int run_stage(int argc, char **argv)
 {
@@ -38,8 +39,20 @@ static void usage(FILE *to)
                 "75 interrupted, checkpoint written.\n");
 }
 
+/* OpenMP has read the environment before main() begins, so what is to be otherwise needs a second start. The
+ * coordinator sets it before it starts a worker; this is for workers that a person or a test starts. */
+static void start_again_if_needed(char **argv)
+{
+    char path[4096];
+    ssize_t n = cores_wait_asleep() ? readlink("/proc/self/exe", path, sizeof path - 1) : 0;
+    if (n <= 0) return;
+    path[n] = 0;
+    execv(path, argv); /* returns only when it failed; then this process works, less well beside others */
+}
+
 int main(int argc, char **argv)
 {
+    start_again_if_needed(argv);
     const char *names[LEN(commands) + 1] = {NULL};
     for (size_t i = 0; i < LEN(commands); i++) {
         names[i] = commands[i].name;

@@ -35,8 +35,28 @@ static void cores_usable__is_what_affinity_and_a_job_leave(void)
     CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof all, &all), 0);
 }
 
+/* What the user has said stays; where OMP_WAIT_POLICY says it all, nothing is added. */
+static void cores_wait_asleep__sets_what_nobody_has_set(void)
+{
+    unsetenv("OMP_WAIT_POLICY");
+    unsetenv("KMP_BLOCKTIME");
+    setenv("GOMP_SPINCOUNT", "77", 1);
+    CU_ASSERT_TRUE(cores_wait_asleep());
+    CU_ASSERT_STRING_EQUAL(getenv("GOMP_SPINCOUNT"), "77");
+    CU_ASSERT_PTR_NOT_NULL(getenv("KMP_BLOCKTIME"));
+    CU_ASSERT_FALSE(cores_wait_asleep()); /* or a worker would start itself again and again */
+    unsetenv("GOMP_SPINCOUNT");
+    setenv("OMP_WAIT_POLICY", "active", 1);
+    CU_ASSERT_FALSE(cores_wait_asleep());
+    CU_ASSERT_PTR_NULL(getenv("GOMP_SPINCOUNT"));
+    unsetenv("OMP_WAIT_POLICY");
+    CU_ASSERT_TRUE(cores_wait_asleep());
+    CU_ASSERT_PTR_NOT_NULL(getenv("GOMP_SPINCOUNT"));
+}
+
 static const struct test tests[] = {
     TEST(cores_of_quota__reads_a_group_s_limit),
     TEST(cores_usable__is_what_affinity_and_a_job_leave),
+    TEST(cores_wait_asleep__sets_what_nobody_has_set),
 };
 TEST_MAIN("base.cores", tests)
