@@ -14,6 +14,7 @@ struct plan_images {
 /* A key of a stage, and its line in what is hashed, for the value that was met last. */
 struct plan_text {
     const char *name;
+    json_t *fallback; /* the key's default */
     json_t *value;
     struct str line;
 };
@@ -83,7 +84,7 @@ void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const jso
 /** Key of one stage from its kind's part, its format and device, and the keys it reads from. */
 void plan_key_of(char out[PLAN_KEY], const char *part, const char *format, const char *device, const char *const *from,
                  int n_from);
-void plan_loss_key(char out[PLAN_KEY], const json_t *config, const char *weights);
+void plan_loss_key(char out[PLAN_KEY], const struct plan_build *b, const json_t *config, const char *weights);
 
 /** Params and MACs, or the reason why the cell is impossible. */
 struct status plan_size_of(struct plan_size *out, const char **refused, struct plan_build *b,

@@ -3,6 +3,10 @@
  * that the configuration points at (never where they lie), the stages whose output it reads, and the meaning that this
  * version of the program gives it. Nothing else may change a key, or work would be done twice; nothing may be missing,
  * or a stale result would be kept.
+ *
+ * Keys outlive versions: a configuration key that a later version adds is hashed only where it differs from its
+ * default, which means what the program did before there was the key. So results from before it keep their keys. A
+ * default never changes, then, without a raised version of the stages that it concerns.
  */
 #include "inside.h"
 
@@ -22,6 +26,20 @@ const struct plan_kind_info plan_kinds[PLAN_N_KINDS] = {
 /* These say where something lies; its content is hashed instead. */
 static const char *const places[] = {"data.root", "data.input", "data.target", "data.split.train", "data.split.val",
                                      "data.pairs", "model.weights", "loss.weights"};
+
+/* The keys of the first version, sorted: hashed with whatever value. The list is closed; a new key is not added. */
+static const char *const first_keys[] = {
+    "augment", "bench.mode", "bench.threads", "bench.visits", "data.input", "data.pairs", "data.root", "data.size",
+    "data.split.seed", "data.split.train", "data.split.val", "data.target", "evaluate.weights", "export.io",
+    "gate.device", "gate.p50_ms", "loss.feature_weights", "loss.gram_scale", "loss.gram_weights", "loss.network",
+    "loss.pixel_weight", "loss.size", "loss.weights", "model.arch", "model.attention", "model.backbone",
+    "model.channels", "model.depth", "model.dropout", "model.in_channels", "model.interpolation", "model.merge",
+    "model.output.activation", "model.output.residual", "model.output_stride", "model.strict", "model.weights",
+    "samples", "seed", "train.batch", "train.beta1", "train.beta2", "train.channels_last", "train.clip_grad",
+    "train.drop_last", "train.ema", "train.encoder_lr", "train.epochs", "train.eps", "train.freeze_bn",
+    "train.freeze_encoder", "train.lr", "train.momentum", "train.monitor", "train.optimizer", "train.patience",
+    "train.precision", "train.schedule", "train.warmup", "train.weight_decay",
+};
 /* clang-format on */
 
 static int by_text(const void *a, const void *b)
@@ -35,6 +53,17 @@ static bool is_place(const char *key, const json_t *value)
     for (size_t i = 0; i < LEN(places); i++)
         if (strcmp(places[i], key) == 0) return !json_is_number(value) || strcmp(key, "data.pairs") == 0;
     return false;
+}
+
+static bool is_first(const char *key)
+{
+    return bsearch(&key, first_keys, LEN(first_keys), sizeof *first_keys, by_text) != NULL;
+}
+
+/* Whether a key with this value says anything that a stage's key must hold. */
+static bool counts(const char *key, const json_t *value, const json_t *fallback)
+{
+    return !is_place(key, value) && (is_first(key) || !json_equal(value, fallback));
 }
 
 void plan_keys_init(struct plan_build *b)
@@ -52,7 +81,9 @@ void plan_keys_init(struct plan_build *b)
         json_object_foreach(j, name, v) names[n++] = arena_strdup(a, name);
         qsort(names, n, sizeof *names, by_text);
         b->texts[k] = arena_alloc(a, sizeof **b->texts * (n + 1));
-        for (size_t i = 0; i < n; i++) b->texts[k][i].name = names[i];
+        for (size_t i = 0; i < n; i++)
+            b->texts[k][i] =
+                (struct plan_text){.name = names[i], .fallback = json_incref(json_object_get(j, names[i]))};
         json_decref(j);
     }
 }
@@ -62,6 +93,7 @@ void plan_keys_free(struct plan_build *b)
     for (int k = 0; k < PLAN_N_KINDS; k++) {
         for (struct plan_text *t = b->texts[k]; t->name; t++) {
             json_decref(t->value);
+            json_decref(t->fallback);
             str_free(&t->line);
         }
     }
@@ -89,7 +121,7 @@ static void add_line(struct str *out, struct plan_text *t, const json_t *config)
         t->value = json_incref(v);
         t->line.n = 0;
         str_add(&t->line, "");
-        if (!is_place(t->name, v)) add_value(&t->line, t->name, v);
+        if (counts(t->name, v, t->fallback)) add_value(&t->line, t->name, v);
     }
     str_addn(out, t->line.s, t->line.n);
 }
@@ -118,21 +150,14 @@ void plan_key_of(char out[PLAN_KEY], const char *part, const char *format, const
     memcpy(out, hash_bytes(text, (size_t)n).hex, PLAN_KEY);
 }
 
-void plan_loss_key(char out[PLAN_KEY], const json_t *config, const char *weights)
+void plan_loss_key(char out[PLAN_KEY], const struct plan_build *b, const json_t *config, const char *weights)
 {
-    struct arena a = {0};
     struct str text = {0};
-    const char *name, **names = arena_alloc(&a, sizeof(char *) * (json_object_size(config) + 1));
-    json_t *v;
-    size_t n = 0;
-    json_object_foreach((json_t *)(uintptr_t)config, name, v)
-    {
-        if (strncmp(name, "loss.", 5) == 0 && !is_place(name, v)) names[n++] = name;
+    for (const struct plan_text *t = b->texts[PLAN_TRAIN]; t->name; t++) { /* every key of the loss is training's */
+        const json_t *v = json_object_get(config, t->name);
+        if (strncmp(t->name, "loss.", 5) == 0 && counts(t->name, v, t->fallback)) add_value(&text, t->name, v);
     }
-    qsort(names, n, sizeof *names, by_text);
-    for (size_t i = 0; i < n; i++) add_value(&text, names[i], json_object_get(config, names[i]));
     str_addf(&text, "weights %s\n", weights);
     memcpy(out, hash_bytes(text.s, text.n).hex, PLAN_KEY);
     str_free(&text);
-    arena_free(&a);
 }

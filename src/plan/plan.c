@@ -171,7 +171,7 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     if (!known) {
         struct plan_trial fresh = {.t = t, .config = json_incref(config), .content = content};
         memcpy(fresh.id, id, PLAN_ID);
-        plan_loss_key(fresh.loss_key, config, content.loss_weights);
+        plan_loss_key(fresh.loss_key, b, config, content.loss_weights);
         st = plan_size_of(&fresh.size, &fresh.refused, b, &t);
         GROW(p->trials, p->n_trials, b->cap_trials, fresh);
         json_object_set_new(b->trials, id, json_integer(p->n_trials - 1));
