@@ -1,6 +1,7 @@
 /* Checkpoints: one safetensors file is the commit. It is replaced atomically, carries a hash of all its arrays, and is
  * believed only whole. */
 #include "parts.h"
+#include <errno.h>
 #include <unistd.h>
 
 #define STATE    "state/"
@@ -214,6 +215,16 @@ struct status checkpoint_copy(const struct train_job *job, const char *from, con
     return s;
 }
 
+struct status checkpoint_remove(const struct train_job *job, const char *name)
+{
+    struct arena a = {0};
+    char *path = path_of(&a, job, name);
+    bool gone = unlink(path) == 0 || errno == ENOENT;
+    struct status s = gone ? ok() : fail(STATUS_IO, "%s: cannot remove: %s", path, strerror(errno));
+    arena_free(&a);
+    return s;
+}
+
 /* ---- reading -------------------------------------------------------------------------------------------------- */
 
 /** Loads a file and believes it only if it is whole and of this job. */
@@ -302,6 +313,20 @@ struct status checkpoint_load(const struct train_job *job, const char *name, str
             *p = at;
         else
             position_free(&at);
+        weights_free(&w);
+    }
+    arena_free(&a);
+    return s;
+}
+
+struct status checkpoint_position(const struct train_job *job, const char *name, struct position *p)
+{
+    struct arena a = {0};
+    struct weights w;
+    char *path = path_of(&a, job, name);
+    struct status s = open_file(&w, job, path);
+    if (s.code == STATUS_OK) {
+        s = position_parse(p, path, json_str(w.meta, POSITION, ""));
         weights_free(&w);
     }
     arena_free(&a);

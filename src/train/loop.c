@@ -92,11 +92,34 @@ static void run_close(struct run *r)
     train_model_close(&r->model);
 }
 
+/** The end needs the weights of the best epoch. Where their file is gone or damaged, last is them if it is of that
+ * epoch; otherwise only a new training makes them again, and last, which knows of a best epoch without a file, goes. */
+static struct status mend_best(struct run *r)
+{
+    struct position best = {0}, last = {0};
+    struct status found = checkpoint_position(r->job, "best", &best);
+    struct status s = checkpoint_position(r->job, "last", &last);
+    bool lost = found.code != STATUS_OK && s.code == STATUS_OK && last.best_epoch > 0;
+    s = ok();
+    if (lost && last.best_epoch == last.epoch && last.step == 0) {
+        train_warn(r->job, "%s; made again from last, which is of the best epoch", found.msg);
+        s = checkpoint_copy(r->job, "last", "best");
+    } else if (lost) {
+        train_warn(r->job, "%s; it held the weights of epoch %d, and last holds later ones: the training starts again",
+                   found.msg, last.best_epoch);
+        s = checkpoint_remove(r->job, "last");
+    }
+    position_free(&best);
+    position_free(&last);
+    return s;
+}
+
 /** Continues from last, else from best, else starts anew; a damaged file is named and passed over. */
 static struct status resume(struct run *r, bool *resumed)
 {
     static const char *const names[] = {"last", "best"};
     *resumed = false;
+    TRY(mend_best(r));
     for (size_t i = 0; i < LEN(names) && !*resumed; i++) {
         struct arena a = {0};
         bool there = fs_exists(arena_printf(&a, "%s/%s.safetensors", r->job->dir, names[i]));

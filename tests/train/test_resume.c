@@ -160,6 +160,34 @@ static void train__damaged_checkpoint_is_named_and_passed_over(void)
     CU_ASSERT_TRUE(tiny_same_weights(dirs[0], dirs[2], "last"));
 }
 
+/* A user, a full disk or a sync tool takes the best weights away, and last stays. */
+static void train__without_its_best_file_is_made_whole_again(void)
+{
+    static const struct {
+        const char *changes;
+        int64_t stop; /* step after which the file goes; -1: when the training is done */
+        bool damaged;
+    } rows[] = {
+        {"{}", 7, false},
+        {"{}", -1, false},
+        {"{}", 7, true},
+        {"{\"train.monitor\": \"psnr\", \"train.ema\": 0.5}", -1, false},
+        {"{\"train.lr\": 10.0, \"train.optimizer\": \"sgd\"}", 8, false}, /* best is an early epoch */
+    };
+    for (size_t i = 0; i < LEN(rows); i++) {
+        run_in(fresh_dir(0), rows[i].changes);
+        fresh_dir(1);
+        bool stopped = run_until(dirs[1], rows[i].changes, rows[i].stop);
+        CU_ASSERT_EQUAL(stopped, rows[i].stop >= 0);
+        int gone = rows[i].damaged ? 0 : unlink(file_in(dirs[1], "best"));
+        CU_ASSERT_EQUAL(gone, 0);
+        if (rows[i].damaged) damage(file_in(dirs[1], "best"));
+        run_in(dirs[1], rows[i].changes);
+        CU_ASSERT_TRUE(tiny_same_weights(dirs[0], dirs[1], "best"));
+        CU_ASSERT_TRUE(tiny_same_weights(dirs[0], dirs[1], "last"));
+    }
+}
+
 static void train__another_configuration_is_not_continued(void)
 {
     fresh_dir(0);
@@ -175,9 +203,10 @@ static void train__another_configuration_is_not_continued(void)
 }
 
 static const struct test tests[] = {
-    TEST(train__stopped_anywhere_tells_the_same_rates),       TEST(train__stopped_anywhere_continues_to_the_bit),
-    TEST(train__killed_anywhere_continues_to_the_bit),        TEST(train__finished_is_finished),
-    TEST(train__damaged_checkpoint_is_named_and_passed_over), TEST(train__another_configuration_is_not_continued),
+    TEST(train__stopped_anywhere_tells_the_same_rates),     TEST(train__stopped_anywhere_continues_to_the_bit),
+    TEST(train__killed_anywhere_continues_to_the_bit),      TEST(train__finished_is_finished),
+    TEST(train__without_its_best_file_is_made_whole_again), TEST(train__damaged_checkpoint_is_named_and_passed_over),
+    TEST(train__another_configuration_is_not_continued),
 };
 
 int main(int argc, char **argv)
