@@ -125,59 +125,6 @@ static void add_families(struct report *r, struct str *out)
 
 /* ---- the answer, in words ---------------------------------------------------------------------------------------- */
 
-static void add_answer(struct str *out, const char *what, const struct cell *c, const struct report *r)
-{
-    if (!c) return;
-    str_addf(out, "<div class=card><h3>%s</h3><p class=big>", what);
-    add_escaped(out, c->label);
-    str_addf(out, "</p><p>%s %s", r->rank->name, number(c->quality, *r->rank->unit ? 2 : 4));
-    if (!isnan(c->p50_ms)) str_addf(out, ", %s ms (%s frames/s)", number(c->p50_ms, 1), number(c->fps, 1));
-    str_add(out, "</p></div>\n");
-}
-
-/* The best cell at a frame rate, if any reaches it. */
-static const struct cell *best_at(const struct report *r, double fps)
-{
-    for (int i = 0; i < r->n_cells; i++)
-        if (!isnan(r->cells[i].quality) && r->cells[i].fps >= fps) return &r->cells[i];
-    return NULL;
-}
-
-static const struct cell *fastest(const struct report *r)
-{
-    const struct cell *f = NULL;
-    for (int i = 0; i < r->n_cells; i++)
-        if (r->cells[i].p50_ms > 0 && (!f || r->cells[i].p50_ms < f->p50_ms)) f = &r->cells[i];
-    return f;
-}
-
-/* One card a distinct cell: what it is best for, all in its head. */
-static void add_answers(struct report *r, struct str *out)
-{
-    if (!r->n_ranked) {
-        str_add(out, "<p class=note>No cell has a result yet: the page fills as <code>sweep run</code> goes on.</p>\n");
-        return;
-    }
-    const struct {
-        const char *what;
-        const struct cell *cell;
-    } answers[] = {{"Best picture", &r->cells[0]},
-                   {"Best at 15 frames/s", best_at(r, 15)},
-                   {"Best at 30 frames/s", best_at(r, 30)},
-                   {"Best at 60 frames/s", best_at(r, 60)},
-                   {"Fastest", fastest(r)}};
-    str_add(out, "<div class=cards>\n");
-    for (size_t i = 0, next; i < LEN(answers); i = next) {
-        struct str what = {0};
-        str_add(&what, answers[i].what);
-        for (next = i + 1; next < LEN(answers) && answers[next].cell == answers[i].cell; next++)
-            str_addf(&what, "<br>%s", answers[next].what);
-        add_answer(out, what.s, answers[i].cell, r);
-        str_free(&what);
-    }
-    str_add(out, "</div>\n");
-}
-
 static void add_notes(struct report *r, const struct report_written *w, struct str *out)
 {
     if (r->n_losses > 1)

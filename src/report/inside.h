@@ -44,12 +44,15 @@ struct family {
     int n;
     double mean, spread, p50_ms; /* spread: sample standard deviation, NAN for one */
 };
+/** Those that have a quality, the best mean first. */
 int report_families(const struct report *r, struct family **out, struct arena *a);
 
 struct status write_csv(struct report *r);
 struct status write_markdown(struct report *r);
 struct status write_plots(struct report *r, struct report_written *out);
 struct status write_page(struct report *r, const struct report_written *w);
+/** The best cells, in words. */
+void add_answers(struct report *r, struct str *out);
 void add_gallery(struct report *r, struct str *out);
 
 /* mark.c: what a report was made from */

@@ -190,6 +190,13 @@ void mark_pareto(struct report *r)
     }
 }
 
+static int by_mean(const void *pa, const void *pb)
+{
+    const struct family *a = pa, *b = pb;
+    if (a->mean != b->mean) return better(sorting, a->mean, b->mean) ? -1 : 1;
+    return strcmp(a->label, b->label);
+}
+
 int report_families(const struct report *r, struct family **out, struct arena *a)
 {
     struct family *f = arena_alloc(a, (size_t)r->n_cells * sizeof *f + 1);
@@ -218,6 +225,7 @@ int report_families(const struct report *r, struct family **out, struct arena *a
         f[k].spread = count > 1 ? sqrt(squares / (count - 1)) : (double)NAN;
         f[k].p50_ms = timed ? ms / timed : (double)NAN;
     }
+    qsort(f, (size_t)n, sizeof *f, by_mean);
     *out = f;
     return n;
 }

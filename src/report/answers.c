@@ -1,0 +1,125 @@
+/* The answers in words. A winner is a cell, not a seed of one, and beats the input handed back; cells that cannot be told
+ * from it are named beside it. */
+#include "inside.h"
+
+/* True when the pictures are better than those that the net was given. */
+static bool learnt(const struct report *r, const struct family *f)
+{
+    return isnan(r->identity) || better(r, f->mean, r->identity);
+}
+
+static double rate_of(const struct family *f)
+{
+    return f->p50_ms > 0 ? 1000 / f->p50_ms : 0;
+}
+
+static int digits(const struct report *r)
+{
+    return *r->rank->unit ? 2 : 4;
+}
+
+/* Not told apart: the difference is less than what the seeds differ by, or less than what is printed. */
+static bool ties(const struct report *r, const struct family *a, const struct family *b)
+{
+    double noise = 0.5 * pow(10, -digits(r));
+    if (a->spread > noise) noise = a->spread;
+    if (b->spread > noise) noise = b->spread;
+    return fabs(a->mean - b->mean) < noise;
+}
+
+/* The best of those that are as fast; families are sorted, best first. NULL: none is. */
+static const struct family *best_at(const struct report *r, const struct family *f, int n, double fps)
+{
+    for (int i = 0; i < n; i++)
+        if (learnt(r, &f[i]) && rate_of(&f[i]) >= fps) return &f[i];
+    return NULL;
+}
+
+static const struct family *fastest(const struct report *r, const struct family *f, int n)
+{
+    const struct family *best = NULL;
+    for (int i = 0; i < n; i++)
+        if (learnt(r, &f[i]) && f[i].p50_ms > 0 && (!best || f[i].p50_ms < best->p50_ms)) best = &f[i];
+    return best;
+}
+
+/* Who could have won as well: as good, as far as can be told, and fast enough. */
+static void add_ties(struct str *out, const struct report *r, const struct family *all, int n, const struct family *won,
+                     double fps)
+{
+    enum { SHOWN = 3 };
+    int found = 0;
+    for (int i = 0; i < n; i++) {
+        if (&all[i] == won || !learnt(r, &all[i]) || rate_of(&all[i]) < fps || !ties(r, won, &all[i])) continue;
+        if (++found > SHOWN) continue;
+        str_add(out, found == 1 ? "<p>not told apart from " : ", ");
+        add_escaped(out, all[i].label);
+    }
+    if (found > SHOWN) str_addf(out, " and %d more", found - SHOWN);
+    if (found) str_add(out, "</p>");
+}
+
+static void add_card(struct str *out, const struct report *r, const char *what, const struct family *f)
+{
+    str_addf(out, "<div class=card><h3>%s</h3><p class=big>", what);
+    add_escaped(out, f->label);
+    str_addf(out, "</p><p>%s %s", r->rank->name, number(f->mean, digits(r)));
+    if (f->n > 1) str_addf(out, " ± %s over %d seeds", number(f->spread, digits(r)), f->n);
+    if (f->p50_ms > 0) str_addf(out, ", %s ms (%s frames/s)", number(f->p50_ms, 1), number(rate_of(f), 1));
+    str_add(out, "</p>");
+}
+
+/* One card a distinct cell: what it is best for, all in its head. */
+static void add_cards(struct str *out, const struct report *r, const struct family *f, int n)
+{
+    const struct {
+        const char *what;
+        const struct family *family;
+        double fps; /* that a tie must reach */
+        bool quality;
+    } answers[] = {{"Best picture", best_at(r, f, n, 0), 0, true},
+                   {"Best at 15 frames/s", best_at(r, f, n, 15), 15, true},
+                   {"Best at 30 frames/s", best_at(r, f, n, 30), 30, true},
+                   {"Best at 60 frames/s", best_at(r, f, n, 60), 60, true},
+                   {"Fastest", fastest(r, f, n), 0, false}};
+    bool said[LEN(answers)] = {false};
+    str_add(out, "<div class=cards>\n");
+    for (size_t i = 0; i < LEN(answers); i++) {
+        if (said[i] || !answers[i].family) continue;
+        struct str what = {0};
+        str_add(&what, answers[i].what);
+        for (size_t k = i + 1; k < LEN(answers); k++) {
+            if (answers[k].family != answers[i].family) continue;
+            said[k] = true;
+            str_addf(&what, "<br>%s", answers[k].what);
+        }
+        add_card(out, r, what.s, answers[i].family);
+        if (answers[i].quality) add_ties(out, r, f, n, answers[i].family, answers[i].fps);
+        str_add(out, "</div>\n");
+        str_free(&what);
+    }
+    str_add(out, "</div>\n");
+}
+
+void add_answers(struct report *r, struct str *out)
+{
+    if (!r->n_ranked) {
+        str_add(out, "<p class=note>No cell has a result yet: the page fills as <code>sweep run</code> goes on.</p>\n");
+        return;
+    }
+    struct arena a = {0};
+    struct family *f;
+    int n = report_families(r, &f, &a), good = 0;
+    for (int i = 0; i < n; i++) good += learnt(r, &f[i]);
+    if (!good)
+        str_addf(out,
+                 "<p class=note><b>No cell draws a better picture than the input handed back</b>, by %s: %s at best, "
+                 "over seeds, and %s for the input. So none is named the best. Train for longer, or with another "
+                 "rate, or rank by a metric that tells a drawing from a photograph.</p>\n",
+                 r->rank->name, number(f[0].mean, digits(r)), number(r->identity, digits(r)));
+    else if (good < n)
+        str_addf(out, "<p class=note>%d of %d cells %s no better than the input handed back, and none of these wins.</p>\n",
+                 n - good, n, n - good == 1 ? "is" : "are");
+    if (good) add_cards(out, r, f, n);
+    arena_free(&a);
+}
