@@ -114,7 +114,7 @@ static void on_metrics(struct cli_live *l, const json_t *e)
 {
     const json_t *data = json_object_get(e, "data"), *v = json_object_get(data, "values");
     int epoch = (int)json_int(data, "epoch", -1);
-    if (epoch < 0 || l->tty) return;
+    if (epoch < 0 || l->tty || strcmp(json_str(e, "stage", ""), "train") != 0) return; /* epoch 0 is evaluate's */
     char text[300], cell[160];
     int n = snprintf(text, sizeof text, "%s  epoch %d/%d", cell_of(cell, sizeof cell, e), epoch,
                      (int)json_int(e, "epochs", 0));
@@ -177,7 +177,7 @@ static void on_start(struct cli_live *l, const json_t *e)
 {
     l->began = json_num(e, "time", 0);
     l->ended_before = (int)json_int(l->totals, "trials_ended", 0);
-    say_totals(l);
+    if (!l->tty) say_totals(l); /* what stays on a screen would go on promising the first estimate */
 }
 
 static void on_state(struct cli_live *l, const json_t *e)
@@ -193,7 +193,7 @@ static void on_state(struct cli_live *l, const json_t *e)
         const json_t *row = json_array_get(rows, i);
         row_add(l, json_object_get(row, "start"), json_object_get(row, "progress"));
     }
-    if (first && l->began > 0) say_totals(l);
+    if (first && l->began > 0 && !l->tty) say_totals(l);
 }
 
 static void on_end(struct cli_live *l, const json_t *e)

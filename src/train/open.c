@@ -95,7 +95,7 @@ static struct status random_features(struct running *loss)
     return exec_init(loss->exec, 0);
 }
 
-/** The loss and its network's weights; random features are allowed, and said loudly. */
+/** The loss and its network's weights; random features are allowed. */
 static struct status open_loss(struct running *out, const struct train_job *job, const struct train_model *m)
 {
     const struct spec_trial *t = job->trial;
@@ -110,8 +110,7 @@ static struct status open_loss(struct running *out, const struct train_job *job,
     bool random = !t->loss.weights || strcmp(t->loss.weights, "random") == 0;
     train_emit(job, "info", "{s:{s:s, s:b}}", "values", "loss_network", network, "loss_random", random);
     if (!random) return load_loss_file(out->exec, network, t->loss.weights);
-    train_warn(job, "loss.weights is not set: the loss network has seeded random features. It trains, but published "
-                    "weights give better pictures; loss values are not comparable between the two");
+    log_info("loss.weights is not set: the loss network has seeded random features"); /* the plan has warned of it */
     return random_features(out);
 }
 

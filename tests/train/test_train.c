@@ -19,7 +19,7 @@ static void train__learns_and_tells(void)
     for (size_t i = 0; i < LEN(names); i++) CU_ASSERT_TRUE(tiny_metric(&t, 3, names[i], -1) > 0);
     CU_ASSERT_EQUAL(tiny_count(&t, "artifact"), 2);
     CU_ASSERT_TRUE(tiny_count(&t, "progress") >= 6);
-    CU_ASSERT_TRUE(tiny_count(&t, "log") >= 1); /* random loss features, said loudly */
+    CU_ASSERT_EQUAL(tiny_count(&t, "log"), 0); /* of random loss features the plan has warned, once for all trials */
     tiny_close(&t);
 }
 
