@@ -1,5 +1,5 @@
-/* The answers in words. A winner is a cell, not a seed of one, and beats the input handed back; cells that cannot be told
- * from it are named beside it. */
+/* The answers in words. A winner is a cell, not a seed of one, and beats the input handed back; cells that cannot be
+ * told from it are named beside it. */
 #include "inside.h"
 
 /* True when the pictures are better than those that the net was given. */
@@ -118,7 +118,8 @@ void add_answers(struct report *r, struct str *out)
                  "rate, or rank by a metric that tells a drawing from a photograph.</p>\n",
                  r->rank->name, number(f[0].mean, digits(r)), number(r->identity, digits(r)));
     else if (good < n)
-        str_addf(out, "<p class=note>%d of %d cells %s no better than the input handed back, and none of these wins.</p>\n",
+        str_addf(out,
+                 "<p class=note>%d of %d cells %s no better than the input handed back, and none of these wins.</p>\n",
                  n - good, n, n - good == 1 ? "is" : "are");
     if (good) add_cards(out, r, f, n);
     arena_free(&a);
