@@ -157,13 +157,19 @@ static struct status attach_copy(struct store *s, struct store *from)
     return rc == SQLITE_DONE ? ok() : fail(STATUS_DB, "%s: merging: %s", s->path, sqlite3_errstr(rc));
 }
 
+/* Lets go of the other database, however the merge went: held on to, it would be in the way of the next one. */
+static struct status detach(struct store *s, struct status merged)
+{
+    struct status end = exec_sql(s, "DROP TABLE IF EXISTS temp.taken; DETACH other");
+    return merged.code == STATUS_OK ? end : merged;
+}
+
 struct status store_merge_store(struct store_merged *out, struct store *s, struct store *from)
 {
     *out = (struct store_merged){0};
     struct status st = attach_copy(s, from);
     if (st.code == STATUS_OK) st = merge(out, s, s->dir);
-    struct status end = exec_sql(s, "DROP TABLE IF EXISTS temp.taken; DETACH other");
-    return st.code == STATUS_OK ? end : st;
+    return detach(s, st);
 }
 
 struct status store_merge(struct store_merged *out, struct store *s, const char *path)
@@ -175,9 +181,7 @@ struct status store_merge(struct store_merged *out, struct store *s, const char 
     snprintf(dir, sizeof dir, "%s", other->dir);
     store_close(other);
     TRY(attach(s, path));
-    struct status st = merge(out, s, dir);
-    if (st.code == STATUS_OK) st = exec_sql(s, "DROP TABLE temp.taken; DETACH other");
-    return st;
+    return detach(s, merge(out, s, dir));
 }
 
 struct status store_backup(struct store *s, const char *path)

@@ -148,6 +148,31 @@ static void store_merge__refuses_what_is_no_database(void)
     store_close(a);
 }
 
+/* A merge that failed leaves nothing behind: the same store takes the next one. */
+static void store_merge__goes_on_after_a_failure(void)
+{
+    const char *theirs = place("theirs"), *third = place("third");
+    struct store *a = with_sweep(place("ours")), *b = with_sweep(theirs), *c = with_sweep(third);
+    put(b, "b00000000000", "done", "theirs");
+    put(c, "c00000000000", "done", "thirds");
+    store_close(b);
+    store_close(c);
+    struct store_merged m;
+    char path[1200];
+    snprintf(path, sizeof path, "%s/trials", store_dir(a));
+    TEST_OK(fs_mkdir(path));
+    snprintf(path, sizeof path, "%s/trials/b00000000000", store_dir(a));
+    TEST_OK(fs_write(path, "", 0)); /* where a folder of files is to be */
+    TEST_FAILS(store_merge(&m, a, theirs), STATUS_IO, "b00000000000");
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM pragma_database_list WHERE name = 'other'"), 0);
+    TEST_OK(store_merge(&m, a, third));
+    CU_ASSERT_EQUAL(m.stages, 1);
+    remove(path);
+    TEST_OK(store_merge(&m, a, theirs));
+    CU_ASSERT_EQUAL(m.files, 1);
+    store_close(a);
+}
+
 static void store_backup__is_whole_and_replaces_nothing(void)
 {
     const char *from = place("from"), *to = place("to");
@@ -200,8 +225,8 @@ static void store_writer__is_named_while_it_writes(void)
 
 static const struct test tests[] = {
     TEST(store_merge__takes_results_and_files_once),   TEST(store_merge__refuses_what_is_no_database),
-    TEST(store_backup__is_whole_and_replaces_nothing), TEST(store_forget_stage__drops_what_it_told),
-    TEST(store_writer__is_named_while_it_writes),
+    TEST(store_merge__goes_on_after_a_failure),        TEST(store_backup__is_whole_and_replaces_nothing),
+    TEST(store_forget_stage__drops_what_it_told),      TEST(store_writer__is_named_while_it_writes),
 };
 
 TEST_MAIN("store merge", tests)
