@@ -193,7 +193,7 @@ static _Noreturn void child(int to, const char *library)
 
 void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit)
 {
-    int ends[2], how = 0;
+    int ends[2] = {-1, -1}, how = 0;
     memset(out, 0, sizeof *out);
     snprintf(out->library, sizeof out->library, "%s", library);
     fflush(NULL);
@@ -201,6 +201,8 @@ void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit)
     if (pid == 0) child(ends[1], library);
     if (pid < 0) {
         trouble(out, "a process that asks for GPUs cannot be started: %s", strerror(errno));
+        for (int i = 0; i < 2; i++) /* there was a pipe, if it was the process that was refused */
+            if (ends[i] >= 0) close(ends[i]);
         return;
     }
     close(ends[1]);

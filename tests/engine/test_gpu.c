@@ -1,6 +1,17 @@
 /* What is known of GPUs, from a driver library in each of its moods. */
 #include "inside.h"
 #include "test.h"
+#include <errno.h>
+#include <unistd.h>
+
+/* In the place of the system's, which has no process left when a test says so. */
+static bool no_processes;
+pid_t fork(void)
+{
+    if (!no_processes) return _Fork();
+    errno = EAGAIN;
+    return -1;
+}
 
 static void tell(const char *text)
 {
@@ -124,10 +135,30 @@ static void engine_gpu__sees_what_it_may(void)
     unsetenv("CUDA_VISIBLE_DEVICES");
 }
 
+/* It is asked again and again while a run goes on: what is left open each time adds up. */
+static void engine_gpu__leaves_no_pipe_where_there_is_no_process(void)
+{
+    struct engine_gpus g;
+    load("fake-nvml.so");
+    tell(two);
+    int before = dup(STDIN_FILENO), after;
+    close(before);
+    no_processes = true;
+    gpu_ask(&g, getenv("SWEEP_NVML"), 10000);
+    no_processes = false;
+    CU_ASSERT_PTR_NOT_NULL(strstr(g.trouble, "cannot be started: Resource temporarily unavailable"));
+    after = dup(STDIN_FILENO);
+    close(after);
+    CU_ASSERT_EQUAL(after, before); /* the lowest that is free */
+    gpu_ask(&g, getenv("SWEEP_NVML"), 10000);
+    check_two(&g);
+}
+
 static const struct test tests[] = {
     TEST(engine_gpu__reads_both_forms_of_the_library),
     TEST(engine_gpu__takes_any_trouble_for_a_message),
     TEST(engine_gpu__waits_for_no_driver_that_hangs),
     TEST(engine_gpu__sees_what_it_may),
+    TEST(engine_gpu__leaves_no_pipe_where_there_is_no_process),
 };
 TEST_MAIN("engine.gpu", tests)
