@@ -53,8 +53,7 @@ void engine_store_event(struct engine *e, struct worker *w, const json_t *event)
     } else {
         struct status st = writes_event(e, w->task, event);
         if (st.code != STATUS_OK) {
-            snprintf(w->trouble, sizeof w->trouble, "%s", st.msg);
-            w->fault = HOW_NONSENSE;
+            process_distrust(w, HOW_NONSENSE, st.msg);
             return;
         }
     }

@@ -133,6 +133,8 @@ void process_read(struct engine *e, struct worker *w);
 bool process_reap(struct engine *e);
 void process_signal(struct engine *e, int sig);
 void process_watch(struct engine *e);
+/** Kills a worker whose run cannot count any more, and what it started; the first reason stays. */
+void process_distrust(struct worker *w, enum how fault, const char *why);
 
 /* limits.c */
 /** What a trial's workers may use; 0: no limit. */

@@ -147,7 +147,7 @@ struct status process_start(struct engine *e, int task)
     return st;
 }
 
-static void distrust(struct worker *w, enum how fault, const char *why)
+void process_distrust(struct worker *w, enum how fault, const char *why)
 {
     if (!w->trouble[0]) {
         snprintf(w->trouble, sizeof w->trouble, "%s", why);
@@ -166,7 +166,7 @@ static void take_line(struct engine *e, struct worker *w, const char *line, size
         snprintf(why, sizeof why, "wrote something that is no event: %.80s", line);
         for (char *p = why; *p; p++)
             if ((unsigned char)*p < ' ' || (unsigned char)*p > '~') *p = '?';
-        distrust(w, HOW_NONSENSE, why);
+        process_distrust(w, HOW_NONSENSE, why);
     } else if (!w->trouble[0]) {
         w->beat = time_mono();
         if (strcmp(json_str(j, "ev", ""), "end") == 0) {
@@ -204,7 +204,7 @@ void process_read(struct engine *e, struct worker *w)
         memmove(w->in.s, w->in.s + at, w->in.n - at + 1);
         w->in.n -= at;
         if (w->in.n > MAX_LINE) {
-            distrust(w, HOW_NONSENSE, "wrote an event without an end");
+            process_distrust(w, HOW_NONSENSE, "wrote an event without an end");
             w->in.n = 0;
         }
     }
@@ -219,10 +219,10 @@ bool process_reap(struct engine *e)
         if (!w->pid || waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
             continue;
         kill(-w->pid, SIGKILL); /* whatever it started dies with it, before its id is free again */
+        if (w->fd >= 0) process_read(e, w); /* before, too: its last words may be a reason to kill by that id */
         struct rusage use = {0};
         int wait_status = 0;
         wait4(w->pid, &wait_status, 0, &use);
-        if (w->fd >= 0) process_read(e, w);
         if (w->fd >= 0) close(w->fd);
         struct task *t = &e->tasks[w->task];
         int64_t rss = (int64_t)use.ru_maxrss * 1024;
@@ -268,13 +268,13 @@ static void watch(const struct engine *e, struct worker *w, double now)
     if (bytes > l.bytes) {
         snprintf(why, sizeof why, "used %.0f MiB of memory, over the limit of %.0f MiB", (double)bytes / mib,
                  (double)l.bytes / mib);
-        distrust(w, HOW_MEMORY, why);
+        process_distrust(w, HOW_MEMORY, why);
     } else if (l.stage_s > 0 && now - w->started > l.stage_s) {
         snprintf(why, sizeof why, "took longer than the limit of %.0f s", l.stage_s);
-        distrust(w, HOW_TIME, why);
+        process_distrust(w, HOW_TIME, why);
     } else if (l.hang_s > 0 && now - w->beat > l.hang_s) {
         snprintf(why, sizeof why, "gave no sign of life for %.0f s", l.hang_s);
-        distrust(w, HOW_HANG, why);
+        process_distrust(w, HOW_HANG, why);
     }
 }
 

@@ -226,8 +226,10 @@ static int act(const char *scripted)
         nap(200);
         return 0;
     }
-    if (strcmp(how, "malformed") == 0) {
+    if (strncmp(how, "malformed", 9) == 0) {
         send_text("{\"ev\":\"metrics\",\"values\":7}\n");
+        if (strcmp(how, "malformed-stays") == 0)
+            for (;;) nap(1000);
         return end("done", NULL, 0);
     }
     if (strcmp(how, "silent") == 0) return 0;

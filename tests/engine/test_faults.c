@@ -166,6 +166,21 @@ static void engine_faults__a_missing_program_is_named(void)
     made_free(m);
 }
 
+/* A worker that is not believed any more is not waited for: this one would stay until it is killed. */
+static void engine_faults__nonsense_ends_its_worker_at_once(void)
+{
+    struct made *m = cells(1, "malformed-stays");
+    struct engine_result r;
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .stage_s = 20}));
+    CU_ASSERT_TRUE(r.seconds < 20); /* both tries of it */
+    CU_ASSERT_EQUAL(r.failed, 1);
+    CU_ASSERT_EQUAL(made_int(m, "SELECT count(*) AS n FROM stages WHERE stage = 'train' AND attempts = 2 AND "
+                                "reason LIKE '%expected an object `values`%' AND "
+                                "json_extract(info, '$.ended_by') = 'nonsense'"),
+                    1);
+    made_free(m);
+}
+
 static const struct test tests[] = {
     TEST(engine_faults__asked_to_stop_it_checkpoints_and_goes_on),
     TEST(engine_faults__asked_twice_it_kills),
@@ -174,6 +189,7 @@ static const struct test tests[] = {
     TEST(engine_faults__a_full_disk_loses_nothing_stored),
     TEST(engine_faults__a_locked_database_is_waited_for),
     TEST(engine_faults__a_missing_program_is_named),
+    TEST(engine_faults__nonsense_ends_its_worker_at_once),
 };
 
 TEST_MAIN("engine faults", tests)

@@ -42,6 +42,13 @@ void process_watch(struct engine *e)
     (void)e;
 }
 
+/* Its id is none of a process: nothing is killed. */
+void process_distrust(struct worker *w, enum how fault, const char *why)
+{
+    snprintf(w->trouble, sizeof w->trouble, "%s", why);
+    w->fault = fault;
+}
+
 void process_signal(struct engine *e, int sig)
 {
     (void)e;
