@@ -33,9 +33,9 @@ struct pipes {
     int job, log, events[2], lock;
 };
 
+/* @p p: none is open yet; what is open after a failure is the caller's to close. */
 static struct status open_pipes(struct pipes *p, const struct engine *e, const struct worker *w, const char *job)
 {
-    *p = (struct pipes){-1, -1, {-1, -1}, -1};
     TRY(locks_take(&p->lock, e, (int)(w - e->workers)));
     p->job = stdin_of(job);
     if (p->job < 0) return fail(STATUS_IO, "a worker's job: %s", strerror(errno));
@@ -110,19 +110,26 @@ static struct status log_path(char *out, size_t n, struct engine *e, int task)
     return st;
 }
 
+static struct status job_text(char **out, struct engine *e, int task)
+{
+    json_t *job = NULL;
+    TRY(job_json(&job, e, task));
+    *out = json_canonical(job);
+    json_decref(job);
+    return ok();
+}
+
 struct status process_start(struct engine *e, int task)
 {
     struct worker *w = free_slot(e);
     CHECK(w, "more jobs than slots");
-    struct pipes p;
-    json_t *job = NULL;
+    struct pipes p = {-1, -1, {-1, -1}, -1};
+    char *text = NULL;
     const char *program = job_program(e, task);
-    place_take(e, w, task);
-    TRY(log_path(w->log, sizeof w->log, e, task));
-    TRY(job_json(&job, e, task));
-    char *text = json_canonical(job);
-    json_decref(job);
-    struct status st = open_pipes(&p, e, w, text);
+    place_take(e, w, task); /* first: the job says where it runs; given back below whatever fails */
+    struct status st = log_path(w->log, sizeof w->log, e, task);
+    if (st.code == STATUS_OK) st = job_text(&text, e, task);
+    if (st.code == STATUS_OK) st = open_pipes(&p, e, w, text);
     pid_t pid = 0;
     if (st.code == STATUS_OK) st = spawn(&pid, e, &p, task, program, program == e->worker_path);
     if (st.code == STATUS_OK) {

@@ -166,6 +166,40 @@ static void engine_faults__a_missing_program_is_named(void)
     made_free(m);
 }
 
+static void note_busy_gpus(void *ctx, const struct engine_event *e)
+{
+    if (e->kind == ENGINE_STOPPING) *(int *)ctx = e->totals->gpus_busy;
+}
+
+/* What was taken for a run that could not begin is given back, at whichever step that failed. */
+static void engine_faults__a_run_that_cannot_begin_has_no_gpu(void)
+{
+    static const char *const in_the_way[] = {"trials/000000000000/logs", "cache"}; /* a file where a folder is to be */
+    for (size_t i = 0; i < LEN(in_the_way); i++) {
+        struct made *m = cells(1, "ok");
+        struct engine_result r;
+        char path[1200];
+        int busy = -1;
+        snprintf(path, sizeof path, "%s/trials/000000000000", m->dir);
+        TEST_OK(fs_mkdir(path));
+        snprintf(path, sizeof path, "%s/%s", m->dir, in_the_way[i]);
+        TEST_OK(fs_write(path, "", 0));
+        snprintf(path, sizeof path, "%s/gpus", m->dir);
+        TEST_OK(fs_write(path, "A 16384 16384 8.0\n", 18));
+        setenv("FAKE_NVML", path, 1);
+        setenv("SWEEP_GPU_LOCKS", m->dir, 1);
+        snprintf(path, sizeof path, "%s/fake-nvml.so", test_build_dir());
+        setenv("SWEEP_NVML", path, 1);
+        unsetenv("CUDA_VISIBLE_DEVICES");
+        TEST_FAILS(made_run(&r, m, (struct engine_options){.jobs = 1, .on_event = note_busy_gpus, .ctx = &busy}),
+                   STATUS_IO, in_the_way[i]);
+        CU_ASSERT_EQUAL(busy, 0);
+        unsetenv("SWEEP_NVML");
+        unsetenv("SWEEP_GPU_LOCKS");
+        made_free(m);
+    }
+}
+
 /* A worker that is not believed any more is not waited for: this one would stay until it is killed. */
 static void engine_faults__nonsense_ends_its_worker_at_once(void)
 {
@@ -189,6 +223,7 @@ static const struct test tests[] = {
     TEST(engine_faults__a_full_disk_loses_nothing_stored),
     TEST(engine_faults__a_locked_database_is_waited_for),
     TEST(engine_faults__a_missing_program_is_named),
+    TEST(engine_faults__a_run_that_cannot_begin_has_no_gpu),
     TEST(engine_faults__nonsense_ends_its_worker_at_once),
 };
 
