@@ -284,6 +284,7 @@ static struct status run(struct engine *e)
     writes_end(e);
     TRY(e->error);
     engine_tell(e, (struct engine_event){.kind = ENGINE_START});
+    engine_take_signals(e); /* one that came meanwhile is heard before a worker is started, not after */
     while (work_left(e)) {
         start_ready(e);
         if (e->error.code != STATUS_OK && !e->stopping) stop(e);

@@ -8,8 +8,8 @@
 #include "inside.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
-#include <time.h>
 #include <unistd.h>
 
 static const double most_patience_s = 20; /* for a checkpoint to be written */
@@ -31,8 +31,17 @@ void locks_sign(int fd, pid_t pid)
     (void)n; /* without it the holder is waited for, but cannot be named */
 }
 
+/* A moment, or less when a signal comes. True when we are asked to stop: signals are blocked by now, and nobody else
+ * reads them yet. */
+static bool asked_to_stop(struct engine *e)
+{
+    poll(&(struct pollfd){.fd = e->signal_fd, .events = POLLIN}, 1, 50);
+    engine_take_signals(e);
+    return e->stopping;
+}
+
 /* Waits until nobody holds it; past the patience the holder is killed. */
-static struct status clear_one(const char *path, double patience_s)
+static struct status clear_one(struct engine *e, const char *path, double patience_s)
 {
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0) return errno == ENOENT ? ok() : fail(STATUS_IO, "%s: %s", path, strerror(errno));
@@ -53,7 +62,11 @@ static struct status clear_one(const char *path, double patience_s)
             return fail(STATUS_IO, "%s: held by process %d, which cannot be ended; end it and run again", path,
                         (int)pid);
         }
-        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+        if (asked_to_stop(e)) {
+            close(fd);
+            return fail(STATUS_INTERRUPTED,
+                        "stopped while process %d of an earlier run was waited for; nothing was started", (int)pid);
+        }
     }
     unlink(path);
     close(fd);
@@ -80,7 +93,7 @@ struct status locks_clear(struct engine *e)
     double hang_s = e->o->hang_s, patience_s = hang_s > 0 && hang_s < most_patience_s ? hang_s : most_patience_s;
     struct status st = fs_mkdir(dir);
     if (st.code == STATUS_OK) st = fs_list(&names, &n, &a, dir);
-    for (size_t i = 0; i < n && st.code == STATUS_OK; i++) st = clear_one(fs_join(&a, dir, names[i]), patience_s);
+    for (size_t i = 0; i < n && st.code == STATUS_OK; i++) st = clear_one(e, fs_join(&a, dir, names[i]), patience_s);
     arena_free(&a);
     e->locks_clear = st.code == STATUS_OK;
     return st;

@@ -225,7 +225,7 @@ bool process_reap(struct engine *e)
         siginfo_t info = {0};
         if (!w->pid || waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
             continue;
-        kill(-w->pid, SIGKILL); /* whatever it started dies with it, before its id is free again */
+        kill(-w->pid, SIGKILL);             /* whatever it started dies with it, before its id is free again */
         if (w->fd >= 0) process_read(e, w); /* before, too: its last words may be a reason to kill by that id */
         struct rusage use = {0};
         int wait_status = 0;

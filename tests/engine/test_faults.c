@@ -1,6 +1,8 @@
 /* Whatever is killed, and whenever: the next run goes on, and ends as an undisturbed one would have. */
 #include "siege.h"
+#include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/file.h>
 
 static struct made *cells(int n, const char *act)
 {
@@ -166,6 +168,53 @@ static void engine_faults__a_missing_program_is_named(void)
     made_free(m);
 }
 
+/* The lock of a worker that an earlier run left, as the worker holds it. */
+static int left_over(const struct made *m, pid_t holder)
+{
+    char path[500], text[32];
+    snprintf(path, sizeof path, "%s/locks", m->dir);
+    TEST_OK(fs_mkdir(path));
+    snprintf(path, sizeof path, "%s/locks/0", m->dir);
+    snprintf(text, sizeof text, "%010d", (int)holder);
+    TEST_OK(fs_write(path, text, strlen(text)));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    CU_ASSERT_TRUE_FATAL(fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0);
+    return fd;
+}
+
+/* Who waits for an earlier run's worker stops at once when it is told to, and has begun nothing. */
+static void engine_faults__waiting_for_an_earlier_run_can_be_stopped(void)
+{
+    static const int signals[] = {SIGINT, SIGTERM};
+    for (size_t i = 0; i < LEN(signals); i++) {
+        struct made *m = cells(1, "ok");
+        pid_t holder = fork(); /* patient, and in a group of its own as a worker is */
+        if (holder == 0) {
+            setpgid(0, 0);
+            for (;;) pause();
+        }
+        int n, lock = left_over(m, holder);
+        pid_t pid = coordinator(m, 1, 0);
+        for (int k = 0; k < 500 && !siege_readable(m); k++) siege_nap_ms(20);
+        siege_nap_ms(500); /* it waits by now */
+        double start = time_mono();
+        kill(pid, signals[i]);
+        CU_ASSERT_EQUAL(siege_wait(pid), STATUS_INTERRUPTED);
+        CU_ASSERT_TRUE(time_mono() - start < 10); /* half its patience */
+        free(made_log(m, &n));
+        CU_ASSERT_EQUAL(n, 0);
+        CU_ASSERT_EQUAL(waitpid(holder, NULL, WNOHANG), 0); /* and it was left alone */
+        kill(holder, SIGKILL);
+        siege_wait(holder);
+        close(lock);
+        struct engine_result r;
+        TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
+        CU_ASSERT_EQUAL(r.done, 1);
+        siege_check_sound(m);
+        made_free(m);
+    }
+}
+
 static void note_busy_gpus(void *ctx, const struct engine_event *e)
 {
     if (e->kind == ENGINE_STOPPING) *(int *)ctx = e->totals->gpus_busy;
@@ -223,6 +272,7 @@ static const struct test tests[] = {
     TEST(engine_faults__a_full_disk_loses_nothing_stored),
     TEST(engine_faults__a_locked_database_is_waited_for),
     TEST(engine_faults__a_missing_program_is_named),
+    TEST(engine_faults__waiting_for_an_earlier_run_can_be_stopped),
     TEST(engine_faults__a_run_that_cannot_begin_has_no_gpu),
     TEST(engine_faults__nonsense_ends_its_worker_at_once),
 };

@@ -155,10 +155,8 @@ static void engine_gpu__leaves_no_pipe_where_there_is_no_process(void)
 }
 
 static const struct test tests[] = {
-    TEST(engine_gpu__reads_both_forms_of_the_library),
-    TEST(engine_gpu__takes_any_trouble_for_a_message),
-    TEST(engine_gpu__waits_for_no_driver_that_hangs),
-    TEST(engine_gpu__sees_what_it_may),
+    TEST(engine_gpu__reads_both_forms_of_the_library),          TEST(engine_gpu__takes_any_trouble_for_a_message),
+    TEST(engine_gpu__waits_for_no_driver_that_hangs),           TEST(engine_gpu__sees_what_it_may),
     TEST(engine_gpu__leaves_no_pipe_where_there_is_no_process),
 };
 TEST_MAIN("engine.gpu", tests)

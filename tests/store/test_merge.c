@@ -224,9 +224,9 @@ static void store_writer__is_named_while_it_writes(void)
 }
 
 static const struct test tests[] = {
-    TEST(store_merge__takes_results_and_files_once),   TEST(store_merge__refuses_what_is_no_database),
-    TEST(store_merge__goes_on_after_a_failure),        TEST(store_backup__is_whole_and_replaces_nothing),
-    TEST(store_forget_stage__drops_what_it_told),      TEST(store_writer__is_named_while_it_writes),
+    TEST(store_merge__takes_results_and_files_once), TEST(store_merge__refuses_what_is_no_database),
+    TEST(store_merge__goes_on_after_a_failure),      TEST(store_backup__is_whole_and_replaces_nothing),
+    TEST(store_forget_stage__drops_what_it_told),    TEST(store_writer__is_named_while_it_writes),
 };
 
 TEST_MAIN("store merge", tests)
