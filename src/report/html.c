@@ -57,7 +57,8 @@ static void add_table(struct report *r, struct str *out)
         const struct cell *c = &r->cells[i];
         str_addf(out, "<tr%s><td class=num data-v=%d>%d</td><td>", c->pareto ? " class=front" : "", i + 1, i + 1);
         add_escaped(out, c->label);
-        str_addf(out, "%s<br><code>%s</code></td>", c->pareto ? " <span class=tag>Pareto</span>" : "", c->id);
+        str_addf(out, "%s%s<br><code>%s</code></td>", c->pareto ? " <span class=tag>Pareto</span>" : "",
+                 beats_input(r, c->quality) ? "" : " <span class=tag>no better than the input</span>", c->id);
         const struct {
             double v;
             int digits;

@@ -36,6 +36,9 @@ struct status report_find(struct report *r);
 /** Its cells; after report_find. */
 struct status report_load(struct report *r);
 bool better(const struct report *r, double a, double b);
+/** False when pictures of this quality are no better than those that the net was given; true where that is not known.
+ */
+bool beats_input(const struct report *r, double quality);
 void mark_pareto(struct report *r);
 
 /** Cells of one family: mean and spread over seeds. */

@@ -13,6 +13,11 @@ bool better(const struct report *r, double a, double b)
     return r->rank->higher_is_better ? a > b : a < b;
 }
 
+bool beats_input(const struct report *r, double quality)
+{
+    return isnan(quality) || isnan(r->identity) || better(r, quality, r->identity);
+}
+
 static struct report *sorting; /* qsort has no context; reports are written by one thread */
 
 static int by_quality(const void *pa, const void *pb)

@@ -114,6 +114,7 @@ struct status write_markdown(struct report *r)
                  number(c->psnr, 2), number(c->val_loss, 3), number(c->p50_ms, 1), number(c->fps, 1), human(c->params),
                  human(c->macs), c->pareto ? "yes" : "");
         add_markdown(&s, c->state);
+        if (!beats_input(r, c->quality)) str_add(&s, ", no better than the input");
         if (*c->reason) {
             str_add(&s, ": ");
             add_markdown(&s, c->reason);

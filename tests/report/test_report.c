@@ -216,6 +216,10 @@ static void report_write__winners_are_cells_that_beat_the_input(void)
     free(text);
     char *page = written(&b, "index.html");
     has(page, "1 of 3 cells is no better than the input handed back");
+    char *table_row = written(&b, "results.md");
+    has(page, "linknet / ruined, seed 0 <span class=tag>Pareto</span> <span class=tag>no better than the input</span>");
+    has(table_row, "done, no better than the input");
+    free(table_row);
     const char *table = strstr(page, "<h2>Over seeds</h2>");
     CU_ASSERT_PTR_NOT_NULL_FATAL(table);
     const char *first = strstr(table, "fpn / steady"), *second = strstr(table, "unet / lucky");
