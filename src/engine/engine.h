@@ -61,7 +61,7 @@ struct engine_options {
     /* Limits of every stage; 0: those of its trial's configuration. */
     double hang_s;              /* a worker without a sign of life for so long is killed */
     double stage_s;             /* a run of a stage that takes longer is killed and has failed */
-    int64_t bytes_limit;        /* resident memory of a worker: over it counts as out of memory */
+    int64_t bytes_limit;        /* resident memory of a worker and what it started: over it counts as out of memory */
     double ms_tick;             /* how often ENGINE_TICK comes; 0: never */
     uint64_t seed;              /* of the order of measurements */
     const char *locks;          /* folder, on a disk of this machine; NULL: beside the store */

@@ -60,6 +60,7 @@ struct worker {
     char trouble[300];    /* why it was killed or is not believed */
     enum how fault;       /* of what kind that is */
     bool killed;          /* by us */
+    bool heavy;           /* was over its memory, with what it started, when last weighed */
     struct place_gpu *gpu;
     struct lease_want want;
     bool crowded; /* was not alone on its GPU all the time */

@@ -172,10 +172,27 @@ static void results(void)
 }
 
 /* Grows until it is killed or asked to stop, up to a bound that spares the machine when nobody watches. */
-static int leak(void)
+static void grow(void)
 {
     enum { STEP = 4 << 20, BOUND = 640 << 20 };
     for (size_t size = 0; size < BOUND && !asked; size += STEP) memset(mem_alloc(STEP), 1, STEP);
+    while (!asked) nap(5);
+}
+
+static int leak(void)
+{
+    grow();
+    return end("interrupted", NULL, 75);
+}
+
+/* Stays small itself; what it started grows, or what that started, whose parent is gone by then. */
+static int leak_beneath(bool orphan)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (!orphan || fork() == 0) grow();
+        _exit(0);
+    }
     while (!asked) nap(5);
     return end("interrupted", NULL, 75);
 }
@@ -237,6 +254,8 @@ static int act(const char *scripted)
     int64_t batch = json_int(json_object_get(job, "config"), "train.batch", 0), micro = json_int(job, "micro_batch", 0);
     if (strncmp(how, "oom-above:", 10) == 0 && (micro ? micro : batch) > n) return end("failed", "no memory", 12);
     if (strcmp(how, "leak") == 0 && !micro) return leak();
+    if (strcmp(how, "leak-child") == 0 || strcmp(how, "leak-orphan") == 0)
+        return leak_beneath(strcmp(how, "leak-orphan") == 0);
     if (strcmp(how, "wait") == 0 && !held()) return end("interrupted", NULL, 75);
     if (strcmp(how, "oom") == 0) return end("failed", "no memory for batch 8", 12);
     if (strcmp(how, "nothing") == 0) return end("done", NULL, 0);

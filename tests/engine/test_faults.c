@@ -264,6 +264,26 @@ static void engine_faults__nonsense_ends_its_worker_at_once(void)
     made_free(m);
 }
 
+/* The limit is of all that a worker's run holds, not of its first process alone. */
+static void engine_faults__memory_of_what_a_worker_starts_counts(void)
+{
+    static const char *const acts[] = {"leak-child", "leak-orphan"};
+    struct made *m = made_new();
+    struct engine_result r;
+    for (size_t i = 0; i < LEN(acts); i++) made_trial(m, json_pack("{s:s}", "fake.evaluate", acts[i]));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1, .bytes_limit = 100 << 20, .stage_s = 20}));
+    CU_ASSERT_EQUAL(r.failed, (int)LEN(acts));
+    json_t *rows = made_rows(m, "SELECT reason FROM stages WHERE stage = 'evaluate' AND "
+                                "json_extract(info, '$.ended_by') = 'out_of_memory'");
+    CU_ASSERT_EQUAL(json_array_size(rows), LEN(acts));
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *why = json_str(json_array_get(rows, i), "reason", "");
+        CU_ASSERT_PTR_NOT_NULL(strstr(why, "with the processes that it started, over the limit of 100 MiB"));
+    }
+    json_decref(rows);
+    made_free(m);
+}
+
 static const struct test tests[] = {
     TEST(engine_faults__asked_to_stop_it_checkpoints_and_goes_on),
     TEST(engine_faults__asked_twice_it_kills),
@@ -275,6 +295,7 @@ static const struct test tests[] = {
     TEST(engine_faults__waiting_for_an_earlier_run_can_be_stopped),
     TEST(engine_faults__a_run_that_cannot_begin_has_no_gpu),
     TEST(engine_faults__nonsense_ends_its_worker_at_once),
+    TEST(engine_faults__memory_of_what_a_worker_starts_counts),
 };
 
 TEST_MAIN("engine faults", tests)
