@@ -50,8 +50,9 @@ static struct status open_pipes(struct pipes *p, const struct engine *e, const s
 /* Descriptors above the ones the child gets, so that none is overwritten before it is copied. */
 static int lifted(int fd)
 {
-    int up = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    int up = fcntl(fd, F_DUPFD_CLOEXEC, 10), why = errno;
     close(fd);
+    errno = why;
     return up;
 }
 
@@ -60,12 +61,13 @@ static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, int ta
     const struct place_gpu *gpu = e->tasks[task].gpu;
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t at;
+    int *const lift[] = {&p->job, &p->log, &p->events[1], &p->lock};
+    for (size_t i = 0; i < LEN(lift); i++)
+        if ((*lift[i] = lifted(*lift[i])) < 0) /* without it the worker would read what is ours */
+            return fail(STATUS_IO, "%s: cannot be started: %s; raise the limit of `ulimit -n`", program,
+                        strerror(errno));
     posix_spawn_file_actions_init(&fa);
     posix_spawnattr_init(&at);
-    p->job = lifted(p->job);
-    p->log = lifted(p->log);
-    p->events[1] = lifted(p->events[1]);
-    p->lock = lifted(p->lock);
     posix_spawn_file_actions_adddup2(&fa, p->job, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&fa, p->log, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&fa, p->log, STDERR_FILENO);

@@ -284,6 +284,41 @@ static void engine_faults__memory_of_what_a_worker_starts_counts(void)
     made_free(m);
 }
 
+/* So many descriptors more than there are when all is ready to start. */
+static void few_descriptors(void *ctx, const struct engine_event *e)
+{
+    struct rlimit limit;
+    if (e->kind != ENGINE_START) return;
+    int next = dup(STDIN_FILENO);
+    close(next);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = (rlim_t)(next + *(const int *)ctx);
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* A worker without its job would take the coordinator's own input for it: whichever descriptor is the one too many,
+ * the run says so, and no worker fails. */
+static void engine_faults__no_worker_starts_without_its_job(void)
+{
+    enum { ENDED_OTHERWISE, FAILED_WORKER, SAID_SO };
+    int said_so = 0;
+    for (int more = 4; more < 16; more++) {
+        struct made *m = cells(1, "ok");
+        pid_t pid = fork(); /* the limit is its own */
+        if (pid == 0) {
+            struct engine_result r = {0};
+            struct status st =
+                made_run(&r, m, (struct engine_options){.jobs = 1, .on_event = few_descriptors, .ctx = &more});
+            _exit(strstr(st.msg, "ulimit -n") ? SAID_SO : r.failed ? FAILED_WORKER : ENDED_OTHERWISE);
+        }
+        int how = siege_wait(pid);
+        CU_ASSERT_NOT_EQUAL(how, FAILED_WORKER);
+        said_so += how == SAID_SO;
+        made_free(m);
+    }
+    CU_ASSERT_TRUE(said_so > 0);
+}
+
 static const struct test tests[] = {
     TEST(engine_faults__asked_to_stop_it_checkpoints_and_goes_on),
     TEST(engine_faults__asked_twice_it_kills),
@@ -296,6 +331,7 @@ static const struct test tests[] = {
     TEST(engine_faults__a_run_that_cannot_begin_has_no_gpu),
     TEST(engine_faults__nonsense_ends_its_worker_at_once),
     TEST(engine_faults__memory_of_what_a_worker_starts_counts),
+    TEST(engine_faults__no_worker_starts_without_its_job),
 };
 
 TEST_MAIN("engine faults", tests)
