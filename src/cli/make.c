@@ -135,6 +135,12 @@ CLI_COMMAND(cli_export)
 /* A file needs no database: the measuring program itself does it. */
 static struct status bench_file(const struct cli_args *a)
 {
+    const char *device = a->value[OPT_DEVICE];
+    if (device && strcmp(device, "cpu") != 0)
+        return fail(STATUS_ARG,
+                    "--device: got \"%s\", but a file is measured by ONNX Runtime on this machine's cpu alone; name a "
+                    "trial to measure it elsewhere, or leave --device out",
+                    device);
     char program[1100];
     snprintf(program, sizeof program, "%s/sweep-bench", fs_program_dir());
     const char *argv[12] = {program, "--model", a->pos[0]};

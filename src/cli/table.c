@@ -36,6 +36,27 @@ const char *cli_seconds(double s)
     return out;
 }
 
+/* Columns on a terminal, not bytes: continuation bytes take no place. */
+static bool continues(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+static int width_of(const char *s)
+{
+    int n = 0;
+    for (; *s; s++) n += !continues(*s);
+    return n;
+}
+
+/* Bytes of the first @p width characters. */
+static int bytes_of(const char *s, int width)
+{
+    int n = 0;
+    while (s[n] && (width > 0 || continues(s[n]))) width -= !continues(s[n++]);
+    return n;
+}
+
 /* A cell's text; a long text is cut in a table, never in data. */
 static void cell_text(struct str *out, const json_t *v, bool cut)
 {
@@ -44,9 +65,8 @@ static void cell_text(struct str *out, const json_t *v, bool cut)
     str_add(out, "");
     if (json_is_string(v)) {
         const char *s = json_string_value(v);
-        size_t n = strlen(s);
-        if (cut && n > WIDEST)
-            str_addf(out, "%.*s...", WIDEST - 3, s);
+        if (cut && width_of(s) > WIDEST)
+            str_addf(out, "%.*s...", bytes_of(s, WIDEST - 3), s);
         else
             str_add(out, s);
         for (char *p = out->s; cut && *p; p++)
@@ -62,14 +82,6 @@ static void cell_text(struct str *out, const json_t *v, bool cut)
         str_add(out, text);
         free(text);
     }
-}
-
-/* Columns on a terminal, not bytes: continuation bytes take no place. */
-static int width_of(const char *s)
-{
-    int n = 0;
-    for (; *s; s++) n += ((unsigned char)*s & 0xc0) != 0x80;
-    return n;
 }
 
 static void pad(const char *s, int width, bool right)

@@ -76,12 +76,13 @@ static struct status select_trials(json_t **rows, const struct cli_args *a, stru
     const char *sweep = a->value[OPT_SWEEP], *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
     struct str sql = {0};
     str_addf(&sql,
-             "SELECT substr(trial, 1, 8) AS trial, arch, backbone, height || 'x' || width AS size, seed, ssim, psnr, "
+             "SELECT substr(trial, 1, ?2) AS trial, arch, backbone, height || 'x' || width AS size, seed, ssim, psnr, "
              "val_loss, p50_ms, fps, round(params / 1e6, 2) AS params_m, config, r.\"%s\" AS ranked FROM results r "
              "WHERE state = 'done' AND (%s) AND (?1 IS NULL OR trial IN (SELECT st.trial FROM sweep_trials st "
              "JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?1)) ORDER BY ranked %s NULLS LAST",
              r->by, where, r->higher ? "DESC" : "ASC");
-    json_t *params = json_pack("[s?]", sweep);
+    int letters = cli_style_of(a) == CLI_ALIGNED ? 8 : 100; /* of an id: enough for eyes, and all for programs */
+    json_t *params = json_pack("[s?, i]", sweep, letters);
     struct status st = store_rows(rows, s, sql.s, params);
     json_decref(params);
     str_free(&sql);
@@ -271,7 +272,7 @@ static struct status top(const struct cli_args *a, struct store *s)
     char rank[64];
     int limit;
     const char *sweep = a->value[OPT_SWEEP];
-    TRY(cli_int(&limit, a, OPT_LIMIT, 10, 1, 1000000000));
+    TRY(cli_int(&limit, a, OPT_LIMIT, a->value[OPT_ALL] ? 1000000000 : 10, 1, 1000000000));
     if (sweep) TRY(cli_find_sweep(s, sweep));
     TRY(default_rank(rank, sizeof rank, s, sweep));
     struct ranking r = {.by = a->value[OPT_BY] ? a->value[OPT_BY] : rank};

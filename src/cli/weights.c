@@ -140,6 +140,14 @@ static struct status write_model(const char *to, const struct weights *w, const 
     return s;
 }
 
+static void print_written(const char *trial, const char *path)
+{
+    json_t *row = json_pack("{s:s, s:s}", "trial", trial, "path", path);
+    json_dumpf(row, stdout, 0);
+    printf("\n");
+    json_decref(row);
+}
+
 static struct status export_row(const struct cli_args *a, struct store *s, const json_t *t, const json_t *config)
 {
     const char *id = json_str(t, "id", ""), *to = a->value[OPT_OUT];
@@ -160,7 +168,7 @@ static struct status export_row(const struct cli_args *a, struct store *s, const
         weights_free(&w);
     }
     if (st.code == STATUS_OK && !a->value[OPT_JSON]) printf("%s\n", to);
-    if (st.code == STATUS_OK && a->value[OPT_JSON]) printf("{\"trial\": \"%s\", \"path\": \"%s\"}\n", id, to);
+    if (st.code == STATUS_OK && a->value[OPT_JSON]) print_written(id, to);
     if (st.code == STATUS_OK && json_is_true(json_object_get(config, "model.output.residual")))
         log_warn("%s: the trial adds its input to the net's output (model.output.residual); the state dict is of the "
                  "net alone, so add the input yourself",
