@@ -109,6 +109,8 @@ struct str {
 void str_add(struct str *b, const char *s);
 void str_addn(struct str *b, const void *p, size_t n);
 void str_addf(struct str *b, const char *fmt, ...) PRINTF(2, 3);
+/** @p text as one word of a POSIX shell, whatever is in it. */
+void str_add_quoted(struct str *b, const char *text);
 void str_free(struct str *b);
 
 /** The name in @p names (NULL-terminated) nearest to @p got by edit distance, or NULL when none is near. */

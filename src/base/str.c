@@ -37,6 +37,13 @@ void str_addf(struct str *b, const char *fmt, ...)
     b->n += (size_t)n;
 }
 
+void str_add_quoted(struct str *b, const char *text)
+{
+    str_add(b, "'");
+    for (; *text; text++) str_addn(b, *text == '\'' ? "'\\''" : text, *text == '\'' ? 4 : 1);
+    str_add(b, "'");
+}
+
 void str_free(struct str *b)
 {
     free(b->s);

@@ -37,7 +37,7 @@ const struct cli_option cli_options[CLI_N_OPTIONS] = {
     [OPT_LIMIT]     = {.name = "--limit", .arg = "N", .doc = "at most so many rows"},
     [OPT_ALL]       = {.name = "--all", .doc = "every row: nothing is left out"},
     [OPT_SWEEP]     = {.name = "--sweep", .arg = "NAME", .doc = "only trials of this sweep"},
-    [OPT_FORMAT]    = {.name = "--format", .arg = "NAME,...", .doc = "what to export as (default onnx)"},
+    [OPT_FORMAT]    = {.name = "--format", .arg = "NAME,...", .doc = "what to export as: onnx, the default; of weights export: smp, the default"},
     [OPT_DEVICE]    = {.name = "--device", .arg = "NAME,...", .doc = "where to measure (default cpu)"},
     [OPT_THREADS]   = {.name = "--threads", .arg = "N,...", .doc = "threads of a measurement; 0: all (default 1,0)"},
     [OPT_MODE]      = {.name = "--mode", .arg = "NAME", .doc = "quick, normal or thorough (default normal)"},

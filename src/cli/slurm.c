@@ -23,7 +23,10 @@ static char *task_options(const struct cli_args *a)
     for (size_t i = 0; i < LEN(forwarded); i++) {
         const char *v = a->value[forwarded[i]];
         if (v) str_addf(&s, " %s", cli_options[forwarded[i]].name);
-        if (v && *v) str_addf(&s, " '%s'", v);
+        if (v && *v) {
+            str_add(&s, " ");
+            str_add_quoted(&s, v);
+        }
     }
     return s.s;
 }
@@ -227,6 +230,8 @@ static struct status run_one(const struct cli_args *a, const struct plan *p, int
 struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int *code)
 {
     struct slurm_submission s = {0};
+    struct engine_options checked; /* the tasks will read the same options, hours from now */
+    TRY(cli_engine_options(&checked, a));
     if (p->n_sweeps != 1)
         return fail(STATUS_ARG, "--executor slurm: got %d files, expected one; submit them one after the other",
                     p->n_sweeps);

@@ -114,18 +114,6 @@ bool engine_slurm_same(const struct slurm_submission *s, const struct plan *p)
 
 /* ---- sbatch ------------------------------------------------------------------------------------------------------ */
 
-static void quote(struct str *out, const char *text)
-{
-    str_add(out, "'");
-    for (const char *c = text; *c; c++) {
-        if (*c == '\'')
-            str_add(out, "'\\''");
-        else
-            str_addn(out, c, 1);
-    }
-    str_add(out, "'");
-}
-
 /* A script that becomes its program: a signal for the batch shell is one for sweep. */
 static struct status write_script(char path[1200], const struct slurm_submission *s, const char *name,
                                   const struct spec_slurm *w, const char *command)
@@ -193,11 +181,11 @@ static const char *task_command(struct arena *a, const struct slurm_submission *
                                 int bucket)
 {
     struct str c = {0};
-    quote(&c, o->program);
+    str_add_quoted(&c, o->program);
     str_add(&c, " task ");
-    quote(&c, s->dir);
+    str_add_quoted(&c, s->dir);
     str_addf(&c, " %d --db ", bucket);
-    quote(&c, o->db);
+    str_add_quoted(&c, o->db);
     str_add(&c, o->options ? o->options : "");
     const char *out = arena_strdup(a, c.s);
     str_free(&c);
@@ -242,9 +230,11 @@ static struct status submit_merge(struct slurm_submission *s, const struct slurm
     size_t i;
     json_t *job;
     json_array_foreach(json_object_get(s->state, "jobs"), i, job) str_addf(&after, ":%s", json_str(job, "id", "0"));
-    quote(&command, o->program);
-    str_addf(&command, " collect %s --db ", s->sweep);
-    quote(&command, o->db);
+    str_add_quoted(&command, o->program);
+    str_add(&command, " collect ");
+    str_add_quoted(&command, s->sweep);
+    str_add(&command, " --db ");
+    str_add_quoted(&command, o->db);
     struct status st = write_script(script, s, "merge", w, command.s);
     add(&c, "--job-name=sweep-merge-", s->sweep);
     add(&c, "--dependency=afterany", after.s);

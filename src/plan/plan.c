@@ -130,9 +130,8 @@ static struct status resolve(struct spec_trial *t, json_t **config, struct plan_
     TRY(find_weights(&path, &content->model_weights, b, "model.weights", t->model.weights, t->model.backbone));
     if (path) t->model.weights = path;
     TRY(find_weights(&path, &content->loss_weights, b, "loss.weights", t->loss.weights, t->loss.network));
-    if (path)
-        t->loss.weights = path;
-    else
+    t->loss.weights = path; /* `random` is the same as none */
+    if (!path)
         warn(b, "no loss.weights: the loss network has seeded random features, which train but are not the published "
                 "VGG's; give loss.weights: FILE");
     if (strcmp(t->train.precision, "auto") == 0) t->train.precision = b->precision;

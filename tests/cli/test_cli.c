@@ -76,6 +76,8 @@ static void cli__exit_codes_and_words(void)
         {"run --help", 0, "sweep run configs/*.yaml", NULL},
         {"help top", 0, "--by COLUMN", NULL},
         {"runn x.yaml", 2, NULL, "did you mean run?"},
+        {"run a.yaml --executor slurm --jobs abc", 2, NULL, "--jobs: got \"abc\", expected a whole number"},
+        {"plan a.yaml --set loss.weights=random", 0, NULL, NULL},
         {"top --lmit 3", 2, NULL, "did you mean --limit?"},
         {"top --limit many", 2, NULL, "--limit: got \"many\", expected a whole number"},
         {"top --limit", 2, NULL, "--limit: expected N after it"},

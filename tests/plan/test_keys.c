@@ -11,14 +11,14 @@ static const char *golden = "name: golden\n"
                             "evaluate: {weights: last}\n"
                             "gate: {device: cpu, p50_ms: 33.3}\n";
 
-static struct plan *planned(void)
+static struct plan *planned(const char *set)
 {
     char path[400];
     const char *files[] = {path};
     struct plan *p = NULL;
     snprintf(path, sizeof path, "%s/golden.yaml", test_dir());
     TEST_OK(fs_write(path, golden, strlen(golden)));
-    TEST_OK(plan_load(&p, &(struct plan_options){.files = files, .n_files = 1}));
+    TEST_OK(plan_load(&p, &(struct plan_options){.files = files, .n_files = 1, .sets = &set, .n_sets = set ? 1 : 0}));
     CU_ASSERT_PTR_NOT_NULL_FATAL(p);
     return p;
 }
@@ -33,7 +33,7 @@ static void plan_keys__are_those_of_the_first_version(void)
         [PLAN_VERIFY] = "735875c9c1e29a8e2152aef50f491084",   [PLAN_SAMPLES] = "d5105c17a5c5a68bc91da98d595e2221",
         [PLAN_BENCH] = "74d40bcb1daa18d6b82bf32fc3ff1e57",
     };
-    struct plan *p = planned();
+    struct plan *p = planned(NULL);
     CU_ASSERT_STRING_EQUAL(p->trials[0].content.images, "164343f040af920f5b778471d5792b24");
     CU_ASSERT_STRING_EQUAL(p->trials[0].id, "63865e422272");
     CU_ASSERT_STRING_EQUAL(p->trials[0].loss_key, "87a4d4878eeddcd5154b09945c6acc5b");
@@ -60,7 +60,7 @@ static void add_later_keys(struct plan_build *b)
 
 static void plan_keys__of_a_key_added_later_count_only_where_it_is_not_the_default(void)
 {
-    struct plan *p = planned();
+    struct plan *p = planned(NULL);
     struct plan_trial *t = &p->trials[0];
     char keys[PLAN_N_KINDS][PLAN_KEY], loss[PLAN_KEY], train[PLAN_KEY];
     memcpy(train, p->stages[plan_find(p, 0, PLAN_TRAIN)].key, PLAN_KEY);
@@ -87,7 +87,19 @@ static void plan_keys__of_a_key_added_later_count_only_where_it_is_not_the_defau
     plan_free(p);
 }
 
+/* As model.weights has it: the word for what leaving the key out means. */
+static void plan__loss_weights_random_is_none(void)
+{
+    struct plan *none = planned(NULL), *random = planned("loss.weights=random");
+    CU_ASSERT_PTR_NULL(random->trials[0].t.loss.weights);
+    CU_ASSERT_TRUE(json_equal(random->trials[0].config, none->trials[0].config));
+    CU_ASSERT_STRING_EQUAL(random->trials[0].id, none->trials[0].id);
+    plan_free(none);
+    plan_free(random);
+}
+
 static const struct test tests[] = {
+    TEST(plan__loss_weights_random_is_none),
     TEST(plan_keys__are_those_of_the_first_version),
     TEST(plan_keys__of_a_key_added_later_count_only_where_it_is_not_the_default),
 };
