@@ -2,11 +2,6 @@
  * told from it are named beside it. */
 #include "inside.h"
 
-static bool learnt(const struct report *r, const struct family *f)
-{
-    return beats_input(r, f->mean);
-}
-
 static double rate_of(const struct family *f)
 {
     return f->p50_ms > 0 ? 1000 / f->p50_ms : 0;
@@ -26,33 +21,39 @@ static bool ties(const struct report *r, const struct family *a, const struct fa
     return fabs(a->mean - b->mean) < noise;
 }
 
-/* The best of those that are as fast; families are sorted, best first. NULL: none is. */
-static const struct family *best_at(const struct report *r, const struct family *f, int n, double fps)
+static bool may_win(const struct report *r, const struct family *f, double fps)
 {
-    for (int i = 0; i < n; i++)
-        if (learnt(r, &f[i]) && rate_of(&f[i]) >= fps) return &f[i];
+    return beats_input(r, f->mean) && rate_of(f) >= fps;
+}
+
+/* The best of those that are as fast; families are sorted, best first. NULL: none is. */
+static const struct family *best_at(const struct report *r, double fps)
+{
+    for (int i = 0; i < r->n_families; i++)
+        if (may_win(r, &r->families[i], fps)) return &r->families[i];
     return NULL;
 }
 
-static const struct family *fastest(const struct report *r, const struct family *f, int n)
+static const struct family *fastest(const struct report *r)
 {
     const struct family *best = NULL;
-    for (int i = 0; i < n; i++)
-        if (learnt(r, &f[i]) && f[i].p50_ms > 0 && (!best || f[i].p50_ms < best->p50_ms)) best = &f[i];
+    for (int i = 0; i < r->n_families; i++) {
+        const struct family *f = &r->families[i];
+        if (may_win(r, f, 0) && f->p50_ms > 0 && (!best || f->p50_ms < best->p50_ms)) best = f;
+    }
     return best;
 }
 
 /* Who could have won as well: as good, as far as can be told, and fast enough. */
-static void add_ties(struct str *out, const struct report *r, const struct family *all, int n, const struct family *won,
-                     double fps)
+static void add_ties(struct str *out, const struct report *r, const struct family *won, double fps)
 {
     enum { SHOWN = 3 };
     int found = 0;
-    for (int i = 0; i < n; i++) {
-        if (&all[i] == won || !learnt(r, &all[i]) || rate_of(&all[i]) < fps || !ties(r, won, &all[i])) continue;
-        if (++found > SHOWN) continue;
+    for (int i = 0; i < r->n_families; i++) {
+        const struct family *f = &r->families[i];
+        if (f == won || !may_win(r, f, fps) || !ties(r, won, f) || ++found > SHOWN) continue;
         str_add(out, found == 1 ? "<p>not told apart from " : ", ");
-        add_escaped(out, all[i].label);
+        add_escaped(out, f->label);
     }
     if (found > SHOWN) str_addf(out, " and %d more", found - SHOWN);
     if (found) str_add(out, "</p>");
@@ -69,57 +70,55 @@ static void add_card(struct str *out, const struct report *r, const char *what, 
 }
 
 /* One card a distinct cell: what it is best for, all in its head. */
-static void add_cards(struct str *out, const struct report *r, const struct family *f, int n)
+static void add_cards(struct str *out, const struct report *r)
 {
-    const struct {
+    enum { FASTEST = -1 };
+    static const struct {
         const char *what;
-        const struct family *family;
-        double fps; /* that a tie must reach */
-        bool quality;
-    } answers[] = {{"Best picture", best_at(r, f, n, 0), 0, true},
-                   {"Best at 15 frames/s", best_at(r, f, n, 15), 15, true},
-                   {"Best at 30 frames/s", best_at(r, f, n, 30), 30, true},
-                   {"Best at 60 frames/s", best_at(r, f, n, 60), 60, true},
-                   {"Fastest", fastest(r, f, n), 0, false}};
-    bool said[LEN(answers)] = {false};
+        double fps; /* that it reaches */
+    } answers[] = {{"Best picture", 0},
+                   {"Best at 15 frames/s", 15},
+                   {"Best at 30 frames/s", 30},
+                   {"Best at 60 frames/s", 60},
+                   {"Fastest", FASTEST}};
+    const struct family *won[LEN(answers)];
+    for (size_t i = 0; i < LEN(answers); i++)
+        won[i] = answers[i].fps == FASTEST ? fastest(r) : best_at(r, answers[i].fps);
     str_add(out, "<div class=cards>\n");
     for (size_t i = 0; i < LEN(answers); i++) {
-        if (said[i] || !answers[i].family) continue;
+        const struct family *f = won[i];
+        if (!f) continue;
         struct str what = {0};
-        str_add(&what, answers[i].what);
-        for (size_t k = i + 1; k < LEN(answers); k++) {
-            if (answers[k].family != answers[i].family) continue;
-            said[k] = true;
-            str_addf(&what, "<br>%s", answers[k].what);
+        for (size_t k = i; k < LEN(answers); k++) {
+            if (won[k] != f) continue;
+            str_addf(&what, "%s%s", k == i ? "" : "<br>", answers[k].what);
+            won[k] = NULL; /* said */
         }
-        add_card(out, r, what.s, answers[i].family);
-        if (answers[i].quality) add_ties(out, r, f, n, answers[i].family, answers[i].fps);
+        add_card(out, r, what.s, f);
+        if (answers[i].fps != FASTEST) add_ties(out, r, f, answers[i].fps);
         str_add(out, "</div>\n");
         str_free(&what);
     }
     str_add(out, "</div>\n");
 }
 
-void add_answers(struct report *r, struct str *out)
+void add_answers(const struct report *r, struct str *out)
 {
     if (!r->n_ranked) {
         str_add(out, "<p class=note>No cell has a result yet: the page fills as <code>sweep run</code> goes on.</p>\n");
         return;
     }
-    struct arena a = {0};
-    struct family *f;
-    int n = report_families(r, &f, &a), good = 0;
-    for (int i = 0; i < n; i++) good += learnt(r, &f[i]);
+    int n = r->n_families, good = 0;
+    for (int i = 0; i < n; i++) good += beats_input(r, r->families[i].mean);
     if (!good)
         str_addf(out,
                  "<p class=note><b>No cell draws a better picture than the input handed back</b>, by %s: %s at best, "
                  "over seeds, and %s for the input. So none is named the best. Train for longer, or with another "
                  "rate, or rank by a metric that tells a drawing from a photograph.</p>\n",
-                 r->rank->name, number(f[0].mean, digits(r)), number(r->identity, digits(r)));
+                 r->rank->name, number(r->families[0].mean, digits(r)), number(r->identity, digits(r)));
     else if (good < n)
         str_addf(out,
                  "<p class=note>%d of %d cells %s no better than the input handed back, and none of these wins.</p>\n",
                  n - good, n, n - good == 1 ? "is" : "are");
-    if (good) add_cards(out, r, f, n);
-    arena_free(&a);
+    if (good) add_cards(out, r);
 }

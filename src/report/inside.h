@@ -17,6 +17,13 @@ struct cell {
     bool pareto; /* no other cell is at least as good and at least as fast, and better in one */
 };
 
+/* Cells that differ in the seed alone: mean and spread over those that have a quality. */
+struct family {
+    const char *label;
+    int n;
+    double mean, spread, p50_ms; /* spread: sample standard deviation, NAN for one */
+};
+
 struct report {
     struct arena arena;
     struct store *store;
@@ -26,6 +33,8 @@ struct report {
     int64_t sweep;                   /* row id, 0: all */
     struct cell *cells;              /* best first; those without quality last */
     int n_cells, n_ranked, n_losses; /* distinct training losses */
+    struct family *families;         /* the best mean first */
+    int n_families, n_seeded;        /* with several seeds */
     double identity, untrained;      /* the rank metric of the identity mapping and of the untrained nets (mean) */
     const char *device;
     struct str warnings; /* HTML list items, plain text escaped */
@@ -41,21 +50,12 @@ bool better(const struct report *r, double a, double b);
 bool beats_input(const struct report *r, double quality);
 void mark_pareto(struct report *r);
 
-/** Cells of one family: mean and spread over seeds. */
-struct family {
-    const char *label;
-    int n;
-    double mean, spread, p50_ms; /* spread: sample standard deviation, NAN for one */
-};
-/** Those that have a quality, the best mean first. */
-int report_families(const struct report *r, struct family **out, struct arena *a);
-
 struct status write_csv(struct report *r);
 struct status write_markdown(struct report *r);
 struct status write_plots(struct report *r, struct report_written *out);
 struct status write_page(struct report *r, const struct report_written *w);
 /** The best cells, in words. */
-void add_answers(struct report *r, struct str *out);
+void add_answers(const struct report *r, struct str *out);
 void add_gallery(struct report *r, struct str *out);
 
 /* mark.c: what a report was made from */

@@ -132,6 +132,47 @@ static void count_losses(struct report *r)
     }
 }
 
+static int by_mean(const void *pa, const void *pb)
+{
+    const struct family *a = pa, *b = pb;
+    if (a->mean != b->mean) return better(sorting, a->mean, b->mean) ? -1 : 1;
+    return strcmp(a->label, b->label);
+}
+
+static void load_families(struct report *r)
+{
+    struct family *f = arena_alloc(&r->arena, (size_t)r->n_cells * sizeof *f + 1);
+    int n = 0;
+    for (int i = 0; i < r->n_cells; i++) {
+        const struct cell *c = &r->cells[i];
+        if (isnan(c->quality)) continue;
+        int k = 0;
+        while (k < n && strcmp(f[k].label, c->family) != 0) k++;
+        if (k < n) continue;
+        f[n++] = (struct family){.label = c->family};
+        double sum = 0, ms = 0, squares = 0;
+        int count = 0, timed = 0;
+        for (int j = i; j < r->n_cells; j++) {
+            const struct cell *d = &r->cells[j];
+            if (isnan(d->quality) || strcmp(d->family, c->family) != 0) continue;
+            sum += d->quality, count++;
+            if (!isnan(d->p50_ms)) ms += d->p50_ms, timed++;
+        }
+        for (int j = i; j < r->n_cells; j++) {
+            const struct cell *d = &r->cells[j];
+            if (!isnan(d->quality) && !strcmp(d->family, c->family)) squares += pow(d->quality - sum / count, 2);
+        }
+        f[k].n = count;
+        f[k].mean = sum / count;
+        f[k].spread = count > 1 ? sqrt(squares / (count - 1)) : (double)NAN;
+        f[k].p50_ms = timed ? ms / timed : (double)NAN;
+    }
+    for (int i = 0; i < n; i++) r->n_seeded += f[i].n > 1;
+    qsort(f, (size_t)n, sizeof *f, by_mean);
+    r->families = f;
+    r->n_families = n;
+}
+
 static struct status load_baselines(struct report *r)
 {
     json_t *rows;
@@ -177,6 +218,7 @@ struct status report_load(struct report *r)
     sorting = r;
     qsort(r->cells, (size_t)r->n_cells, sizeof *r->cells, by_quality);
     mark_pareto(r);
+    load_families(r);
     count_losses(r);
     return load_baselines(r);
 }
@@ -193,44 +235,4 @@ void mark_pareto(struct report *r)
             if (!worse && (better(r, d->quality, c->quality) || d->p50_ms < c->p50_ms)) c->pareto = false;
         }
     }
-}
-
-static int by_mean(const void *pa, const void *pb)
-{
-    const struct family *a = pa, *b = pb;
-    if (a->mean != b->mean) return better(sorting, a->mean, b->mean) ? -1 : 1;
-    return strcmp(a->label, b->label);
-}
-
-int report_families(const struct report *r, struct family **out, struct arena *a)
-{
-    struct family *f = arena_alloc(a, (size_t)r->n_cells * sizeof *f + 1);
-    int n = 0;
-    for (int i = 0; i < r->n_cells; i++) {
-        const struct cell *c = &r->cells[i];
-        if (isnan(c->quality)) continue;
-        int k = 0;
-        while (k < n && strcmp(f[k].label, c->family) != 0) k++;
-        if (k < n) continue;
-        f[n++] = (struct family){.label = c->family};
-        double sum = 0, ms = 0, squares = 0;
-        int count = 0, timed = 0;
-        for (int j = i; j < r->n_cells; j++) {
-            const struct cell *d = &r->cells[j];
-            if (isnan(d->quality) || strcmp(d->family, c->family) != 0) continue;
-            sum += d->quality, count++;
-            if (!isnan(d->p50_ms)) ms += d->p50_ms, timed++;
-        }
-        for (int j = i; j < r->n_cells; j++) {
-            const struct cell *d = &r->cells[j];
-            if (!isnan(d->quality) && !strcmp(d->family, c->family)) squares += pow(d->quality - sum / count, 2);
-        }
-        f[k].n = count;
-        f[k].mean = sum / count;
-        f[k].spread = count > 1 ? sqrt(squares / (count - 1)) : (double)NAN;
-        f[k].p50_ms = timed ? ms / timed : (double)NAN;
-    }
-    qsort(f, (size_t)n, sizeof *f, by_mean);
-    *out = f;
-    return n;
 }

@@ -350,11 +350,9 @@ static bool heat_rate(struct report *r, struct str *gp)
 
 static bool seeds(struct report *r, struct str *gp)
 {
-    struct arena a = {0};
-    struct family *f;
-    int n = report_families(r, &f, &a), many = 0, shown = n < 30 ? n : 30;
-    for (int i = 0; i < n; i++) many += f[i].n > 1;
-    if (many) {
+    const struct family *f = r->families;
+    int shown = r->n_families < 30 ? r->n_families : 30;
+    if (r->n_seeded) {
         head(gp, "seeds", 900, 130 + 26 * shown);
         char unit[100];
         snprintf(unit, sizeof unit, "%s%smean and standard deviation over seeds", r->rank->unit,
@@ -370,8 +368,7 @@ static bool seeds(struct report *r, struct str *gp)
         }
         str_addf(gp, "plot $s using 1:2:3 with xerrorbars pt 7 ps 1.2 lw 2 lc rgb '%s'\n", colours[0]);
     }
-    arena_free(&a);
-    return many > 0;
+    return r->n_seeded > 0;
 }
 
 const struct plot_kind plot_kinds[] = {
