@@ -308,25 +308,11 @@ struct status checkpoint_load(const struct train_job *job, const char *name, str
     if (s.code == STATUS_OK) {
         struct position at = {0};
         s = position_parse(&at, path, json_str(w.meta, POSITION, ""));
-        if (s.code == STATUS_OK) s = status_at(apply(to, &w, &a, at.finished), "%s", path);
+        if (s.code == STATUS_OK && to) s = status_at(apply(to, &w, &a, at.finished), "%s", path);
         if (s.code == STATUS_OK)
             *p = at;
         else
             position_free(&at);
-        weights_free(&w);
-    }
-    arena_free(&a);
-    return s;
-}
-
-struct status checkpoint_position(const struct train_job *job, const char *name, struct position *p)
-{
-    struct arena a = {0};
-    struct weights w;
-    char *path = path_of(&a, job, name);
-    struct status s = open_file(&w, job, path);
-    if (s.code == STATUS_OK) {
-        s = position_parse(p, path, json_str(w.meta, POSITION, ""));
         weights_free(&w);
     }
     arena_free(&a);

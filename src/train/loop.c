@@ -97,19 +97,17 @@ static void run_close(struct run *r)
 static struct status mend_best(struct run *r)
 {
     struct position best = {0}, last = {0};
-    struct status found = checkpoint_position(r->job, "best", &best);
-    struct status s = checkpoint_position(r->job, "last", &last);
-    bool lost = found.code != STATUS_OK && s.code == STATUS_OK && last.best_epoch > 0;
-    s = ok();
-    if (lost && last.best_epoch == last.epoch && last.step == 0) {
+    struct status s = ok(), found = checkpoint_load(r->job, "best", NULL, &best);
+    position_free(&best);
+    if (found.code == STATUS_OK || checkpoint_load(r->job, "last", NULL, &last).code != STATUS_OK) return ok();
+    if (last.best_epoch > 0 && last.best_epoch == last.epoch && last.step == 0) {
         train_warn(r->job, "%s; made again from last, which is of the best epoch", found.msg);
         s = checkpoint_copy(r->job, "last", "best");
-    } else if (lost) {
+    } else if (last.best_epoch > 0) {
         train_warn(r->job, "%s; it held the weights of epoch %d, and last holds later ones: the training starts again",
                    found.msg, last.best_epoch);
         s = checkpoint_remove(r->job, "last");
     }
-    position_free(&best);
     position_free(&last);
     return s;
 }

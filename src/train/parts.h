@@ -99,12 +99,12 @@ struct status checkpoint_save(const struct train_job *job, const char *name, con
                               const struct position *p, bool with_state);
 /** Makes DIR/TO the same file as DIR/FROM. */
 struct status checkpoint_copy(const struct train_job *job, const char *from, const char *to);
+/** DIR/NAME is not there afterwards. Errors: STATUS_IO. */
 struct status checkpoint_remove(const struct train_job *job, const char *name);
-/** Reads DIR/NAME into @p w and @p p. Errors: STATUS_IO, STATUS_ARG for a damaged file or that of another key. */
+/** Reads DIR/NAME into @p w and @p p; @p w may be NULL: where the run stands, of a file that is whole. Errors:
+ * STATUS_IO, STATUS_ARG for a damaged file or that of another key. */
 struct status checkpoint_load(const struct train_job *job, const char *name, struct weights_state *w,
                               struct position *p);
-/** Where the run of DIR/NAME stands; the file is read whole, and nothing is loaded. Errors as of checkpoint_load. */
-struct status checkpoint_position(const struct train_job *job, const char *name, struct position *p);
 /** Rewrites DIR/NAME without "state/". */
 struct status checkpoint_strip(const struct train_job *job, const char *name);
 /** The model weights of DIR/NAME into @p e. */
