@@ -14,7 +14,7 @@ struct plan_images {
 /* A key of a stage, and its line in what is hashed, for the value that was met last. */
 struct plan_text {
     const char *name;
-    json_t *fallback; /* the key's default */
+    json_t *fallback; /* the default of a key added after the first version, not hashed; NULL: every value is */
     json_t *value;
     struct str line;
 };

@@ -61,9 +61,9 @@ static bool is_first(const char *key)
 }
 
 /* Whether a key with this value says anything that a stage's key must hold. */
-static bool counts(const char *key, const json_t *value, const json_t *fallback)
+static bool counts(const struct plan_text *t, const json_t *value)
 {
-    return !is_place(key, value) && (is_first(key) || !json_equal(value, fallback));
+    return !is_place(t->name, value) && !(t->fallback && json_equal(value, t->fallback));
 }
 
 void plan_keys_init(struct plan_build *b)
@@ -81,9 +81,10 @@ void plan_keys_init(struct plan_build *b)
         json_object_foreach(j, name, v) names[n++] = arena_strdup(a, name);
         qsort(names, n, sizeof *names, by_text);
         b->texts[k] = arena_alloc(a, sizeof **b->texts * (n + 1));
-        for (size_t i = 0; i < n; i++)
-            b->texts[k][i] =
-                (struct plan_text){.name = names[i], .fallback = json_incref(json_object_get(j, names[i]))};
+        for (size_t i = 0; i < n; i++) {
+            json_t *later = is_first(names[i]) ? NULL : json_incref(json_object_get(j, names[i]));
+            b->texts[k][i] = (struct plan_text){.name = names[i], .fallback = later};
+        }
         json_decref(j);
     }
 }
@@ -121,7 +122,7 @@ static void add_line(struct str *out, struct plan_text *t, const json_t *config)
         t->value = json_incref(v);
         t->line.n = 0;
         str_add(&t->line, "");
-        if (counts(t->name, v, t->fallback)) add_value(&t->line, t->name, v);
+        if (counts(t, v)) add_value(&t->line, t->name, v);
     }
     str_addn(out, t->line.s, t->line.n);
 }
@@ -155,7 +156,7 @@ void plan_loss_key(char out[PLAN_KEY], const struct plan_build *b, const json_t 
     struct str text = {0};
     for (const struct plan_text *t = b->texts[PLAN_TRAIN]; t->name; t++) { /* every key of the loss is training's */
         const json_t *v = json_object_get(config, t->name);
-        if (strncmp(t->name, "loss.", 5) == 0 && counts(t->name, v, t->fallback)) add_value(&text, t->name, v);
+        if (strncmp(t->name, "loss.", 5) == 0 && counts(t, v)) add_value(&text, t->name, v);
     }
     str_addf(&text, "weights %s\n", weights);
     memcpy(out, hash_bytes(text.s, text.n).hex, PLAN_KEY);
