@@ -166,9 +166,11 @@ static void on_stopping(struct cli_live *l, const json_t *e)
     say(l, "stopping: checkpoints are being written; Ctrl-C again kills");
 }
 
+/* On a terminal the drawn rows say it, anew each time: a line that stays would go on promising the first estimate. */
 static void say_totals(struct cli_live *l)
 {
     char text[400];
+    if (l->tty) return;
     draw_totals(text, sizeof text, l, (int)sizeof text);
     say(l, text);
 }
@@ -177,7 +179,7 @@ static void on_start(struct cli_live *l, const json_t *e)
 {
     l->began = json_num(e, "time", 0);
     l->ended_before = (int)json_int(l->totals, "trials_ended", 0);
-    if (!l->tty) say_totals(l); /* what stays on a screen would go on promising the first estimate */
+    say_totals(l);
 }
 
 static void on_state(struct cli_live *l, const json_t *e)
@@ -193,7 +195,7 @@ static void on_state(struct cli_live *l, const json_t *e)
         const json_t *row = json_array_get(rows, i);
         row_add(l, json_object_get(row, "start"), json_object_get(row, "progress"));
     }
-    if (first && l->began > 0 && !l->tty) say_totals(l);
+    if (first && l->began > 0) say_totals(l);
 }
 
 static void on_end(struct cli_live *l, const json_t *e)
