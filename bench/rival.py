@@ -14,16 +14,20 @@ def encoder(backbone):
     return next((prefix + backbone for family, prefix in LACKS.items() if backbone.startswith(family)), backbone)
 
 
-def check(a, rival=True):
-    """Ends with what to do where something is missing that train() needs."""
-    needs = [(a.data, "folders ffhq/ and comics_heroes/ with images of the same names; --data DIR"),
-             (os.path.join(a.build, "sweep-worker"), "run make build")]
-    if rival:
-        needs += [(a.rival, "the rival's script; SWEEP_SHARED=DIR says where bench/peer_train.py lies, or --rival"),
-                  (PYTHON, "run .ci/setup rival")]
-    for path, remedy in needs:
+def need(*paths):
+    """Ends with what to do at the first (path, remedy) that is not there."""
+    for path, remedy in paths:
         if not os.path.exists(path):
             sys.exit(f"{sys.argv[0]}: {path}: absent: {remedy}")
+
+
+def check(a, rival=True):
+    """What train() needs is there."""
+    need((a.data, "folders ffhq/ and comics_heroes/ with images of the same names; --data DIR"),
+         (os.path.join(a.build, "sweep-worker"), "run make build"))
+    if rival:
+        need((a.rival, "the rival's script; SWEEP_SHARED=DIR says where bench/peer_train.py lies, or --rival"),
+             (PYTHON, "run .ci/setup rival"))
 
 
 def train(a, program, mode, environment=None):
