@@ -1,117 +1,5 @@
 /* Reports from databases that the test fills: numbers, the front, plots by the real gnuplot, hostile names. */
-#include "report.h"
-#include "store.h"
-#include "test.h"
-#include <math.h>
-#include <sqlite3.h>
-
-static const struct report_metric metrics[] = {{"ssim", "", true}, {"psnr", "dB", true}, {"val_loss", "", false}};
-
-static const struct report_metric *metric(const char *name)
-{
-    for (size_t i = 0; i < LEN(metrics); i++)
-        if (!strcmp(metrics[i].name, name)) return &metrics[i];
-    return NULL;
-}
-
-struct base {
-    const char *dir, *path;
-    sqlite3 *db;
-    struct arena arena;
-};
-
-static void sql(struct base *b, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    char *text = sqlite3_vmprintf(fmt, ap);
-    va_end(ap);
-    char *why = NULL;
-    if (sqlite3_exec(b->db, text, NULL, NULL, &why) != SQLITE_OK) {
-        fprintf(stderr, "%s: %s\n", text, why);
-        CU_FAIL("sql");
-    }
-    sqlite3_free(why);
-    sqlite3_free(text);
-}
-
-static struct base base_open(const char *rank)
-{
-    struct base b = {0};
-    b.dir = arena_strdup(&b.arena, test_dir());
-    b.path = fs_join(&b.arena, b.dir, "sweep.db");
-    struct store *s;
-    TEST_OK(store_open(&s, (struct store_options){.path = b.path, .command = "test"}));
-    store_close(s);
-    CU_ASSERT_EQUAL_FATAL(sqlite3_open(b.path, &b.db), SQLITE_OK);
-    sql(&b, "INSERT INTO sweeps VALUES (1, 'demo', 'demo.yaml', '{}', %Q, 0, 0)", rank);
-    return b;
-}
-
-struct row {
-    const char *arch, *backbone, *state, *reason;
-    int seed;
-    double ssim, ms;
-    const char *loss;
-};
-
-static void add(struct base *b, int i, struct row c)
-{
-    char id[32];
-    snprintf(id, sizeof id, "%012d", i);
-    sql(b,
-        "INSERT INTO trials (id, config, arch, backbone, height, width, seed, loss_key, params, macs, state, reason,"
-        " created) VALUES (%Q, '{}', %Q, %Q, 128, 128, %d, %Q, 4651234, 1234567890, %Q, %Q, 0)",
-        id, c.arch, c.backbone, c.seed, c.loss ? c.loss : "L", c.state ? c.state : "done", c.reason);
-    sql(b, "INSERT INTO sweep_trials VALUES (1, %Q, %d, '{\"model.arch\":\"x\",\"seed\":%d}')", id, i, c.seed);
-    sql(b, "INSERT INTO stages (key, trial, stage, state) VALUES ('t%s', %Q, 'train', 'done')", id, id);
-    if (c.ssim > 0) {
-        sql(b, "INSERT INTO metrics VALUES ('t%s', %Q, 'ssim', -1, %f), ('t%s', %Q, 'val_loss', -1, %f)", id, id,
-            c.ssim, id, id, 4 - c.ssim);
-        sql(b,
-            "INSERT INTO metrics VALUES ('t%s', %Q, 'identity_ssim', -1, 0.52), ('t%s', %Q, 'untrained_ssim', -1, "
-            "0.31)",
-            id, id, id, id);
-        for (int e = 0; e < 12; e++)
-            sql(b, "INSERT INTO metrics VALUES ('t%s', %Q, 'ssim', %d, %f), ('t%s', %Q, 'val_loss', %d, %f)", id, id, e,
-                c.ssim * (1 - exp(-0.3 * (e + 1))), id, id, e, 3.4 + 2 * exp(-0.3 * e) - c.ssim);
-    }
-    if (c.ms > 0)
-        sql(b,
-            "INSERT INTO latencies (stage_key, trial, format, device, threads, height, width, visit, n, load_ms, "
-            "first_ms,"
-            " min_ms, p50_ms, p90_ms, p99_ms, mean_ms, cov, unstable, samples, info, measured)"
-            " VALUES ('t%s', %Q, 'onnx', 'cpu', 1, 128, 128, 0, 64, 20, 9, %f, %f, %f, %f, %f, 0.01, 0, x'', '{}', 0)",
-            id, id, c.ms * 0.95, c.ms, c.ms * 1.1, c.ms * 1.3, c.ms);
-}
-
-static struct status report(struct base *b, const char *sweep, const char *gnuplot, struct report_written *w)
-{
-    const char *dir = fs_join(&b->arena, b->dir, "report");
-    return report_write(
-        w, &(struct report_options){.db = b->path, .sweep = sweep, .dir = dir, .gnuplot = gnuplot, .metric = metric});
-}
-
-static char *written(struct base *b, const char *name)
-{
-    char *text = NULL;
-    TEST_OK(fs_read(&text, NULL, fs_join(&b->arena, fs_join(&b->arena, b->dir, "report"), name)));
-    return text ? text : mem_strdup("");
-}
-
-static void has(const char *text, const char *part)
-{
-    if (!strstr(text, part)) {
-        fprintf(stderr, "not found: %s\n", part);
-        CU_FAIL("text");
-    }
-}
-
-static void base_close(struct base *b)
-{
-    sqlite3_close(b->db);
-    arena_free(&b->arena);
-}
+#include "filled.h"
 
 static const char *const archs[] = {"unet", "unetplusplus", "fpn", "linknet", "pspnet", "deeplabv3"};
 static const char *const backbones[] = {"resnet18", "tf_efficientnet_lite0", "mobilenetv3_large_100", "vgg16",
@@ -176,70 +64,6 @@ static void report_write__draws_every_plot(void)
     has(page, "data:image/svg+xml;base64,");
     has(page, "0.5200"); /* the identity's */
     CU_ASSERT_PTR_NULL(strstr(page, "different losses"));
-    free(page);
-    base_close(&b);
-}
-
-/* The page's first cards, up to the first note that follows them. */
-static char *answers_of(struct base *b)
-{
-    struct report_written w;
-    TEST_OK(report(b, "demo", "/bin/true", &w));
-    char *page = written(b, "index.html"), *from = strstr(page, "<div class=cards>"),
-         *to = strstr(page, "For comparison");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(to);
-    char *out = mem_strdup(from && from < to ? from : "");
-    if (*out) out[to - from] = 0;
-    free(page);
-    return out;
-}
-
-/* One lucky seed does not win against a better mean; a destroyed picture is not the fastest; a cell is named once. */
-static void report_write__winners_are_cells_that_beat_the_input(void)
-{
-    struct base b = base_open("ssim");
-    static const struct row rows[] = {
-        {.arch = "unet", .backbone = "lucky", .seed = 0, .ssim = 0.60, .ms = 20},
-        {.arch = "unet", .backbone = "lucky", .seed = 1, .ssim = 0.53, .ms = 20},
-        {.arch = "fpn", .backbone = "steady", .seed = 0, .ssim = 0.59, .ms = 25},
-        {.arch = "fpn", .backbone = "steady", .seed = 1, .ssim = 0.585, .ms = 25},
-        {.arch = "linknet", .backbone = "ruined", .seed = 0, .ssim = 0.296, .ms = 2},
-    };
-    for (size_t i = 0; i < LEN(rows); i++) add(&b, (int)i, rows[i]);
-    char *text = answers_of(&b);
-    has(text, "<h3>Best picture<br>Best at 15 frames/s<br>Best at 30 frames/s</h3><p class=big>fpn / steady</p>");
-    has(text, "0.5875 ± 0.0035 over 2 seeds");
-    has(text, "not told apart from unet / lucky"); /* whose seeds differ by more than the two cells do */
-    has(text, "<h3>Fastest</h3><p class=big>unet / lucky</p>");
-    CU_ASSERT_PTR_NULL(strstr(text, "ruined"));
-    CU_ASSERT_PTR_NULL(strstr(text, "seed 0"));
-    free(text);
-    char *page = written(&b, "index.html");
-    has(page, "1 of 3 cells is no better than the input handed back");
-    char *table_row = written(&b, "results.md");
-    has(page, "linknet / ruined, seed 0 <span class=tag>Pareto</span> <span class=tag>no better than the input</span>");
-    has(table_row, "done, no better than the input");
-    free(table_row);
-    const char *table = strstr(page, "<h2>Over seeds</h2>");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(table);
-    const char *first = strstr(table, "fpn / steady"), *second = strstr(table, "unet / lucky");
-    CU_ASSERT_TRUE(first && second && first < second);
-    free(page);
-    base_close(&b);
-}
-
-static void report_write__says_first_when_nothing_was_learnt(void)
-{
-    struct base b = base_open("ssim");
-    add(&b, 0, (struct row){.arch = "unet", .backbone = "a", .ssim = 0.5199, .ms = 20});
-    add(&b, 1, (struct row){.arch = "fpn", .backbone = "b", .ssim = 0.5100, .ms = 10});
-    char *text = answers_of(&b);
-    CU_ASSERT_STRING_EQUAL(text, ""); /* no winner */
-    free(text);
-    char *page = written(&b, "index.html");
-    has(page, "No cell draws a better picture than the input handed back");
-    has(page, "0.5199 at best");
-    CU_ASSERT_PTR_NULL(strstr(page, "Best picture"));
     free(page);
     base_close(&b);
 }
@@ -435,15 +259,9 @@ static void report_write__leaves_what_is_the_same(void)
 }
 
 static const struct test tests[] = {
-    TEST(report_write__draws_every_plot),
-    TEST(report_write__winners_are_cells_that_beat_the_input),
-    TEST(report_write__says_first_when_nothing_was_learnt),
-    TEST(report_write__front_matches_brute_force),
-    TEST(report_write__shows_pictures),
-    TEST(report_write__orders_by_the_sweeps_rank),
-    TEST(report_write__escapes_foreign_names),
-    TEST(report_write__works_without_results),
-    TEST(report_write__says_what_is_wrong),
-    TEST(report_write__leaves_what_is_the_same),
+    TEST(report_write__draws_every_plot),      TEST(report_write__front_matches_brute_force),
+    TEST(report_write__shows_pictures),        TEST(report_write__orders_by_the_sweeps_rank),
+    TEST(report_write__escapes_foreign_names), TEST(report_write__works_without_results),
+    TEST(report_write__says_what_is_wrong),    TEST(report_write__leaves_what_is_the_same),
 };
 TEST_MAIN("report.report", tests)
