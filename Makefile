@@ -6,7 +6,7 @@
 
 export LIBTORCH ORT_LIB JOBS APT
 
-.PHONY: help setup setup-weights build quickstart test test-all bench fuzz format docs clean
+.PHONY: help setup setup-weights build quickstart test test-gpu test-all bench fuzz format docs clean
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -25,6 +25,9 @@ quickstart: build ## train 6 small cells on generated pairs and draw reports/qui
 
 test: setup ## every test, as shipped and under the sanitizers
 	@.ci/test
+
+test-gpu: build ## what needs a GPU: operations and architectures in three precisions, resuming, parity
+	@.ci/test-gpu
 
 test-all: setup ## the same, then clang, the whole parity, every cell, fifty sweeps under siege, a minute of fuzzing a target
 	@.ci/test all

@@ -21,10 +21,19 @@ struct status tensor_batch_norm(struct tensor **out, const struct tensor *x, con
     });
 }
 
+/** CUDA's kernel wants the weights in the map's dtype; the cast is recorded, so gradients arrive in the weights' own.
+ */
+static std::optional<Tensor> beside(const Tensor &x, const struct tensor *weight)
+{
+    if (!weight) return std::nullopt;
+    return x.is_cuda() ? weight->t.to(x.scalar_type()) : weight->t;
+}
+
 struct status tensor_group_norm(struct tensor **out, const struct tensor *x, int64_t groups,
                                 const struct tensor *weight, const struct tensor *bias, double eps)
 {
-    return made(out, "group_norm", [&] { return at::group_norm(x->t, groups, maybe(weight), maybe(bias), eps, true); });
+    return made(out, "group_norm",
+                [&] { return at::group_norm(x->t, groups, beside(x->t, weight), beside(x->t, bias), eps, true); });
 }
 
 struct status tensor_max_pool(struct tensor **out, const struct tensor *x, const struct tensor_pool_options *o)

@@ -172,6 +172,27 @@ struct status tensor_pick_precision(enum tensor_dtype *out, const char *name, st
     return fail(STATUS_ARG, "precision: got \"%s\", expected auto, fp32, bf16, fp16 or fp64", name);
 }
 
+/* The setting of an operation wins over that of all, and an older switch may win over both: each is set. */
+static const at::Float32Op fp32_ops[] = {at::Float32Op::ALL, at::Float32Op::CONV, at::Float32Op::RNN,
+                                         at::Float32Op::MATMUL};
+
+/** On a GPU fp32 is fp32, not the 10 bits of TF32: evaluation and parity mean what they say. */
+static void want_ieee(void)
+{
+    at::Context &c = at::globalContext();
+    c.setAllowTF32CuDNN(false);
+    c.setAllowTF32CuBLAS(false);
+    for (at::Float32Op op : fp32_ops) c.setFloat32Precision(at::Float32Backend::CUDA, op, at::Float32Precision::IEEE);
+}
+
+bool tensor_fp32_is_ieee(void)
+{
+    at::Context &c = at::globalContext();
+    for (at::Float32Op op : fp32_ops)
+        if (c.float32Precision(at::Float32Backend::CUDA, op) != at::Float32Precision::IEEE) return false;
+    return !c.allowTF32CuDNN() && !c.allowTF32CuBLAS();
+}
+
 void tensor_start(int threads)
 {
     tensor_keep_blocks();
@@ -179,9 +200,7 @@ void tensor_start(int threads)
         if (threads > 0) at::set_num_threads(threads);
         at::globalContext().setBenchmarkCuDNN(false);
         at::globalContext().setDeterministicCuDNN(true);
-        /* On a GPU fp32 is fp32, not the 10 bits of TF32: evaluation and parity mean what they say. */
-        at::globalContext().setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::ALL,
-                                                at::Float32Precision::IEEE);
+        want_ieee();
     });
     if (s.code != STATUS_OK) log_warn("%s", s.msg);
 }

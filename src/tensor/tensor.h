@@ -62,6 +62,8 @@ size_t tensor_dtype_size(enum tensor_dtype d);
  * system costs page faults).
  */
 void tensor_start(int threads);
+/** What libtorch reports of fp32 on a GPU: true when every operation and both switches say IEEE, not TF32. */
+bool tensor_fp32_is_ieee(void);
 /**
  * When the first round of work is done and more of the same will follow: the memory that it took becomes huge pages,
  * with which a step is some 5 to 10 % faster. Costs about as much time as a first step's memory, once; further calls do

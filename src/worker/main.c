@@ -10,8 +10,11 @@ static int run_stage(int argc, char **argv)
 
 static int run_probe(int argc, char **argv)
 {
-    (void)argc, (void)argv;
-    return worker_probe(stdin, stdout);
+    bool named = argc == 3 && strcmp(argv[1], "--device") == 0;
+    if (argc == 1 || named) return worker_probe(stdin, stdout, named ? argv[2] : "cpu");
+    fprintf(stderr, "sweep-worker: probe: got \"%s\", expected nothing or --device auto, cpu, cuda or cuda:N\n",
+            argv[1]);
+    return 2;
 }
 
 /* clang-format off */
@@ -21,7 +24,7 @@ static const struct command {
 } commands[] = {
     {.name = "stage", .run = run_stage, .doc = "one stage: job as JSON on stdin, events as JSON lines on fd 3 (stdout without one)",
      .example = "sweep-worker stage < job.json"},
-    {.name = "probe", .run = run_probe, .doc = "answers JSON requests, a line each, for comparison with reference outputs",
+    {.name = "probe", .run = run_probe, .doc = "answers JSON requests, a line each, for comparison with reference outputs (--device cuda: on a GPU)",
      .example = "echo '{\"kind\":\"model\",\"arch\":\"unet\",\"backbone\":\"resnet18\",\"size\":[64,64]}' | sweep-worker probe"},
     {.name = "bench-train", .run = worker_bench_train, .doc = "images a second of the training loop on real data",
      .example = "sweep-worker bench-train --data data/heroes --size 256 --batch 4 --steps 20"},

@@ -46,13 +46,14 @@ struct status probe_stats(json_t **out, const struct tensor *t, int n_samples)
     return ok();
 }
 
-struct status probe_image(struct tensor **out, const char *name, enum tensor_dtype dtype, const int64_t dims[4])
+struct status probe_image(struct tensor **out, const char *name, enum tensor_dtype dtype, const int64_t dims[4],
+                          struct tensor_device dev)
 {
     int64_t n = dims[0] * dims[1] * dims[2] * dims[3];
     float *v = mem_alloc((size_t)n * sizeof *v);
     for (int64_t i = 0; i < n; i++) v[i] = (float)exec_parity_image(name, i);
     struct tensor *single;
-    struct status s = tensor_from_host(&single, TENSOR_F32, 4, dims, v, tensor_cpu());
+    struct status s = tensor_from_host(&single, TENSOR_F32, 4, dims, v, dev);
     free(v);
     TRY(s);
     s = tensor_to_dtype(out, single, dtype);
@@ -126,9 +127,9 @@ struct status probe_build_loss(struct net **out, const json_t *q, int64_t h, int
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-struct status probe_fill(struct probe_filled *f, enum tensor_dtype compute, bool frozen)
+struct status probe_fill(struct probe_filled *f, enum tensor_dtype compute, bool frozen, struct tensor_device dev)
 {
-    TRY(exec_new(&f->exec, f->net, &(struct exec_options){.compute = compute, .frozen = frozen}));
+    TRY(exec_new(&f->exec, f->net, &(struct exec_options){.compute = compute, .frozen = frozen, .device = dev}));
     return exec_fill_parity(f->exec);
 }
 
@@ -147,17 +148,17 @@ void probe_free_all(struct tensor **t, int n)
 
 static const struct kind {
     const char *name;
-    struct status (*run)(json_t *answer, const json_t *q);
+    struct status (*run)(json_t *answer, const json_t *q, struct tensor_device dev);
 } kinds[] = {{"model", probe_model}, {"loss", probe_loss}, {"train", probe_train}};
 
-static struct status answer_one(json_t *answer, const char *line, size_t n)
+static struct status answer_one(json_t *answer, const char *line, size_t n, struct tensor_device dev)
 {
     json_t *q;
     TRY(json_parse(&q, "request", line, n));
     const char *name = json_str(q, "kind", "");
     struct status s = fail(STATUS_ARG, "kind: got \"%s\", expected model, loss or train", name);
     for (size_t i = 0; i < LEN(kinds); i++)
-        if (strcmp(kinds[i].name, name) == 0) s = kinds[i].run(answer, q);
+        if (strcmp(kinds[i].name, name) == 0) s = kinds[i].run(answer, q, dev);
     json_decref(q);
     return s;
 }
@@ -174,15 +175,21 @@ static void put(FILE *out, json_t *answer, struct status s)
     free(text);
 }
 
-int worker_probe(FILE *in, FILE *out)
+int worker_probe(FILE *in, FILE *out, const char *device)
 {
     char *line = NULL;
     size_t cap = 0;
+    struct tensor_device dev;
     tensor_start(0);
+    struct status s = tensor_pick_device(&dev, device);
+    if (s.code != STATUS_OK) {
+        fprintf(stderr, "sweep-worker: probe: %s\n", s.msg);
+        return 2;
+    }
     for (ssize_t n; (n = getline(&line, &cap, in)) >= 0;) {
         if (strspn(line, " \t\r\n") == (size_t)n) continue;
         json_t *answer = json_object();
-        put(out, answer, answer_one(answer, line, (size_t)n));
+        put(out, answer, answer_one(answer, line, (size_t)n, dev));
         json_decref(answer);
     }
     free(line);

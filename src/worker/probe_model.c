@@ -30,11 +30,11 @@ static void describe(json_t *answer, const struct net *n, bool taps)
 
 /** Runs the filled net; its first output is the model's, the others are the encoder's taps. */
 static struct status run_model(json_t *answer, struct probe_filled *f, const struct zoo_model *m,
-                               enum tensor_dtype dtype)
+                               enum tensor_dtype dtype, struct tensor_device dev)
 {
     struct tensor *x, *out[1 + ZOO_MAX_TAPS] = {NULL};
-    TRY(probe_fill(f, dtype, true));
-    TRY(probe_image(&x, "input", dtype, (int64_t[]){1, m->in_channels, m->height, m->width}));
+    TRY(probe_fill(f, dtype, true, dev));
+    TRY(probe_image(&x, "input", dtype, (int64_t[]){1, m->in_channels, m->height, m->width}, dev));
     struct status s = exec_run(f->exec, &(struct exec_mode){0}, &x, out);
     tensor_free(x);
     json_t *taps = json_array();
@@ -52,7 +52,8 @@ static struct status run_model(json_t *answer, struct probe_filled *f, const str
     return s;
 }
 
-static struct status model(json_t *answer, struct probe_filled *f, struct arena *a, const json_t *q)
+static struct status model(json_t *answer, struct probe_filled *f, struct arena *a, const json_t *q,
+                           struct tensor_device dev)
 {
     struct zoo_model m;
     struct zoo_features taps;
@@ -64,14 +65,14 @@ static struct status model(json_t *answer, struct probe_filled *f, struct arena 
     TRY(zoo_build_taps(&f->net, &taps, &m));
     describe(answer, f->net, with_taps);
     for (int i = 0; i < taps.n && with_taps; i++) net_output(f->net, "tap", taps.tap[i]);
-    return run_model(answer, f, &m, wide ? TENSOR_F64 : TENSOR_F32);
+    return run_model(answer, f, &m, wide ? TENSOR_F64 : TENSOR_F32, dev);
 }
 
-struct status probe_model(json_t *answer, const json_t *q)
+struct status probe_model(json_t *answer, const json_t *q, struct tensor_device dev)
 {
     struct arena a = {0};
     struct probe_filled f = {0};
-    struct status s = model(answer, &f, &a, q);
+    struct status s = model(answer, &f, &a, q, dev);
     probe_free(&f);
     arena_free(&a);
     return s;

@@ -34,14 +34,14 @@ static int total_of(const struct net *n)
     return i;
 }
 
-static struct status run_loss(json_t *answer, struct probe_filled *f, const int64_t dims[4])
+static struct status run_loss(json_t *answer, struct probe_filled *f, const int64_t dims[4], struct tensor_device dev)
 {
     struct tensor *in[2] = {NULL}, *grad = NULL;
     struct tensor **out = mem_zalloc((size_t)f->net->n_outputs * sizeof(struct tensor *));
     json_t *t = NULL;
-    struct status s = probe_fill(f, TENSOR_F32, true);
-    if (s.code == STATUS_OK) s = probe_image(&in[0], "pred", TENSOR_F32, dims);
-    if (s.code == STATUS_OK) s = probe_image(&in[1], "target", TENSOR_F32, dims);
+    struct status s = probe_fill(f, TENSOR_F32, true, dev);
+    if (s.code == STATUS_OK) s = probe_image(&in[0], "pred", TENSOR_F32, dims, dev);
+    if (s.code == STATUS_OK) s = probe_image(&in[1], "target", TENSOR_F32, dims, dev);
     if (s.code == STATUS_OK) s = tensor_want_grad_in(in[0], true);
     if (s.code == STATUS_OK) s = exec_run(f->exec, &(struct exec_mode){.grad = true}, in, out);
     if (s.code == STATUS_OK) s = tell_terms(answer, f->net, out);
@@ -57,13 +57,13 @@ static struct status run_loss(json_t *answer, struct probe_filled *f, const int6
     return s;
 }
 
-struct status probe_loss(json_t *answer, const json_t *q)
+struct status probe_loss(json_t *answer, const json_t *q, struct tensor_device dev)
 {
     int64_t dims[4];
     struct probe_filled f = {0};
     TRY(read_shape(dims, q));
     TRY(probe_build_loss(&f.net, q, dims[2], dims[3]));
-    struct status s = run_loss(answer, &f, dims);
+    struct status s = run_loss(answer, &f, dims, dev);
     probe_free(&f);
     return s;
 }
@@ -109,7 +109,7 @@ static struct status open_optimiser(struct session *s, const char *name)
     return fail(STATUS_ARG, "optimizer: got \"%s\", expected sgd or adamw", name);
 }
 
-static struct status open_session(struct session *s, const json_t *q)
+static struct status open_session(struct session *s, const json_t *q, struct tensor_device dev)
 {
     struct zoo_model m;
     int64_t batch;
@@ -117,11 +117,11 @@ static struct status open_session(struct session *s, const json_t *q)
     TRY(probe_integer(&batch, json_object_get(q, "batch"), "batch", BATCH_MOST));
     TRY(zoo_build(&s->model.net, &m));
     TRY(probe_build_loss(&s->loss.net, q, m.height, m.width));
-    TRY(probe_fill(&s->model, TENSOR_F64, false));
-    TRY(probe_fill(&s->loss, TENSOR_F64, true));
+    TRY(probe_fill(&s->model, TENSOR_F64, false, dev));
+    TRY(probe_fill(&s->loss, TENSOR_F64, true, dev));
     int64_t dims[] = {batch, 3, m.height, m.width};
-    TRY(probe_image(&s->x, "batch.input", TENSOR_F64, dims));
-    TRY(probe_image(&s->y, "batch.target", TENSOR_F64, dims));
+    TRY(probe_image(&s->x, "batch.input", TENSOR_F64, dims, dev));
+    TRY(probe_image(&s->y, "batch.target", TENSOR_F64, dims, dev));
     return open_optimiser(s, json_str(q, "optimizer", ""));
 }
 
@@ -205,13 +205,13 @@ static struct status tell_output(json_t *answer, const struct session *s)
     return st;
 }
 
-static struct status run_session(json_t *answer, struct session *s, const json_t *q)
+static struct status run_session(json_t *answer, struct session *s, const json_t *q, struct tensor_device dev)
 {
     int64_t steps;
     json_t *losses = json_array();
     json_object_set_new(answer, "losses", losses);
     TRY(probe_integer(&steps, json_object_get(q, "steps"), "steps", STEPS_MOST));
-    TRY(open_session(s, q));
+    TRY(open_session(s, q, dev));
     for (int64_t k = 0; k < steps; k++) {
         TRY(differentiate(s, losses));
         if (k == 0) TRY(tell_without_gradient(answer, s));
@@ -222,10 +222,10 @@ static struct status run_session(json_t *answer, struct session *s, const json_t
     return tell_output(answer, s);
 }
 
-struct status probe_train(json_t *answer, const json_t *q)
+struct status probe_train(json_t *answer, const json_t *q, struct tensor_device dev)
 {
     struct session s = {0};
-    struct status st = run_session(answer, &s, q);
+    struct status st = run_session(answer, &s, q, dev);
     close_session(&s);
     return st;
 }

@@ -55,7 +55,7 @@ struct status tell_artifact(const struct train_job *t, const char *kind, const c
 /** `sweep-worker stage`: returns the exit code. */
 int worker_stage(FILE *in);
 /** `sweep-worker probe`: one JSON request a line in, one answer a line out. Returns the exit code. */
-int worker_probe(FILE *in, FILE *out);
+int worker_probe(FILE *in, FILE *out, const char *device);
 /** `sweep-worker bench-train`: returns the exit code. */
 int worker_bench_train(int argc, char **argv);
 

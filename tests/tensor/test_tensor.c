@@ -270,14 +270,29 @@ static void tensor_start__kept_blocks_are_reused_safely(void)
     CU_ASSERT(grown >= 0 && grown < 3 * n * 4);
 }
 
+static bool ieee_at_start;
+
+/* libtorch starts with TF32 for cuDNN's convolutions; what it reports can be asked without a GPU. */
+static void tensor_start__fp32_is_ieee(void)
+{
+    CU_ASSERT_FALSE(ieee_at_start);
+    CU_ASSERT_TRUE(tensor_fp32_is_ieee());
+}
+
 static const struct test tests[] = {
-    TEST(tensor_optim__follows_the_formulas), TEST(tensor_grads__are_unscaled_clipped_and_checked),
-    TEST(tensor_lerp__moves_by_the_weight),   TEST(tensor_l1__every_pair_of_dtypes_and_layouts),
-    TEST(tensor_gram__sums_are_not_rounded),  TEST(tensor_fill__depends_on_key_and_index_only),
-    TEST(tensor__failures_are_statuses),      TEST(tensor_start__kept_blocks_are_reused_safely),
+    TEST(tensor_optim__follows_the_formulas),
+    TEST(tensor_grads__are_unscaled_clipped_and_checked),
+    TEST(tensor_lerp__moves_by_the_weight),
+    TEST(tensor_l1__every_pair_of_dtypes_and_layouts),
+    TEST(tensor_gram__sums_are_not_rounded),
+    TEST(tensor_fill__depends_on_key_and_index_only),
+    TEST(tensor_start__fp32_is_ieee),
+    TEST(tensor__failures_are_statuses),
+    TEST(tensor_start__kept_blocks_are_reused_safely),
 };
 int main(int argc, char **argv)
 {
+    ieee_at_start = tensor_fp32_is_ieee();
     tensor_start(2);
     return test_main("tensor", tests, LEN(tests), argc, argv);
 }

@@ -3,7 +3,7 @@
 #define TEST_TINY_H
 
 #include "data.h"
-#include "test.h"
+#include "device.h"
 #include "train.h"
 
 struct tiny {
@@ -19,7 +19,8 @@ static inline void tiny_emit(void *user, json_t *event)
     json_array_append(t->events, event);
 }
 
-/** @p changes: flat JSON in single quotes' place of double ones, over the tiny defaults; @p dir a folder, copied. */
+/** @p changes: flat JSON in single quotes' place of double ones, over the tiny defaults (null: the key's own); @p dir a
+ * folder, copied. */
 static inline void tiny_open(struct tiny *t, const char *dir, const char *changes)
 {
     *t = (struct tiny){.events = json_array()};
@@ -34,6 +35,10 @@ static inline void tiny_open(struct tiny *t, const char *dir, const char *change
     json_t *over = json_loads(changes, 0, &e);
     CHECK(config && over, "%s", e.text);
     json_object_update(config, over);
+    const char *key;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(config, next, key, value) if (json_is_null(value)) json_object_del(config, key);
     TEST_OK(spec_trial_from_json(&t->trial, &t->arena, config, "tiny"));
     json_decref(config);
     json_decref(over);
@@ -41,7 +46,7 @@ static inline void tiny_open(struct tiny *t, const char *dir, const char *change
                                 .id = "0123456789ab",
                                 .key = "key",
                                 .dir = arena_strdup(&t->arena, dir),
-                                .device = "cpu",
+                                .device = test_device_name(),
                                 .emit = tiny_emit,
                                 .user = t};
 }

@@ -77,12 +77,14 @@ static void worker_probe__agrees_with_the_reference(void)
         {"--arch deeplabv3", "models/vgg11"},
         {"", "loss"},
     };
-    const char *shared = test_shared();
+    const char *shared = test_shared(), *device = getenv("TEST_DEVICE");
+    if (!device || !device[0]) device = "cpu";
     if (!shared) return;
     for (size_t i = 0; i < LEN(slices); i++) {
         char command[3000];
-        snprintf(command, sizeof command, "python3 '%s/parity/check' %s '%s/parity/%s.json' -- '%s/sweep-worker' probe",
-                 shared, slices[i].narrow, shared, slices[i].fixture, test_build_dir());
+        snprintf(command, sizeof command,
+                 "python3 '%s/parity/check' %s '%s/parity/%s.json' -- '%s/sweep-worker' probe --device %s", shared,
+                 slices[i].narrow, shared, slices[i].fixture, test_build_dir(), device);
         CU_ASSERT_EQUAL(system(command), 0);
     }
 }
