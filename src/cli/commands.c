@@ -11,7 +11,7 @@ const struct cli_option cli_options[CLI_N_OPTIONS] = {
     [OPT_GPUS]      = {.name = "--gpus", .arg = "N,...",
                        .doc = "train on these alone, as `sweep doctor` counts them; none: on the CPU (default: all)"},
     [OPT_SLOTS]     = {.name = "--slots", .arg = "N",
-                       .doc = "at most so many trainings on a GPU, where their memory fits; auto: as many as fit (default 1)"},
+                       .doc = "at most so many trainings on a GPU, where their memory fits (default auto: as many as make the whole faster)"},
     [OPT_BESIDE]    = {.name = "--measure-beside",
                        .doc = "measure beside other work, on cores of its own; the rows say busy"},
     [OPT_FAIL_FAST] = {.name = "--fail-fast", .doc = "stop at the first failed trial"},

@@ -50,6 +50,7 @@ void engine_store_event(struct engine *e, struct worker *w, const json_t *event)
     const char *name = json_str(event, "ev", "");
     if (strcmp(name, "progress") == 0) {
         ahead_hears(w, event);
+        place_hears(e, w, event);
     } else {
         struct status st = writes_event(e, w->task, event);
         if (st.code != STATUS_OK) {

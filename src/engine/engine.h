@@ -54,7 +54,7 @@ struct engine_options {
     struct store *store;
     int jobs;            /* workers at once; 0: as many as the GPUs take, 1 without */
     const char *gpus;    /* "0,2" (as engine_gpus counts), "none"; NULL, "all": all */
-    const char *slots;   /* workers a GPU: "3", at most, or "auto"; memory limits both. NULL: 1 */
+    const char *slots;   /* workers a GPU: "3", at most, or "auto" (NULL), as many as pay; memory limits both */
     bool measure_beside; /* measurements may run beside other work; their rows say so */
     bool shared;         /* others compute on this machine, unseen by us: rows of measurements say so, too */
     bool fail_fast;      /* the first failed stage stops the sweep */

@@ -18,6 +18,7 @@ static int64_t room_of(const struct lease_gpu *g)
 enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, int slots)
 {
     if (g->elsewhere) return LEASE_ELSEWHERE;
+    if (g->full) return LEASE_TAKEN;
     if (g->n && (g->alone || want.alone || g->exclusive || g->n >= slots || g->bytes_total <= 0)) return LEASE_TAKEN;
     if (!g->n && !g->others) return LEASE_FITS;
     if (g->exclusive) return LEASE_OTHERS;
@@ -77,10 +78,9 @@ void lease_cores(int *first, int *n, int slot, int jobs, int cores)
 
 struct status lease_slots(int *out, const char *text)
 {
-    int64_t n = 1;
-    if (text && strcmp(text, "auto") == 0)
-        n = LEASE_MAX_SLOTS;
-    else if (text && (!str_to_i64(text, &n) || n < 1 || n > LEASE_MAX_SLOTS))
+    int64_t n = LEASE_MAX_SLOTS;
+    bool given = text && strcmp(text, "auto") != 0;
+    if (given && (!str_to_i64(text, &n) || n < 1 || n > LEASE_MAX_SLOTS))
         return fail(STATUS_ARG, "--slots: got \"%s\", expected auto or a whole number from 1 to %d", text,
                     LEASE_MAX_SLOTS);
     *out = (int)n;

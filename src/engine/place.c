@@ -14,7 +14,7 @@
 
 static const int64_t bytes_context = 600LL << 20; /* of a process on a GPU before it has made a tensor */
 static const double gib = 1073741824.0;
-enum { AUTO_JOBS = 4 /* workers a GPU, where memory says how many fit and nobody said how many run */ };
+enum { AUTO_FIRST = 4, AUTO_MOST = 8 /* trainings a GPU, where nobody said how many: at first, and ever */ };
 
 /* ---- the GPUs ---------------------------------------------------------------------------------------------------- */
 
@@ -47,10 +47,17 @@ static struct status choose_gpus(struct engine *e, const struct engine_gpus *g)
     return ok();
 }
 
+/* Each launches its kernels from a core of its own. */
+static int auto_most(int n_gpus, int cores)
+{
+    int each = n_gpus ? cores / n_gpus : 1;
+    return each < 1 ? 1 : each < AUTO_MOST ? each : AUTO_MOST;
+}
+
 /* Workers at once where nobody says: as many as train on the GPUs, and one that exports and checks meanwhile. */
 static int jobs_for(int n_gpus, int slots, int cores)
 {
-    int train = n_gpus * (slots == LEASE_MAX_SLOTS ? AUTO_JOBS : slots);
+    int train = n_gpus * (slots == LEASE_MAX_SLOTS ? auto_most(n_gpus, cores) : slots);
     int jobs = train ? train + (cores >= 2 * (train + 1)) : 1;
     return jobs < ENGINE_MAX_JOBS ? jobs : ENGINE_MAX_JOBS;
 }
@@ -84,6 +91,10 @@ struct status place_init(struct engine *e)
     p->jobs = e->o->jobs > 0 ? e->o->jobs : jobs_for(p->n, p->slots, p->cores);
     if (p->jobs > ENGINE_MAX_JOBS) p->jobs = ENGINE_MAX_JOBS;
     p->n_ids = cores_list(p->ids, PLACE_MAX_CORES);
+    for (int i = 0; i < p->n; i++) {
+        int cap = e->o->jobs > 0 ? LEASE_MAX_SLOTS : auto_most(p->n, p->cores); /* who gives --jobs knows the cores */
+        growth_start(&p->gpus[i].growth, AUTO_FIRST, cap);
+    }
     return ok();
 }
 
@@ -202,12 +213,47 @@ static void tell(struct engine *e, int i, enum lease_answer why, struct lease_wa
                  (double)want.bytes / gib);
 }
 
+static bool trains_on(const struct engine *e, const struct worker *w, const struct place_gpu *d)
+{
+    return w->pid && w->gpu == d && e->p->stages[w->task].kind == PLAN_TRAIN;
+}
+
+/* One more training would find as many there as pay. */
+static bool is_full(const struct engine *e, const struct place_gpu *d, int task)
+{
+    int n = 0;
+    if (e->place.slots < LEASE_MAX_SLOTS || e->p->stages[task].kind != PLAN_TRAIN) return false;
+    for (int k = 0; k < ENGINE_MAX_JOBS; k++) n += trains_on(e, &e->workers[k], d);
+    return n >= d->growth.most;
+}
+
+void place_hears(struct engine *e, struct worker *w, const json_t *progress)
+{
+    struct place_gpu *d = w->gpu;
+    int n = 0, silent = 0;
+    double work = 0;
+    if (!d || e->place.slots < LEASE_MAX_SLOTS || !trains_on(e, w, d)) return;
+    const struct plan_trial *t = &e->p->trials[e->p->stages[w->task].trial];
+    double steps = json_num(progress, "steps", 0), at = (json_num(progress, "epoch", 1) - 1) * steps;
+    w->work = (at + json_num(progress, "step", 0)) * t->t.train.batch * (double)t->size.macs;
+    for (int k = 0; k < ENGINE_MAX_JOBS; k++)
+        if (trains_on(e, &e->workers[k], d)) n++, work += e->workers[k].work, silent += e->workers[k].work <= 0;
+    growth_hears(&d->growth, silent ? 0 : n, work, time_mono());
+    if (!d->growth.settled || d->told_growth) return;
+    d->told_growth = true;
+    log_info("GPU %d (%s): %d training%s at once; more would not be faster", d->index, d->name, d->growth.most,
+             d->growth.most == 1 ? "" : "s");
+}
+
 /* The GPU for a task, its lock held; -1: none now. */
 static int pick(struct engine *e, int task)
 {
     struct place *p = &e->place;
     struct lease_want want = want_of(e, task);
-    for (int i = 0; i < p->n; i++) p->leases[i].elsewhere = false;
+    for (int i = 0; i < p->n; i++) {
+        p->leases[i].elsewhere = false;
+        p->leases[i].full = is_full(e, &p->gpus[i], task);
+    }
     for (int i; (i = lease_pick(p->leases, p->n, want, p->slots)) >= 0; p->leases[i].elsewhere = true)
         if (lock_gpu(&p->gpus[i])) return i;
     for (int i = 0; i < p->n; i++) tell(e, i, lease_fits(&p->leases[i], want, p->slots), want);

@@ -6,6 +6,16 @@
 
 enum { LEASE_MAX_SLOTS = 16, PLACE_MAX_CORES = 1024 };
 
+/* Trainings at once on one GPU, where --slots is auto. */
+struct growth {
+    int most, cap;                    /* at once now; ever */
+    int before;                       /* what most was doubled from; 0: not yet */
+    bool settled;                     /* most is final */
+    double rate[LEASE_MAX_SLOTS + 1]; /* [n at once] work a second of all together; 0: not known */
+    int n;                            /* the window that is measured: how many, since when, from what work on */
+    double since, work;
+};
+
 /* A GPU as the rules see it. */
 struct lease_gpu {
     int64_t bytes_total, bytes_free; /* as the driver said last; 0, 0: not known */
@@ -16,6 +26,7 @@ struct lease_gpu {
     int n;                           /* leases of ours, */
     int64_t bytes;                   /* and what they were predicted to need */
     bool alone;                      /* the one that is there shares it with none */
+    bool full;                       /* of trainings: one more would not pay */
 };
 struct lease_want {
     int64_t bytes;
@@ -28,7 +39,8 @@ struct place_gpu {
     char name[96], uuid[96], holder[32];
     int lock; /* -1: not held */
     enum lease_answer told;
-    bool told_lock;
+    bool told_lock, told_growth;
+    struct growth growth;
 };
 struct place {
     struct lease_gpu leases[ENGINE_MAX_GPUS]; /* one a GPU */
@@ -58,10 +70,18 @@ void lease_give(struct lease_gpu *g, struct lease_want want);
 void lease_sees(struct lease_gpu *g, const struct engine_gpu *v);
 /** The share of a slot in @p cores: disjoint with those of other slots while there are as many cores as jobs. */
 void lease_cores(int *first, int *n, int slot, int jobs, int cores);
-/** --slots: "auto" is LEASE_MAX_SLOTS, which memory limits; NULL: 1. */
+/** --slots: "auto" and NULL are LEASE_MAX_SLOTS, which memory and growth limit. */
 struct status lease_slots(int *out, const char *text);
 /** --gpus: indices, of @p n_gpus; NULL: all. */
 struct status lease_choose(int *out, int *n, const char *text, int n_gpus);
+
+/* growth.c: how many trainings share a GPU */
+/** From @p first at once, at most @p cap. */
+void growth_start(struct growth *g, int first, int cap);
+/** @p n trainings together do @p rate of work a second: most may double, stay or go back. */
+void growth_measured(struct growth *g, int n, double rate);
+/** All @p n trainings have told of progress; together they had done @p work at @p now, in seconds. */
+void growth_hears(struct growth *g, int n, double work, double now);
 
 /* cores.c */
 /** Ids of the cores that this process may use. */
@@ -79,6 +99,8 @@ bool place_can(struct engine *e, int task);
 /** Leases it. @pre place_can */
 void place_take(struct engine *e, struct worker *w, int task);
 void place_give(struct engine *e, struct worker *w);
+/** A training tells of its progress. */
+void place_hears(struct engine *e, struct worker *w, const json_t *progress);
 /** "cuda", "cpu", or "auto" when the worker shall see for itself. */
 const char *place_compute(const struct engine *e, int task);
 /** The environment of a worker, from ours. */

@@ -43,8 +43,13 @@ struct status tensor_max_pool(struct tensor **out, const struct tensor *x, const
 
 struct status tensor_avg_pool(struct tensor **out, const struct tensor *x, const struct tensor_pool_options *o)
 {
-    return made(out, "avg_pool",
-                [&] { return at::avg_pool2d(x->t, o->k, o->stride, o->pad, o->ceil, o->count_pad, std::nullopt); });
+    return made(out, "avg_pool", [&] {
+        /* CUDA's backward kernel for channels last forgets the padding, without a word, in every libtorch up to 2.13.
+         */
+        bool wrong = x->t.is_cuda() && (o->pad[0] || o->pad[1]);
+        return at::avg_pool2d(wrong ? x->t.contiguous() : x->t, o->k, o->stride, o->pad, o->ceil, o->count_pad,
+                              std::nullopt);
+    });
 }
 
 struct status tensor_adaptive_avg_pool(struct tensor **out, const struct tensor *x, int64_t h, int64_t w)

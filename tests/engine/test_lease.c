@@ -173,7 +173,7 @@ static void engine_lease__understands_options(void)
         for (int k = 0; k < cases[i].n; k++) CU_ASSERT_EQUAL(v[k], cases[i].gpus[k]);
     }
     TEST_OK(lease_slots(&slots, NULL));
-    CU_ASSERT_EQUAL(slots, 1);
+    CU_ASSERT_EQUAL(slots, LEASE_MAX_SLOTS);
     TEST_OK(lease_slots(&slots, "auto"));
     CU_ASSERT_EQUAL(slots, LEASE_MAX_SLOTS);
     TEST_OK(lease_slots(&slots, "3"));

@@ -99,21 +99,23 @@ static void engine_place__shares_gpus_by_these_rules(void)
         int most[3], at_once;
     } cases[] = {
         /* one a GPU, and as many workers as GPUs */
-        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, NULL, NULL, 0, 2048, "AB", {1, 1, 0}, 2},
-        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, "AB", {1, 1, 0}, 2},
-        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, "1", NULL, 4, 2048, "B", {0, 1, 0}, 1},
-        {"A 1 1 8.0\nB 1 1 8.0\nC 1 1 8.0\n", "2,GPU-A", "0", NULL, 4, 2048, "C", {1, 0, 0}, 1},
-        {"A 16384 16384 8.0\n", NULL, "none", NULL, 2, 2048, "", {0, 0, 0}, 0},
-        {"A 16384 16384 8.0\n", "", NULL, NULL, 2, 2048, "", {0, 0, 0}, 0},
+        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, NULL, "1", 0, 2048, "AB", {1, 1, 0}, 2},
+        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, NULL, "1", 4, 2048, "AB", {1, 1, 0}, 2},
+        {"A 16384 16384 8.0\nB 16384 16384 8.0\n", NULL, "1", "1", 4, 2048, "B", {0, 1, 0}, 1},
+        {"A 1 1 8.0\nB 1 1 8.0\nC 1 1 8.0\n", "2,GPU-A", "0", "1", 4, 2048, "C", {1, 0, 0}, 1},
+        {"A 16384 16384 8.0\n", NULL, "none", "1", 2, 2048, "", {0, 0, 0}, 0},
+        {"A 16384 16384 8.0\n", "", NULL, "1", 2, 2048, "", {0, 0, 0}, 0},
         /* several, as memory allows: 2.6 GiB each with what a process needs; a margin of 0.8 */
         {"A 16384 16384 8.0\n", NULL, NULL, "3", 0, 2048, "A", {3, 0, 0}, 3},
-        {"A 16384 16384 8.0\n", NULL, NULL, "auto", 8, 2048, "A", {5, 0, 0}, 5},
+        {"A 16384 16384 8.0\n", NULL, NULL, "auto", 8, 2048, "A", {5, 0, 0}, 5}, /* four trainings, and a stage beside
+                                                                                  */
+        {"A 16384 16384 8.0\n", NULL, NULL, NULL, 8, 2048, "A", {5, 0, 0}, 5},   /* auto */
         {"A 16384 16384 8.0\n", NULL, NULL, "auto", 8, 8192, "A", {1, 0, 0}, 1},
         {"A 16384 16384 8.0\nB 8192 8192 8.0\n", NULL, NULL, "auto", 8, 5000, "AB", {2, 1, 0}, 3},
         {"A 16384 16384 8.0 exclusive\n", NULL, NULL, "auto", 8, 2048, "A", {1, 0, 0}, 1},
         /* a stranger's memory: none is left on one; on the other there is some */
-        {"A 16384 1000 8.0 1=15000\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, "B", {0, 1, 0}, 1},
-        {"A 16384 8000 8.0 1=8000\nB 16384 16384 8.0\n", NULL, NULL, NULL, 4, 2048, "AB", {1, 1, 0}, 2},
+        {"A 16384 1000 8.0 1=15000\nB 16384 16384 8.0\n", NULL, NULL, "1", 4, 2048, "B", {0, 1, 0}, 1},
+        {"A 16384 8000 8.0 1=8000\nB 16384 16384 8.0\n", NULL, NULL, "1", 4, 2048, "AB", {1, 1, 0}, 2},
         {"A 16384 8000 8.0\n", NULL, NULL, "auto", 8, 2048, "A", {2, 0, 0}, 2},
     };
     for (size_t i = 0; i < LEN(cases); i++) {
@@ -167,7 +169,7 @@ static void engine_place__says_what_it_leaves_out(void)
         snprintf(path, sizeof path, "%s/stderr", m->dir);
         int keep = dup(STDERR_FILENO), file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
         dup2(file, STDERR_FILENO);
-        struct status st = made_run(&r, m, (struct engine_options){.jobs = 3});
+        struct status st = made_run(&r, m, (struct engine_options){.jobs = 3, .slots = "1"});
         dup2(keep, STDERR_FILENO);
         close(keep);
         close(file);

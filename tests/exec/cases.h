@@ -125,7 +125,8 @@ static void open_case(struct setup *s, enum net_op op, const struct exec_options
         for (int k = 0; k < N * C * H * W; k++) {
             double v = exec_parity_image(w ? "target" : "pred", k);
             s->in[w][k] = cases[op].positive ? 1.5 + v / 4 : 2 * v;
-            if (o->compute == TENSOR_BF16 || o->compute == TENSOR_F16) s->in[w][k] = round(s->in[w][k] * 64) / 64; /* exact in bfloat16's 8 bits */
+            if (o->compute == TENSOR_BF16 || o->compute == TENSOR_F16)
+                s->in[w][k] = round(s->in[w][k] * 64) / 64; /* exact in bfloat16's 8 bits */
         }
         feed(s, w);
     }
@@ -138,6 +139,5 @@ static void close_case(struct setup *s)
     exec_free(s->exec);
     net_free(s->net);
 }
-
 
 #endif

@@ -27,7 +27,8 @@ static double train_in(const char *arch, int size, const char *precision)
     struct train_result result = {.end = TRAIN_DONE};
     char changes[400];
     snprintf(changes, sizeof changes,
-             "{\"model.arch\": \"%s\", \"data.size\": %d, \"model.depth\": null, \"model.channels\": null,"
+             "{\"model.arch\": \"%s\", \"data.size\": %d, \"model.depth\": null, \"model.channels\": null, "
+             "\"model.dropout\": 0,"
              " \"train.epochs\": %d, \"data.pairs\": 5, \"train.batch\": 4, \"train.drop_last\": true,"
              " \"train.precision\": \"%s\"}",
              arch, size, EPOCHS, precision);

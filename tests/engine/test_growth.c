@@ -1,0 +1,96 @@
+/*
+ * How many trainings share a GPU when nobody says: the rules of growth and of leases, played over the rates and the
+ * memory of cells on a GPU with 139 GiB and on smaller ones.
+ */
+#include "inside.h"
+#include "test.h"
+
+#define GIB(n) ((int64_t)((n) * 1073741824.0))
+enum { SECONDS = 120 };
+
+/* Work a second of n at once, n = 1, 2, 4, 8. Small: unet x lite0 at 256 px, of which one keeps a GPU busy for 17 % of
+ * the time and five for 82 %, 4.6 times the work; large: one fills it. */
+static const double small[] = {1, 1.98, 3.8, 6}, large[] = {1, 1.03, 1.01, 0.97}, middle[] = {1, 1.7, 2.2, 2.3};
+
+static double rate_of(const double *curve, int n)
+{
+    int k = 0;
+    while (k < 3 && (1 << (k + 1)) <= n) k++;
+    double low = curve[k], high = k < 3 ? curve[k + 1] : curve[3];
+    return low + (high - low) * (n - (1 << k)) / (1 << k);
+}
+
+/* Plays two minutes with more trainings than ever fit: a start costs 9 s before the first step. Returns how many were
+ * there at the end; *most: ever. */
+static int play(const double *curve, double gib_gpu, double gib_each, int cap, int *most)
+{
+    struct growth g;
+    struct lease_gpu gpu = {.bytes_total = GIB(gib_gpu), .bytes_free = GIB(gib_gpu)};
+    struct lease_want want = {.bytes = GIB(gib_each)};
+    double begun[LEASE_MAX_SLOTS], work = 0;
+    int n = 0;
+    *most = 0;
+    growth_start(&g, 4, cap);
+    for (int s = 0; s < SECONDS; s++) {
+        while (n < g.most && lease_fits(&gpu, want, LEASE_MAX_SLOTS) == LEASE_FITS) {
+            lease_take(&gpu, want);
+            begun[n++] = s;
+        }
+        if (n > *most) *most = n;
+        int steps = 0;
+        for (int i = 0; i < n; i++) steps += s - begun[i] >= 9;
+        work += steps ? rate_of(curve, steps) : 0;
+        growth_hears(&g, steps == n ? n : 0, work, s);
+    }
+    return g.most < n ? g.most : n;
+}
+
+static void engine_growth__as_many_as_pay(void)
+{
+    static const struct {
+        const double *curve;
+        double gib_gpu, gib_each;
+        int cap, settles, most;
+    } cases[] = {
+        {small, 139, 2.7, 8, 8, 8},  /* each of eight still adds */
+        {small, 139, 2.7, 2, 2, 2},  /* two cores to launch from */
+        {small, 16, 2.7, 8, 5, 5},   /* memory: five and a margin */
+        {middle, 139, 2.7, 8, 4, 8}, /* eight were tried and were no faster */
+        {large, 139, 20, 8, 4, 6},   /* memory let six try */
+        {large, 139, 70, 8, 1, 1},
+    };
+    for (size_t i = 0; i < LEN(cases); i++) {
+        int most, n = play(cases[i].curve, cases[i].gib_gpu, cases[i].gib_each, cases[i].cap, &most);
+        if (n != cases[i].settles || most != cases[i].most)
+            fprintf(stderr, "case %zu: %d at the end, %d at most; expected %d and %d\n", i, n, most, cases[i].settles,
+                    cases[i].most);
+        CU_ASSERT_EQUAL(n, cases[i].settles);
+        CU_ASSERT_EQUAL(most, cases[i].most);
+    }
+}
+
+static void engine_growth__one_slow_window_is_no_verdict_without_a_comparison(void)
+{
+    struct growth g;
+    growth_start(&g, 4, 8);
+    growth_measured(&g, 3, 1); /* fewer than may be: says nothing of more */
+    CU_ASSERT_EQUAL(g.most, 4);
+    growth_measured(&g, 4, 0); /* nothing was done: no measurement */
+    CU_ASSERT_EQUAL(g.most, 4);
+    growth_measured(&g, 4, 10);
+    CU_ASSERT_EQUAL(g.most, 8);
+    growth_measured(&g, 8, 11);
+    CU_ASSERT_EQUAL(g.most, 8);
+    CU_ASSERT_TRUE(g.settled);
+    growth_start(&g, 4, 8);
+    growth_measured(&g, 4, 10);
+    growth_measured(&g, 8, 10.9);
+    CU_ASSERT_EQUAL(g.most, 4);
+    CU_ASSERT_TRUE(g.settled);
+}
+
+static const struct test tests[] = {
+    TEST(engine_growth__as_many_as_pay),
+    TEST(engine_growth__one_slow_window_is_no_verdict_without_a_comparison),
+};
+TEST_MAIN("engine.growth", tests)
