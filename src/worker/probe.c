@@ -70,6 +70,15 @@ struct status probe_integer(int64_t *out, const json_t *v, const char *what, int
     return fail(STATUS_ARG, "%s: expected an integer in 1..%lld", what, (long long)most);
 }
 
+struct status probe_dtype(enum tensor_dtype *out, const json_t *q)
+{
+    const char *name = json_str(q, "dtype", "float32");
+    bool wide = strcmp(name, "float64") == 0;
+    *out = wide ? TENSOR_F64 : TENSOR_F32;
+    if (wide || strcmp(name, "float32") == 0) return ok();
+    return fail(STATUS_ARG, "dtype: got \"%s\", expected float32 or float64", name);
+}
+
 /** "size": a number or [height, width]. */
 static struct status read_size(int64_t size[2], const json_t *q)
 {

@@ -22,6 +22,8 @@ struct status probe_image(struct tensor **out, const char *name, enum tensor_dty
                           struct tensor_device dev);
 
 struct status probe_integer(int64_t *out, const json_t *v, const char *what, int64_t most);
+/** "dtype" of a request: float32, which is also meant by none, or float64. */
+struct status probe_dtype(enum tensor_dtype *out, const json_t *q);
 /** "arch", "backbone" and "size" of a request, and "model": {"model.depth": 4}, keys of a configuration. Owner: strings
  *  are in @p a. */
 struct status probe_read_model(struct zoo_model *m, struct arena *a, const json_t *q);

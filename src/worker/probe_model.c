@@ -57,15 +57,14 @@ static struct status model(json_t *answer, struct probe_filled *f, struct arena 
 {
     struct zoo_model m;
     struct zoo_features taps;
-    const char *type = json_str(q, "dtype", "float32");
-    bool wide = strcmp(type, "float64") == 0, with_taps = json_bool(q, "taps", false);
+    enum tensor_dtype dtype;
+    bool with_taps = json_bool(q, "taps", false);
     TRY(probe_read_model(&m, a, q));
-    if (!wide && strcmp(type, "float32") != 0)
-        return fail(STATUS_ARG, "dtype: got \"%s\", expected float32 or float64", type);
+    TRY(probe_dtype(&dtype, q));
     TRY(zoo_build_taps(&f->net, &taps, &m));
     describe(answer, f->net, with_taps);
     for (int i = 0; i < taps.n && with_taps; i++) net_output(f->net, "tap", taps.tap[i]);
-    return run_model(answer, f, &m, wide ? TENSOR_F64 : TENSOR_F32, dev);
+    return run_model(answer, f, &m, dtype, dev);
 }
 
 struct status probe_model(json_t *answer, const json_t *q, struct tensor_device dev)

@@ -34,14 +34,15 @@ static int total_of(const struct net *n)
     return i;
 }
 
-static struct status run_loss(json_t *answer, struct probe_filled *f, const int64_t dims[4], struct tensor_device dev)
+static struct status run_loss(json_t *answer, struct probe_filled *f, const int64_t dims[4], enum tensor_dtype dtype,
+                              struct tensor_device dev)
 {
     struct tensor *in[2] = {NULL}, *grad = NULL;
     struct tensor **out = mem_zalloc((size_t)f->net->n_outputs * sizeof(struct tensor *));
     json_t *t = NULL;
-    struct status s = probe_fill(f, TENSOR_F32, true, dev);
-    if (s.code == STATUS_OK) s = probe_image(&in[0], "pred", TENSOR_F32, dims, dev);
-    if (s.code == STATUS_OK) s = probe_image(&in[1], "target", TENSOR_F32, dims, dev);
+    struct status s = probe_fill(f, dtype, true, dev);
+    if (s.code == STATUS_OK) s = probe_image(&in[0], "pred", dtype, dims, dev);
+    if (s.code == STATUS_OK) s = probe_image(&in[1], "target", dtype, dims, dev);
     if (s.code == STATUS_OK) s = tensor_want_grad_in(in[0], true);
     if (s.code == STATUS_OK) s = exec_run(f->exec, &(struct exec_mode){.grad = true}, in, out);
     if (s.code == STATUS_OK) s = tell_terms(answer, f->net, out);
@@ -60,10 +61,12 @@ static struct status run_loss(json_t *answer, struct probe_filled *f, const int6
 struct status probe_loss(json_t *answer, const json_t *q, struct tensor_device dev)
 {
     int64_t dims[4];
+    enum tensor_dtype dtype;
     struct probe_filled f = {0};
+    TRY(probe_dtype(&dtype, q));
     TRY(read_shape(dims, q));
     TRY(probe_build_loss(&f.net, q, dims[2], dims[3]));
-    struct status s = run_loss(answer, &f, dims, dev);
+    struct status s = run_loss(answer, &f, dims, dtype, dev);
     probe_free(&f);
     return s;
 }

@@ -5,7 +5,7 @@
 #include "inside.h"
 #include "test.h"
 
-#define GIB(n) ((int64_t)((n) * 1073741824.0))
+#define GIB(n) ((int64_t)((n)*1073741824.0))
 enum { SECONDS = 120 };
 
 /* Work a second of n at once, n = 1, 2, 4, 8. Small: unet x lite0 at 256 px, of which one keeps a GPU busy for 17 % of

@@ -39,6 +39,7 @@ static const struct {
     {"{\"kind\":\"loss\",\"shape\":[1,3,32,32]}", "config"},
     {"{\"kind\":\"loss\"," LOSS ",\"shape\":[1,4,32,32]}", "shape"},
     {"{\"kind\":\"loss\"," LOSS ",\"shape\":3}", "shape"},
+    {"{\"kind\":\"loss\"," LOSS ",\"shape\":[1,3,32,32],\"dtype\":\"int8\"}", "float32 or float64"},
     {"{\"kind\":\"loss\",\"config\":{\"gram_weights\":[\"x\"]},\"shape\":[1,3,32,32]}", "numbers"},
     {"{\"kind\":\"loss\",\"config\":{\"gram_weights\":[1,1,1,1,1,1,1,1,1,1,1]},\"shape\":[1,3,32,32]}", "at most"},
     {"{\"kind\":\"train\"," CELL ",\"size\":64,\"steps\":1,\"batch\":0," LOSS "}", "batch"},
