@@ -137,7 +137,17 @@ void log_set_level(enum log_level level); /* the least level that is printed; LO
 
 /* ---- files and time ------------------------------------------------------------------------------------------ */
 
-/** Reads a whole file. Owner: the caller frees *out, which has a NUL after its *n bytes. n may be NULL. */
+struct stat;
+/** What is there in place of a regular file ("a folder", "a pipe", ...); NULL where it is one. */
+const char *fs_kind(const struct stat *st);
+/**
+ * Opens a regular file (or a link to one) for reading. Errors: STATUS_IO, which also says what a thing is that is no
+ * file; a pipe without a writer holds nobody up. Owner: the caller closes *out.
+ */
+struct status fs_open(int *out, const char *path);
+
+/** Reads a whole file, or what <(command) of a shell hands over. Owner: the caller frees *out, which has a NUL after
+ * its *n bytes. n may be NULL. Errors: as fs_open. */
 struct status fs_read(char **out, size_t *n, const char *path);
 
 /** Replaces a file atomically (temporary beside it, fsync, rename): readers see the old or the new, never a part. */

@@ -11,25 +11,69 @@ static struct status io(const char *what, const char *path)
     return fail(STATUS_IO, "%s: %s: %s", path, what, strerror(errno));
 }
 
+const char *fs_kind(const struct stat *st)
+{
+    static const struct {
+        mode_t type;
+        const char *name;
+    } kinds[] = {{S_IFREG, NULL},        {S_IFDIR, "a folder"}, {S_IFIFO, "a pipe"},
+                 {S_IFSOCK, "a socket"}, {S_IFCHR, "a device"}, {S_IFBLK, "a device"}};
+    for (size_t i = 0; i < LEN(kinds); i++)
+        if ((st->st_mode & S_IFMT) == kinds[i].type) return kinds[i].name;
+    return "no file";
+}
+
+/* What the caller's shell has opened for us, as <(command) does: its writer is there, and it may be a pipe. */
+static bool handed_over(const char *path)
+{
+    return strncmp(path, "/dev/fd/", 8) == 0 || strncmp(path, "/proc/self/fd/", 14) == 0 ||
+           strcmp(path, "/dev/stdin") == 0;
+}
+
+/* A pipe that nobody writes to would hold open() up for ever, so it is asked what it is before it is waited for. */
+static struct status open_to_read(int *out, const char *path, bool pipes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    if (fd < 0 && errno == ENXIO) return fail(STATUS_IO, "%s: is a socket or a device, expected a file", path);
+    if (fd < 0) return io("cannot open", path);
+    if (fstat(fd, &st) != 0) {
+        struct status s = io("cannot look at", path);
+        close(fd);
+        return s;
+    }
+    const char *kind = fs_kind(&st);
+    if (kind && !(pipes && S_ISFIFO(st.st_mode) && handed_over(path))) {
+        close(fd);
+        return fail(STATUS_IO, "%s: is %s, expected a file", path, kind);
+    }
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0) fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    *out = fd;
+    return ok();
+}
+
+struct status fs_open(int *out, const char *path)
+{
+    return open_to_read(out, path, false);
+}
+
 struct status fs_read(char **out, size_t *n, const char *path)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) return io("cannot open", path);
     struct str b = {0};
-    struct stat st;
-    if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
-        fclose(f);
-        return fail(STATUS_IO, "%s: is a folder, expected a file", path);
-    }
+    int fd;
+    TRY(open_to_read(&fd, path, true));
     char chunk[65536];
-    size_t got;
-    while ((got = fread(chunk, 1, sizeof chunk, f)) > 0) str_addn(&b, chunk, got);
-    bool bad = ferror(f);
-    fclose(f);
-    if (bad) {
+    ssize_t got;
+    while ((got = read(fd, chunk, sizeof chunk)) > 0 || (got < 0 && errno == EINTR))
+        if (got > 0) str_addn(&b, chunk, (size_t)got);
+    if (got < 0) {
+        struct status s = io("cannot read", path);
+        close(fd);
         str_free(&b);
-        return io("cannot read", path);
+        return s;
     }
+    close(fd);
     str_addn(&b, "", 0);
     *out = b.s;
     if (n) *n = b.n;
@@ -115,9 +159,14 @@ struct status fs_mkdir(const char *path)
 bool fs_first_line(char *out, size_t n, const char *path)
 {
     out[0] = 0;
-    FILE *f = fopen(path, "r");
+    int fd;
+    if (open_to_read(&fd, path, false).code != STATUS_OK) return false;
+    FILE *f = fdopen(fd, "r");
     if (f && fgets(out, (int)n, f)) out[strcspn(out, "\n")] = 0;
-    if (f) fclose(f);
+    if (f)
+        fclose(f);
+    else
+        close(fd);
     return out[0];
 }
 

@@ -2,6 +2,7 @@
 #include "base.h"
 #include <errno.h>
 #include <math.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 static struct hash to_hex(XXH128_hash_t h)
@@ -18,19 +19,20 @@ struct hash hash_bytes(const void *p, size_t n)
 
 struct status hash_file(struct hash *out, const char *path)
 {
-    FILE *f = fopen(path, "rb");
-    if (!f) return fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
+    int fd;
+    TRY(fs_open(&fd, path));
     XXH3_state_t *state = XXH3_createState();
     CHECK(state, "out of memory");
     XXH3_128bits_reset(state);
     char chunk[65536];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof chunk, f)) > 0) XXH3_128bits_update(state, chunk, n);
-    bool bad = ferror(f);
-    fclose(f);
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof chunk)) > 0 || (n < 0 && errno == EINTR))
+        if (n > 0) XXH3_128bits_update(state, chunk, (size_t)n);
+    int why = n < 0 ? errno : 0;
+    close(fd);
     *out = to_hex(XXH3_128bits_digest(state));
     XXH3_freeState(state);
-    return bad ? fail(STATUS_IO, "%s: cannot read", path) : ok();
+    return why ? fail(STATUS_IO, "%s: cannot read: %s", path, strerror(why)) : ok();
 }
 
 uint64_t hash_fnv1a(const void *p, size_t n)

@@ -6,9 +6,6 @@
 #include "ort.h"
 #include "host.h"
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* The oldest table that has every slot below; ONNX Runtime 1.16. */
@@ -166,14 +163,11 @@ static struct status read_all_io(struct bench_ort *o, const char *path)
 /* The runtime's own words for these are a number of errno, or a line of its source. */
 static struct status readable(const char *path)
 {
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), why = errno;
-    bool known = fd >= 0 && fstat(fd, &st) == 0;
-    if (fd >= 0) close(fd);
-    if (!known && why == ENOENT) return fail(STATUS_IO, "%s: no such file, expected a model", path);
-    if (!known) return fail(STATUS_IO, "%s: cannot open: %s; expected a model", path, strerror(why));
-    if (S_ISDIR(st.st_mode)) return fail(STATUS_ARG, "%s: is a folder, expected an ONNX model", path);
-    return st.st_size ? ok() : fail(STATUS_ARG, "%s: is empty, expected an ONNX model", path);
+    int fd;
+    struct status s = fs_open(&fd, path);
+    if (s.code != STATUS_OK) return fail(s.code, "%s (an ONNX model is wanted)", s.msg);
+    close(fd);
+    return fs_size(path) ? ok() : fail(STATUS_ARG, "%s: is empty, expected an ONNX model", path);
 }
 
 static struct status open_into(struct bench_ort *o, const char *lib, const char *path)

@@ -62,6 +62,7 @@ struct data_options cell_data(struct data_augment augment[SPEC_MAX_AUGMENT], con
                                  .height = t->data.size[0],
                                  .width = t->data.size[1],
                                  .channels = t->model.in_channels,
+                                 .skip_damaged = t->data.skip_damaged,
                                  .split_val = t->data.split_val,
                                  .split_seed = t->data.split_seed,
                                  .split_train = t->data.split_train,

@@ -129,6 +129,11 @@ const char *cli_db(const struct cli_args *a)
     return a->value[OPT_DB] ? a->value[OPT_DB] : "results/sweep.db";
 }
 
+char *cli_cache(const struct cli_args *a, struct arena *mem)
+{
+    return fs_join(mem, fs_dirname(mem, cli_db(a)), "cache");
+}
+
 struct status cli_open(struct store **out, const struct cli_args *a, bool writes)
 {
     return store_open(out, (struct store_options){.path = cli_db(a), .read_only = !writes, .command = a->line});

@@ -46,7 +46,7 @@ static struct status same_trials(const struct plan *p, const json_t *trials)
     return ok();
 }
 
-static struct status plan_trials(struct plan **out, const json_t *trials)
+static struct status plan_trials(struct plan **out, const json_t *trials, const char *cache)
 {
     size_t n = json_array_size(trials);
     json_t **configs = mem_zalloc(sizeof *configs * (n + 1));
@@ -59,7 +59,7 @@ static struct status plan_trials(struct plan **out, const json_t *trials)
         st = json_parse(&configs[i], where[i], text, strlen(text));
     }
     *out = NULL;
-    if (st.code == STATUS_OK) st = plan_of_configs(out, (const json_t *const *)configs, where, (int)n);
+    if (st.code == STATUS_OK) st = plan_of_configs(out, (const json_t *const *)configs, where, (int)n, cache);
     if (st.code == STATUS_OK) st = same_trials(*out, trials);
     for (size_t i = 0; i < n; i++) json_decref(configs[i]);
     free(configs);
@@ -72,6 +72,7 @@ CLI_COMMAND(cli_retry)
     struct store *s;
     json_t *trials;
     struct plan *p = NULL;
+    struct arena mem = {0};
     if (!a->value[OPT_FAILED] && !a->n_pos)
         return fail(STATUS_ARG, "sweep retry: expected --failed, or the trials to retry");
     TRY(cli_open(&s, a, true));
@@ -83,7 +84,8 @@ CLI_COMMAND(cli_retry)
     if (json_array_size(trials) == 0)
         fprintf(stderr, "no trial has failed\n");
     else
-        st = plan_trials(&p, trials);
+        st = plan_trials(&p, trials, cli_cache(a, &mem));
+    arena_free(&mem);
     if (st.code == STATUS_OK && p) st = cli_run_plan(a, s, p, code);
     plan_free(p);
     json_decref(trials);

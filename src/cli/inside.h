@@ -78,6 +78,8 @@ void cli_help(const struct cli_command *c); /* NULL: of the program */
 /** A number in lo..hi, or @p def when the option is absent. */
 struct status cli_int(int *out, const struct cli_args *a, enum cli_option_id id, int def, int lo, int hi);
 const char *cli_db(const struct cli_args *a);
+/** Folder beside the database of what can be made again: pixels, what was found about pictures. In the arena. */
+char *cli_cache(const struct cli_args *a, struct arena *mem);
 struct status cli_open(struct store **out, const struct cli_args *a, bool writes);
 
 /* ---- tables (table.c) ------------------------------------------------------------------------------------------- */

@@ -105,7 +105,8 @@ static const struct {
     {"stages", "stages",
      "SELECT stage, format, device, state, attempts, round(seconds, 1) AS seconds, round(rss_bytes / 1048576.0) AS "
      "rss_mib, json_extract(info, '$.worker_cores') AS cores, json_extract(info, '$.gpu_name') AS gpu, "
-     "round(json_extract(info, '$.gpu_bytes_peak') / 1048576.0) AS gpu_mib, reason FROM stages WHERE trial = ?1 ORDER "
+     "round(json_extract(info, '$.gpu_bytes_peak') / 1048576.0) AS gpu_mib, "
+     "json_extract(info, '$.skipped_pairs') AS skipped_pairs, reason FROM stages WHERE trial = ?1 ORDER "
      "BY started"},
     {"decisions", "decisions",
      "SELECT rule, epoch, metric, value, threshold, n_peers, CASE stop WHEN 1 THEN 'stopped' ELSE 'went on' END AS "

@@ -88,6 +88,7 @@ static struct status more_of(const struct cli_args *a, const struct changes *c, 
     struct store *s;
     struct plan *p = NULL;
     json_t *t, *config = NULL;
+    struct arena mem = {0};
     TRY(cli_open(&s, a, true));
     struct status st = cli_trial(&t, s, a->pos[0]);
     if (st.code != STATUS_OK) {
@@ -102,7 +103,7 @@ static struct status more_of(const struct cli_args *a, const struct changes *c, 
                   "prune.rule=none` goes on with it",
                   id);
     if (st.code == STATUS_OK) st = change_all(config, c);
-    if (st.code == STATUS_OK) st = plan_of_config(&p, config, id);
+    if (st.code == STATUS_OK) st = plan_of_config(&p, config, id, cli_cache(a, &mem));
     if (st.code == STATUS_OK && strcmp(p->trials[0].id, id) != 0)
         st = fail(
             STATUS_ARG,
@@ -114,6 +115,7 @@ static struct status more_of(const struct cli_args *a, const struct changes *c, 
         st = cli_print_query(s, sql, params, a->value[OPT_JSON] ? CLI_JSON : CLI_ALIGNED);
         json_decref(params);
     }
+    arena_free(&mem);
     plan_free(p);
     json_decref(config);
     json_decref(t);

@@ -206,6 +206,18 @@ static void print_counts(const struct outlook *o)
         }
 }
 
+/* What data.skip_damaged leaves out; the warnings name the files. */
+static void print_skipped(const struct outlook *o)
+{
+    int cells = 0, most = 0;
+    for (int i = 0; i < o->p->n_trials; i++) {
+        int n = o->p->trials[i].content.skipped;
+        cells += n > 0;
+        most = n > most ? n : most;
+    }
+    if (cells) printf("  %d damaged pairs left out of the images of %d cells\n", most, cells);
+}
+
 /* A table cuts long texts; why cells are impossible is said whole, once a reason. */
 static void print_impossible(const struct outlook *o)
 {
@@ -295,6 +307,7 @@ static void print_table(const struct outlook *o, enum cli_style style, bool all)
     if (o->p->n_trials > most) printf("... %d more; --all prints them\n", o->p->n_trials - most);
     print_counts(o);
     print_impossible(o);
+    print_skipped(o);
     print_pruning(o);
     print_cost(o);
 }

@@ -33,10 +33,15 @@ struct status cli_load_plan(struct plan **out, const struct cli_args *a)
 {
     const char *precision;
     TRY(engine_precision(&precision, a->value[OPT_GPUS]));
-    TRY(plan_load(
-        out, &(struct plan_options){
-                 .files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set, .precision = precision}));
-    struct status st = check_weights(*out);
+    struct arena mem = {0};
+    struct status st = plan_load(out, &(struct plan_options){.files = a->pos,
+                                                             .n_files = a->n_pos,
+                                                             .sets = a->set,
+                                                             .n_sets = a->n_set,
+                                                             .precision = precision,
+                                                             .cache = cli_cache(a, &mem)});
+    arena_free(&mem);
+    if (st.code == STATUS_OK) st = check_weights(*out);
     if (st.code != STATUS_OK) {
         plan_free(*out);
         *out = NULL;

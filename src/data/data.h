@@ -49,6 +49,8 @@ struct data_options {
     const char *split_train, *split_val_list; /* files with a name a line; one alone: the other part is the rest */
     int synthetic_pairs;                      /* 64 */
     const char *cache; /* folder of decoded pixels, created when needed; NULL: this process' memory */
+    bool look;         /* decode every picture now, once as long as its file does not change, to know that all do */
+    bool skip_damaged; /* the same, and leave out the pairs of those that do not, as if they were not there */
     const struct data_augment *augment;
     int n_augment;
 };
@@ -61,16 +63,22 @@ struct status data_takes(int channels);
 struct data;
 
 /**
- * Lists, matches and splits; decodes nothing and starts no thread: milliseconds.
- * Errors: STATUS_ARG / STATUS_IO: missing or empty folder (and what lies nearby), unmatched pairs (a few by name),
- *         two files of one name, a list that names what is not there, a fraction outside [0,1); STATUS_REFUSED as
- *         data_takes.
+ * Lists, matches and splits. Without `look` and `skip_damaged` decodes nothing and starts no thread: milliseconds.
+ * An image is a regular file or a link to one; what else has the name of an image is never opened.
+ * Errors: STATUS_ARG / STATUS_IO: missing or empty folder (and what lies nearby), unmatched pairs (a few by name, and
+ *         what nearly is the partner), two files of one name, a list that names what is not there, a fraction outside
+ *         [0,1), damaged pictures (all together); STATUS_REFUSED as data_takes.
  * Owner:  the caller, data_close. Threads: one struct data may be used from many.
  */
 struct status data_open(struct data **out, const struct data_options *o);
 void data_close(struct data *d);
 
-int data_size(const struct data *d); /* pairs in all */
+/** What was odd and is no error, a sentence each that begins with its key: names of images that are no files, damaged
+ *  pairs that are left out, grey targets. Borrowed. */
+const char *const *data_notes(const struct data *d, int *n);
+int data_skipped(const struct data *d); /* damaged pairs that were left out */
+
+int data_size(const struct data *d); /* pairs in all, those left out not counted */
 int data_height(const struct data *d);
 int data_width(const struct data *d);
 int data_channels(const struct data *d); /* of the input */

@@ -24,7 +24,11 @@ struct data {
     bool synthetic;
     const char **names, **input, **target; /* paths; NULL when synthetic */
     int *part[2], n_part[2];
-    struct hash lists; /* of the explicit lists' content */
+    struct hash lists;          /* of the explicit lists' content */
+    const char **skipped_names; /* of damaged pairs, sorted: lists may name them */
+    int skipped;
+    const char **notes;
+    int n_notes;
     struct data_augment *augment;
     int n_augment;
 
@@ -42,6 +46,11 @@ struct data {
 
 /** Finds the pairs: fills d->names, input, target, n. */
 struct status data_find_pairs(struct data *d, const struct data_options *o);
+/** Where the options ask for it: decodes every picture once, fails or leaves pairs out, notes what is odd. */
+struct status data_look(struct data *d, const struct data_options *o);
+/** Adds a copy of a sentence to what data_notes gives. */
+void data_note(struct data *d, const char *text);
+enum { DATA_SAID_MOST = 20 }; /* names of a kind in a message */
 /** Fills d->part. */
 struct status data_split(struct data *d, const struct data_options *o);
 /** Length of a file name without its extension, when that is one of an image; the whole length otherwise. */

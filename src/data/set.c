@@ -1,7 +1,6 @@
 /* The open set: its parts, its fingerprint, and its pixels, decoded once and kept. */
 #include "inside.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,13 +15,14 @@ struct status data_open(struct data **out, const struct data_options *o)
     d->channels = o->channels ? o->channels : 3;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->changed, NULL);
+    d->cache = o->cache ? arena_strdup(&d->arena, o->cache) : NULL;
     struct status s = data_find_pairs(d, o);
+    if (s.code == STATUS_OK) s = data_look(d, o);
     if (s.code == STATUS_OK) s = data_split(d, o);
     if (s.code != STATUS_OK) {
         data_close(d);
         return s;
     }
-    d->cache = o->cache ? arena_strdup(&d->arena, o->cache) : NULL;
     d->n_augment = o->n_augment;
     d->augment = arena_copy(&d->arena, o->augment, (size_t)o->n_augment * sizeof *o->augment);
     d->slots = arena_alloc(&d->arena, (size_t)d->n * sizeof *d->slots);
@@ -52,6 +52,25 @@ void data_close(struct data *d)
     pthread_mutex_destroy(&d->lock);
     arena_free(&d->arena);
     free(d);
+}
+
+void data_note(struct data *d, const char *text)
+{
+    const char **more = arena_alloc(&d->arena, ((size_t)d->n_notes + 1) * sizeof *more);
+    if (d->n_notes) memcpy(more, d->notes, (size_t)d->n_notes * sizeof *more);
+    more[d->n_notes++] = arena_strdup(&d->arena, text);
+    d->notes = more;
+}
+
+const char *const *data_notes(const struct data *d, int *n)
+{
+    *n = d->n_notes;
+    return d->notes;
+}
+
+int data_skipped(const struct data *d)
+{
+    return d->skipped;
 }
 
 int data_size(const struct data *d)
@@ -120,11 +139,12 @@ enum { HASH_WHOLE = 4 << 20, HASH_END = 1 << 20 };
 /* Size and content; of a large file its first and last bytes, which hold a header and the end of the coded stream. */
 static struct status add_content(struct str *all, char *buffer, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd;
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        struct status s = fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
-        if (fd >= 0) close(fd);
+    TRY(fs_open(&fd, path));
+    if (fstat(fd, &st) != 0) {
+        struct status s = fail(STATUS_IO, "%s: cannot look at: %s", path, strerror(errno));
+        close(fd);
         return s;
     }
     bool whole = st.st_size <= HASH_WHOLE;

@@ -28,11 +28,11 @@ static void split_by_hash(bool *val, const struct data *d, double fraction, int6
     free(r);
 }
 
-static int find_name(const struct data *d, const char *name, size_t n)
+static int find_name(const char *const *names, int count, const char *name, size_t n)
 {
-    for (int lo = 0, hi = d->n - 1; lo <= hi;) {
-        int mid = lo + (hi - lo) / 2, c = strncmp(d->names[mid], name, n);
-        if (!c && d->names[mid][n]) c = 1;
+    for (int lo = 0, hi = count - 1; lo <= hi;) {
+        int mid = lo + (hi - lo) / 2, c = strncmp(names[mid], name, n);
+        if (!c && names[mid][n]) c = 1;
         if (!c) return mid;
         if (c < 0)
             lo = mid + 1;
@@ -71,7 +71,8 @@ static struct status read_list(bool *in, struct data *d, const char *path, struc
         while (len && (p[len - 1] == ' ' || p[len - 1] == '\t')) len--;
         p[len] = 0;
         if (!len || *p == '#') continue;
-        int i = find_name(d, p, data_stem(p));
+        int i = find_name(d->names, d->n, p, data_stem(p));
+        if (i < 0 && find_name(d->skipped_names, d->skipped, p, data_stem(p)) >= 0) continue;
         if (i < 0)
             s = unknown_name(d, path, line, p);
         else if (in[i])

@@ -68,6 +68,7 @@ static struct status read_bucket(json_t *trials, json_t **bucket, const char *di
 static struct status make_plan(struct doing *d, const json_t *trials)
 {
     size_t n = json_array_size(trials);
+    struct arena a = {0};
     const json_t **configs = mem_zalloc(sizeof *configs * (n + 1));
     const char **where = mem_zalloc(sizeof *where * (n + 1));
     for (size_t i = 0; i < n; i++) {
@@ -75,7 +76,9 @@ static struct status make_plan(struct doing *d, const json_t *trials)
         where[i] = json_str(json_array_get(trials, i), "id", "");
     }
     plan_free(d->plan);
-    struct status st = plan_of_configs(&d->plan, configs, where, (int)n);
+    struct status st =
+        plan_of_configs(&d->plan, configs, where, (int)n, fs_join(&a, fs_dirname(&a, d->o->db), "cache"));
+    arena_free(&a);
     for (size_t i = 0; i < n && st.code == STATUS_OK; i++)
         if ((int)i >= d->plan->n_trials || strcmp(d->plan->trials[i].id, where[i]) != 0)
             st = fail(STATUS_ARG,

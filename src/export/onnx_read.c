@@ -3,8 +3,6 @@
  * distrusted; depth is bounded because each kind of message is read by its own function, and memory by the file's size.
  */
 #include "onnx.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -273,17 +271,13 @@ struct status export_onnx_parse(struct export_summary *out, const char *where, c
 struct status export_onnx_read(struct export_summary *out, const char *path)
 {
     *out = (struct export_summary){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd;
     struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0) {
-        struct status s = fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
-        if (fd >= 0) close(fd);
-        return s;
-    }
-    void *map = S_ISREG(st.st_mode) && st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+    TRY(fs_open(&fd, path));
+    void *map = fstat(fd, &st) == 0 && st.st_size > 0 ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
                                                       : MAP_FAILED;
     close(fd);
-    if (map == MAP_FAILED) return fail(STATUS_ARG, "%s: is empty or no regular file, expected an .onnx file", path);
+    if (map == MAP_FAILED) return fail(STATUS_ARG, "%s: is empty, expected an .onnx file", path);
     struct status s = export_onnx_parse(out, path, map, (size_t)st.st_size);
     munmap(map, (size_t)st.st_size);
     return s;

@@ -8,7 +8,7 @@
 struct plan_images {
     const char *fingerprint;
     const char *refused; /* why its pictures do not serve the trial; NULL: they do */
-    int n_train, n_val;
+    int n_train, n_val, skipped;
 };
 
 /* A key of a stage, and its line in what is hashed, for the value that was met last. */
@@ -22,7 +22,7 @@ struct plan_text {
 /* Answers that many cells share, by the text that decides them. */
 struct plan_build {
     struct plan *plan;
-    const char *weights_dir;
+    const char *weights_dir, *cache;
     const struct spec *spec; /* the file in hand; NULL: a stored configuration */
     const char *source;      /* its name, for messages */
     const char *precision;
@@ -85,6 +85,9 @@ void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const jso
 void plan_key_of(char out[PLAN_KEY], const char *part, const char *format, const char *device, const char *const *from,
                  int n_from);
 void plan_loss_key(char out[PLAN_KEY], const struct plan_build *b, const json_t *config, const char *weights);
+
+/** Adds a warning, once; @p text must live as long as the plan. */
+void plan_warn(struct plan_build *b, const char *text);
 
 /** Params and MACs, or the reason why the cell is impossible. */
 struct status plan_size_of(struct plan_size *out, const char **refused, struct plan_build *b,

@@ -11,7 +11,7 @@
         (p)[(n)++] = (x);                                                                                              \
     } while (0)
 
-static void warn(struct plan_build *b, const char *text)
+void plan_warn(struct plan_build *b, const char *text)
 {
     struct plan *p = b->plan;
     for (int i = 0; i < p->n_warnings; i++)
@@ -132,8 +132,9 @@ static struct status resolve(struct spec_trial *t, json_t **config, struct plan_
     TRY(find_weights(&path, &content->loss_weights, b, "loss.weights", t->loss.weights, t->loss.network));
     t->loss.weights = path; /* `random` is the same as none */
     if (!path)
-        warn(b, "no loss.weights: the loss network has seeded random features, which train but are not the published "
-                "VGG's; give loss.weights: FILE");
+        plan_warn(b,
+                  "no loss.weights: the loss network has seeded random features, which train but are not the published "
+                  "VGG's; give loss.weights: FILE");
     if (strcmp(t->train.precision, "auto") == 0) t->train.precision = b->precision;
     *config = spec_trial_to_json_after(t, &b->before);
     return ok();
@@ -158,6 +159,7 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     struct plan_images images = {0};
     TRY(plan_images_of(&images, b, &t));
     content.images = images.fingerprint;
+    content.skipped = images.skipped;
     json_t *config = NULL;
     TRY(resolve(&t, &config, &content, b));
     struct cell c = {.b = b, .config = config};
@@ -198,10 +200,11 @@ static void check_rank(struct plan_build *b, const struct plan_sweep *w)
     for (int i = 1; i < w->n_cells; i++) {
         const struct plan_trial *x = &b->plan->trials[w->cells[0].trial], *y = &b->plan->trials[w->cells[i].trial];
         if (strcmp(x->loss_key, y->loss_key) == 0) continue;
-        warn(b, arena_printf(&b->plan->arena,
-                             "%s: evaluate.rank is %s, but its cells are trained by different losses, whose values do "
-                             "not compare; rank by ssim or psnr",
-                             w->path, w->rank));
+        plan_warn(
+            b, arena_printf(&b->plan->arena,
+                            "%s: evaluate.rank is %s, but its cells are trained by different losses, whose values do "
+                            "not compare; rank by ssim or psnr",
+                            w->path, w->rank));
         return;
     }
 }
@@ -222,11 +225,11 @@ static void tell_rules(struct plan_build *b, struct plan_sweep *w, const struct 
                                   .n = cells->excluded[i]};
         free(text);
         w->excluded[w->n_rules++] = x;
-        if (!x.n && !s->sample.n) warn(b, arena_printf(a, "%s: exclude: %s matches no cell", x.where, x.rule));
+        if (!x.n && !s->sample.n) plan_warn(b, arena_printf(a, "%s: exclude: %s matches no cell", x.where, x.rule));
     }
     if (s->sample.n > cells->n_drawn && s->sample.n)
-        warn(b, arena_printf(a, "%s: sample: got %d of the %d cells asked for: further draws found no other",
-                             spec_mark_str(a, s->sample.mark), cells->n_drawn, s->sample.n));
+        plan_warn(b, arena_printf(a, "%s: sample: got %d of the %d cells asked for: further draws found no other",
+                                  spec_mark_str(a, s->sample.mark), cells->n_drawn, s->sample.n));
 }
 
 static struct status add_sweep(struct plan_build *b, const char *path)
@@ -313,15 +316,18 @@ struct status plan_load(struct plan **out, const struct plan_options *o)
 {
     struct plan *p = plan_new(o->weights_dir);
     if (o->precision) p->build->precision = o->precision;
+    p->build->cache = o->cache;
     p->sweeps = arena_alloc(&p->arena, sizeof *p->sweeps * (size_t)(o->n_files + 1));
     struct status st = ok();
     for (int i = 0; i < o->n_files && st.code == STATUS_OK; i++) st = add_file(p->build, o->files[i], o);
     return deliver(out, p, st);
 }
 
-struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n)
+struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n,
+                              const char *cache)
 {
     struct plan *p = plan_new(NULL);
+    p->build->cache = cache;
     struct status st = ok();
     for (int i = 0; i < n && st.code == STATUS_OK; i++) {
         struct plan_point point = {.flat = json_incref((json_t *)(uintptr_t)configs[i])};
@@ -332,9 +338,9 @@ struct status plan_of_configs(struct plan **out, const json_t *const *configs, c
     return deliver(out, p, st);
 }
 
-struct status plan_of_config(struct plan **out, const json_t *config, const char *where)
+struct status plan_of_config(struct plan **out, const json_t *config, const char *where, const char *cache)
 {
-    return plan_of_configs(out, &config, &where, 1);
+    return plan_of_configs(out, &config, &where, 1, cache);
 }
 
 void plan_free(struct plan *p)

@@ -65,6 +65,7 @@ struct plan_size {
 /** Hashes that stand for the places named in the configuration: what a trial was planned with. Borrowed. */
 struct plan_content {
     const char *images, *model_weights, *loss_weights;
+    int skipped; /* damaged pairs that data.skip_damaged leaves out of the images */
 };
 
 struct plan_trial {
@@ -118,22 +119,24 @@ struct plan_options {
     const char *const *sets; /* --set key=value, of every file */
     int n_sets;
     const char *weights_dir; /* NULL: "weights" */
+    const char *cache;       /* folder where what was found about pictures is kept; NULL: it is found anew */
     const char *precision;   /* what `train.precision: auto` means; NULL: plan_precision() */
 };
 
 /**
  * Reads and plans. Errors: those of spec_load; STATUS_ARG for an unknown name, two sweeps of one name, a weights file
- * that is not there (says which is wanted); those of data_open for the images.
+ * that is not there (says which is wanted); those of data_open for the images, every one of which is looked at.
  * Owner: the caller, plan_free.
  */
 struct status plan_load(struct plan **out, const struct plan_options *o);
 void plan_free(struct plan *p);
 
 /** The same for one configuration as the store keeps it (flat, resolved): its trial and stages, in no sweep.
- *  @p where names it in messages. */
-struct status plan_of_config(struct plan **out, const json_t *config, const char *where);
+ *  @p where names it in messages; @p cache as in the options. */
+struct status plan_of_config(struct plan **out, const json_t *config, const char *where, const char *cache);
 /** The same for several, in one plan. */
-struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n);
+struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n,
+                              const char *cache);
 
 /** Index of the trial's first stage of this kind, -1 when it has none. */
 int plan_find(const struct plan *p, int trial, enum plan_kind kind);

@@ -88,14 +88,27 @@ static struct status in_the_file(struct plan_build *b, struct status s)
     return out;
 }
 
+/* What is odd about the images, by the place in the file. */
+static void tell_notes(struct plan_build *b, const struct data *d)
+{
+    struct arena *a = &b->plan->arena;
+    int n;
+    const char *const *notes = data_notes(d, &n);
+    for (int i = 0; i < n; i++) {
+        const char *key = arena_printf(a, "%.*s", (int)strcspn(notes[i], ":"), notes[i]);
+        plan_warn(b, arena_printf(a, "%s: %s", plan_where(a, b, key), notes[i]));
+    }
+}
+
 struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t)
 {
     const char *list = t->data.split_train ? t->data.split_train : "";
     const char *list_val = t->data.split_val_list ? t->data.split_val_list : "";
     struct str text = {0};
-    str_addf(&text, "%s%s|%s|%s|%s|%s|%g|%lld|%d", t->model.in_channels == 4 ? "alpha of " : "", t->data.root,
-             t->data.input ? t->data.input : "", t->data.target ? t->data.target : "", list, list_val,
-             t->data.split_val, (long long)t->data.split_seed, t->data.synthetic_pairs);
+    str_addf(&text, "%s%s%s|%s|%s|%s|%s|%g|%lld|%d", t->model.in_channels == 4 ? "alpha of " : "",
+             t->data.skip_damaged ? "the sound of " : "", t->data.root, t->data.input ? t->data.input : "",
+             t->data.target ? t->data.target : "", list, list_val, t->data.split_val, (long long)t->data.split_seed,
+             t->data.synthetic_pairs);
     json_t *j = json_object_get(b->images, text.s);
     struct status st = ok();
     if (!j) {
@@ -103,6 +116,8 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
         struct hash h;
         struct data_augment augment[SPEC_MAX_AUGMENT];
         struct data_options o = cell_data(augment, t);
+        o.cache = b->cache;
+        o.look = b->spec != NULL; /* a stored trial's have been looked at, and its key says that they are the same */
         st = data_open(&d, &o);
         if (st.code == STATUS_OK) st = data_fingerprint(&h, d);
         struct status alpha = st.code == STATUS_OK ? data_check_alpha(d) : ok();
@@ -118,7 +133,9 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
                           n_train, n_val, t->data.root);
         }
         if (st.code == STATUS_OK) {
-            j = json_pack("{s:s, s:i, s:i}", "hash", h.hex, "train", n_train, "val", n_val);
+            tell_notes(b, d);
+            j = json_pack("{s:s, s:i, s:i, s:i}", "hash", h.hex, "train", n_train, "val", n_val, "skipped",
+                          data_skipped(d));
             if (alpha.code == STATUS_REFUSED) json_object_set_new(j, "refused", json_string(alpha.msg));
             json_object_set_new(b->images, text.s, j);
         }
@@ -129,7 +146,8 @@ struct status plan_images_of(struct plan_images *out, struct plan_build *b, cons
     *out = (struct plan_images){.fingerprint = json_str(j, "hash", ""),
                                 .refused = json_str(j, "refused", NULL),
                                 .n_train = (int)json_int(j, "train", 0),
-                                .n_val = (int)json_int(j, "val", 0)};
+                                .n_val = (int)json_int(j, "val", 0),
+                                .skipped = (int)json_int(j, "skipped", 0)};
     return ok();
 }
 

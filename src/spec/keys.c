@@ -58,6 +58,9 @@ const struct key key_table[] = {
      .stages = SPEC_TRAIN, .doc = "file with the names of the training pairs, one a line"},
     {.path = "data.split.seed", .type = KEY_LONG, .at = AT(data.split_seed), .lo = 0, .hi = 9007199254740991.0, .num = 42,
      .stages = SPEC_TRAIN, .doc = "which pairs the fraction takes; no other key changes that"},
+    {.path = "data.skip_damaged", .type = KEY_BOOL, .at = AT(data.skip_damaged),
+     .doc = "go on without the pairs of damaged pictures, as if they were not there; else they are an error before "
+            "anything trains"},
 
     {.path = "augment", .type = KEY_AUGMENT, .at = AT(augment), .at2 = AT(n_augment), .min_n = 0,
      .max_n = SPEC_MAX_AUGMENT, .stages = SPEC_TRAIN,

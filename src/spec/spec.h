@@ -53,6 +53,7 @@ struct spec_trial {
         int64_t split_seed;
         const char *split_train, *split_val_list; /* files with a name a line, or NULL */
         int synthetic_pairs;                      /* data.pairs: how many the generated set has */
+        bool skip_damaged;                        /* go on without the pairs of pictures that do not decode */
     } data;
     struct spec_augment augment[SPEC_MAX_AUGMENT];
     int n_augment;

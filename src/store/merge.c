@@ -80,11 +80,11 @@ static struct status copy_stream(FILE *in, const char *from, const char *to)
 static struct status copy_file(const char *from, const char *to, int *copied)
 {
     struct arena a = {0};
-    FILE *in = fopen(from, "rb");
-    if (!in) {
-        if (errno == ENOENT) return ok();
-        return fail(STATUS_IO, "%s: cannot be read: %s", from, strerror(errno));
-    }
+    int fd;
+    if (!fs_exists(from)) return ok();
+    TRY(fs_open(&fd, from));
+    FILE *in = fdopen(fd, "rb");
+    CHECK(in, "%s: %s", from, strerror(errno)); /* a descriptor that is open for reading */
     struct status st = fs_mkdir(fs_dirname(&a, to));
     if (st.code == STATUS_OK) st = copy_stream(in, from, to);
     fclose(in);

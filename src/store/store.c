@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -119,8 +120,10 @@ static struct status place(struct store *s, struct store_options o)
         st =
             fail(STATUS_ARG,
                  "%s: there is no such database yet; `sweep run FILE.yaml` makes one, --db PATH names another", o.path);
-    if (st.code == STATUS_OK && fs_is_dir(o.path))
-        st = fail(STATUS_ARG, "%s: is a folder, expected a database file; --db PATH chooses another", o.path);
+    struct stat there;
+    const char *kind = stat(o.path, &there) == 0 ? fs_kind(&there) : NULL; /* SQLite waits at a pipe for ever */
+    if (st.code == STATUS_OK && kind)
+        st = fail(STATUS_ARG, "%s: is %s, expected a database file; --db PATH chooses another", o.path, kind);
     if (st.code == STATUS_OK && !o.read_only) {
         st = fs_mkdir(dir);
         if (st.code != STATUS_OK) st = fail(st.code, "%s; --db PATH chooses a place where you may write", st.msg);

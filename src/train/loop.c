@@ -24,6 +24,8 @@ static void tell_info(const struct run *r)
                "macs", (json_int_t)cost.macs, "device", device.s, "libtorch", tensor_torch_version(), "batch",
                r->t->train.batch, "train_images", n_train, "val_images", n_val);
     str_free(&device);
+    if (data_skipped(r->judge.data))
+        train_emit(r->job, "info", "{s:{s:i}}", "values", "skipped_pairs", data_skipped(r->judge.data));
     if (r->job->micro_batch > 0 && r->job->micro_batch < r->t->train.batch)
         train_emit(r->job, "info", "{s:{s:i}}", "values", "micro_batch", r->job->micro_batch);
 }

@@ -1,7 +1,6 @@
 /* Loading by content, dtypes, lookup. */
 #include "inside.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -106,16 +105,14 @@ struct status weights_parse(struct weights *out, const char *where, const void *
 struct status weights_load(struct weights *out, const char *path)
 {
     *out = (struct weights){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe shall not hold us up */
-    if (fd < 0) return fail(STATUS_IO, "%s: cannot open: %s", path, strerror(errno));
+    int fd;
+    TRY(fs_open(&fd, path));
     struct stat st;
     struct status s = ok();
     void *map = NULL;
     size_t n = 0;
     if (fstat(fd, &st) != 0)
         s = fail(STATUS_IO, "%s: cannot stat: %s", path, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        s = fail(STATUS_IO, "%s: is no regular file", path);
     else if ((n = (size_t)st.st_size) > 0) {
         map = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
         if (map == MAP_FAILED) s = fail(STATUS_IO, "%s: cannot map: %s", path, strerror(errno));

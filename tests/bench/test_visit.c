@@ -110,11 +110,13 @@ static void bench_ort__files_and_libraries_that_are_none(void)
     TEST_OK(fs_write(text, "this is no model", 16));
     TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "text.onnx: ONNX Runtime");
     TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "expected an ONNX model that this runtime can read");
-    TEST_FAILS(bench_ort_open(&o, NULL, test_dir(), 1), STATUS_ARG, "is a folder, expected an ONNX model");
+    TEST_FAILS(bench_ort_open(&o, NULL, test_dir(), 1), STATUS_IO,
+               "is a folder, expected a file (an ONNX model is wanted)");
     TEST_OK(fs_write(text, "", 0));
     TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "is empty, expected an ONNX model");
     TEST_OK(fs_write(text, "this is no model", 16));
-    TEST_FAILS(bench_ort_open(&o, NULL, "/nowhere/model.onnx", 1), STATUS_IO, "no such file, expected a model");
+    TEST_FAILS(bench_ort_open(&o, NULL, "/nowhere/model.onnx", 1), STATUS_IO,
+               "cannot open: No such file or directory (an ONNX model is wanted)");
     TEST_FAILS(bench_ort_open(&o, "/nowhere/libonnxruntime.so", good, 1), STATUS_IO, "no such file, asked for");
     TEST_FAILS(bench_ort_open(&o, "libm.so.6", good, 1), STATUS_ARG, "is no ONNX Runtime");
     TEST_FAILS(bench_ort_open(&o, text, good, 1), STATUS_IO, "cannot load ONNX Runtime");
@@ -181,7 +183,7 @@ static void sweep_bench__says_what_is_wrong_and_exits_2(void)
         {"--model x --threads 1,two", "got \"two\", expected a whole number"},
         {"--model x --mode fast", "mode: got \"fast\""},
         {"--model x --height -4", "--height: got \"-4\""},
-        {"--model /nowhere.onnx", "no such file"},
+        {"--model /nowhere.onnx", "No such file"},
         {"--model TEXT", "ONNX Runtime"},
         {"--model TEXT --ort-lib /nowhere.so", "/nowhere.so: no such file"},
     };
@@ -248,7 +250,7 @@ static void sweep_bench__a_job_that_cannot_be_done(void)
     CU_ASSERT_EQUAL(run_job("{\"stage\":\"bench\",\"model\":\"x\",\"threads\":[]}", events), 2);
     CU_ASSERT(file_has(events, "threads: expected an array"));
     CU_ASSERT_EQUAL(run_job("{\"stage\":\"bench\",\"model\":\"/nowhere.onnx\",\"threads\":[1]}", events), 1);
-    CU_ASSERT(file_has(events, "/nowhere.onnx: no such file"));
+    CU_ASSERT(file_has(events, "/nowhere.onnx: cannot open: No such file"));
     CU_ASSERT_EQUAL(run_job("{\"stage\":\"bench\",\"model\":\"x\",\"threads\":[1],\"device\":\"adb\"}", events), 0);
     CU_ASSERT(file_has(events, "\"state\":\"refused\""));
 }

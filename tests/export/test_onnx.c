@@ -294,7 +294,7 @@ static void export_onnx_read__a_file_that_is_none(void)
     static const char deep[] = "\x3a\x04\x0a\x7f\x0a\x0a"; /* a node longer than its graph */
     TEST_OK(fs_write(path, deep, sizeof deep - 1));
     TEST_FAILS(export_onnx_read(&s, path), STATUS_ARG, "longer than what holds it");
-    TEST_FAILS(export_onnx_read(&s, test_source_dir()), STATUS_ARG, "no regular file");
+    TEST_FAILS(export_onnx_read(&s, test_source_dir()), STATUS_IO, "is a folder, expected a file");
 }
 
 static const struct test tests[] = {

@@ -56,25 +56,6 @@ static void plan_load__takes_the_product_in_written_order(void)
     plan_free(p);
 }
 
-/* A set that cannot be split is known before anything starts. */
-static void plan_load__refuses_a_split_without_pairs(void)
-{
-    struct plan *p = NULL;
-    static const char *const part[] = {"input", "target"};
-    char dir[400], path[500], set[500];
-    snprintf(dir, sizeof dir, "%s", test_dir()); /* another at each call */
-    for (size_t i = 0; i < LEN(part); i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, part[i]);
-        TEST_OK(fs_mkdir(path));
-        snprintf(path, sizeof path, "%s/%s/a.png", dir, part[i]);
-        TEST_OK(fs_write(path, "x", 1));
-    }
-    snprintf(set, sizeof set, "data.root=%s", dir);
-    TEST_FAILS(load(&p, write_yaml("one", small), NULL, set), STATUS_ARG,
-               "got 1 pairs for training and 0 for validation");
-    CU_ASSERT_PTR_NULL(p);
-}
-
 /* A wrong folder is said with the place where it was written: fixed, set, or one of an axis. */
 static void plan_load__says_where_a_folder_was_written(void)
 {
@@ -185,42 +166,6 @@ static void plan_load__a_rule_stops_only_what_nobody_wants_whole(void)
     }
 }
 
-static void plan_load__a_moved_set_is_the_same_set(void)
-{
-    struct plan *a, *b;
-    const char *dirs[2];
-    static char copy[2][400];
-    for (int i = 0; i < 2; i++) {
-        static const unsigned char ppm[] = "P6 2 2 255\n0123456789ab";
-        snprintf(copy[i], sizeof copy[i], "%s", test_dir());
-        dirs[i] = copy[i];
-        static const char *const part[] = {"input", "target"};
-        for (int k = 0; k < 2; k++) {
-            for (int j = 0; j < 6; j++) {
-                char path[500];
-                snprintf(path, sizeof path, "%s/%s", dirs[i], part[k]);
-                TEST_OK(fs_mkdir(path));
-                snprintf(path, sizeof path, "%s/%s/%d.png", dirs[i], part[k], j);
-                TEST_OK(fs_write(path, ppm, sizeof ppm - 1));
-            }
-        }
-    }
-    char set[2][500];
-    for (int i = 0; i < 2; i++) snprintf(set[i], sizeof set[i], "data.root=%s", dirs[i]);
-    const char *file = write_yaml("small", small);
-    a = planned(file, set[0]);
-    b = planned(file, set[1]);
-    CU_ASSERT_STRING_EQUAL(a->trials[0].id, b->trials[0].id);
-    plan_free(b);
-    char path[500];
-    snprintf(path, sizeof path, "%s/target/3.png", dirs[1]);
-    TEST_OK(fs_write(path, "P6 2 2 255\n0123456789xx", 23));
-    b = planned(file, set[1]);
-    CU_ASSERT_STRING_NOT_EQUAL(a->trials[0].id, b->trials[0].id);
-    plan_free(a);
-    plan_free(b);
-}
-
 static void plan_load__keeps_the_impossible_with_its_reason(void)
 {
     struct plan *p =
@@ -327,7 +272,7 @@ static void plan_load__cells_that_differ_only_in_training_share_the_gate(void)
 static void plan_of_config__finds_the_same_keys_again(void)
 {
     struct plan *p = planned(write_yaml("small", small), NULL), *again = NULL;
-    TEST_OK(plan_of_config(&again, p->trials[1].config, "trial"));
+    TEST_OK(plan_of_config(&again, p->trials[1].config, "trial", NULL));
     CU_ASSERT_PTR_NOT_NULL_FATAL(again);
     CU_ASSERT_EQUAL(again->n_stages, p->trials[1].n_stages);
     for (int i = 0; i < again->n_stages; i++)
@@ -366,12 +311,10 @@ static void plan_load__ten_thousand_cells_in_a_second(void)
 
 static const struct test tests[] = {
     TEST(plan_load__takes_the_product_in_written_order),
-    TEST(plan_load__refuses_a_split_without_pairs),
     TEST(plan_load__says_where_a_folder_was_written),
     TEST(plan_keys__change_exactly_when_they_should),
     TEST(plan_load__joins_equal_cells_of_several_files),
     TEST(plan_load__a_rule_stops_only_what_nobody_wants_whole),
-    TEST(plan_load__a_moved_set_is_the_same_set),
     TEST(plan_load__keeps_the_impossible_with_its_reason),
     TEST(plan_load__rules_exclude_and_patterns_expand),
     TEST(plan_load__names_what_is_wrong),

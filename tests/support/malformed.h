@@ -187,9 +187,9 @@ static const struct malformed malformed_files[] = {
     {"zero.safetensors", malformed_bytes, MALFORMED_TEXT(""), .says = "is empty"},
     {"words.pth", malformed_bytes, MALFORMED_TEXT("these are only words"), .says = "neither safetensors nor a .pth"},
     {"page.pth", malformed_bytes, MALFORMED_TEXT("<!DOCTYPE html><p>404</p>"), .says = "neither safetensors nor a .pth"},
-    {"folder.safetensors", .place = malformed_folder, .says = "no regular file"},
+    {"folder.safetensors", .place = malformed_folder, .says = "is a folder"},
     {"loop.safetensors", .place = malformed_loop, .says = "symbolic links"},
-    {"pipe.safetensors", .place = malformed_pipe, .says = "no regular file"},
+    {"pipe.safetensors", .place = malformed_pipe, .says = "is a pipe"},
 
     {"short.safetensors", malformed_bytes, MALFORMED_TEXT("1234567"), .says = "7 bytes long"},
     {"swapped.safetensors", malformed_swapped, MALFORMED_TEXT("{}      "), .says = "in the other byte order"},

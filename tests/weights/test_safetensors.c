@@ -173,7 +173,7 @@ static void weights_load__says_what_the_system_said(void)
 {
     struct weights w;
     TEST_FAILS(weights_load(&w, "/nowhere/w.safetensors"), STATUS_IO, "No such file");
-    TEST_FAILS(weights_load(&w, test_dir()), STATUS_IO, "no regular file");
+    TEST_FAILS(weights_load(&w, test_dir()), STATUS_IO, "is a folder, expected a file");
     const char *path = path_in("w.safetensors");
     TEST_OK(weights_save(path, sample, LEN(sample), NULL));
     CU_ASSERT_EQUAL(truncate(path, fs_size(path) - 3), 0);
