@@ -33,10 +33,18 @@ struct status cli_load_plan(struct plan **out, const struct cli_args *a)
 {
     const char *precision;
     TRY(engine_precision(&precision, a->value[OPT_GPUS]));
-    TRY(plan_load(
-        out, &(struct plan_options){
-                 .files = a->pos, .n_files = a->n_pos, .sets = a->set, .n_sets = a->n_set, .precision = precision}));
-    struct status st = check_weights(*out);
+    json_t *mistakes = json_array();
+    struct status st = plan_load(out, &(struct plan_options){.files = a->pos,
+                                                             .n_files = a->n_pos,
+                                                             .sets = a->set,
+                                                             .n_sets = a->n_set,
+                                                             .mistakes = mistakes,
+                                                             .precision = precision});
+    for (size_t i = 0; i + 1 < json_array_size(mistakes); i++) /* the last is told by whoever called */
+        log_error("%s", json_string_value(json_array_get(mistakes, i)));
+    json_decref(mistakes);
+    TRY(st);
+    st = check_weights(*out);
     if (st.code != STATUS_OK) {
         plan_free(*out);
         *out = NULL;

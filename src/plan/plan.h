@@ -118,7 +118,8 @@ struct plan_options {
     const char *const *sets; /* --set key=value, of every file */
     int n_sets;
     const char *weights_dir; /* NULL: "weights" */
-    const char *precision;   /* what `train.precision: auto` means; NULL: plan_precision() */
+    json_t *mistakes; /* gets every mistake in the files as a text, the failure's own last; NULL: the first ends it */
+    const char *precision; /* what `train.precision: auto` means; NULL: plan_precision() */
 };
 
 /**
