@@ -1,4 +1,5 @@
-/* What a configuration leaves to the machine: files of weights behind tags and folders, their content, the precision. */
+/* What a configuration leaves to the machine: files of weights behind tags and folders, their content, the precision.
+ */
 #include "inside.h"
 #include "zoo.h"
 
@@ -39,15 +40,20 @@ static struct status find_weights(const char **path, const char **content, struc
 struct status plan_resolve(struct spec_trial *t, json_t **config, struct plan_content *content, struct plan_build *b)
 {
     const char *path;
+    if (b->trained) { /* the configuration is the one that it was resolved to */
+        *config = spec_trial_to_json_after(t, &b->before);
+        return ok();
+    }
     TRY(spec_note(b->mistakes, find_weights(&path, &content->model_weights, b, "model.weights", t->model.weights,
                                             t->model.backbone)));
     if (path) t->model.weights = path;
-    TRY(spec_note(b->mistakes, find_weights(&path, &content->loss_weights, b, "loss.weights", t->loss.weights,
-                                            t->loss.network)));
+    TRY(spec_note(b->mistakes,
+                  find_weights(&path, &content->loss_weights, b, "loss.weights", t->loss.weights, t->loss.network)));
     t->loss.weights = path; /* `random` is the same as none */
     if (!path)
-        plan_warn(b, "no loss.weights: the loss network has seeded random features, which train but are not the published "
-                "VGG's; give loss.weights: FILE");
+        plan_warn(b,
+                  "no loss.weights: the loss network has seeded random features, which train but are not the published "
+                  "VGG's; give loss.weights: FILE");
     if (strcmp(t->train.precision, "auto") == 0) t->train.precision = b->precision;
     *config = spec_trial_to_json_after(t, &b->before);
     return ok();

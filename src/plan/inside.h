@@ -25,6 +25,7 @@ struct plan_build {
     const char *weights_dir;
     const struct spec *spec; /* the file in hand; NULL: a stored configuration */
     const char *source;      /* its name, for messages */
+    const char *trained;     /* key of the stored training that the configuration is of; NULL: it may be still to do */
     const char *precision;
     json_t *mistakes; /* of the user's, so far; NULL: the first one ends the plan */
     int cores;

@@ -107,7 +107,7 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     struct plan_content content = {0};
     struct plan_images images = {0};
     json_t *config = NULL;
-    TRY(spec_note(b->mistakes, plan_images_of(&images, b, &t)));
+    if (!b->trained) TRY(spec_note(b->mistakes, plan_images_of(&images, b, &t)));
     content.images = images.fingerprint;
     TRY(plan_resolve(&t, &config, &content, b));
     if (json_array_size(b->mistakes)) { /* what is missing is told of every cell; none becomes a trial */
@@ -116,6 +116,7 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     }
     struct cell c = {.b = b, .config = config};
     plan_keys(c.part, b, config, &content);
+    if (b->trained) snprintf(c.part[PLAN_TRAIN], PLAN_KEY, "%s", b->trained);
     char id[PLAN_ID];
     memcpy(id, c.part[PLAN_TRAIN], PLAN_ID - 1);
     id[PLAN_ID - 1] = 0;
@@ -338,6 +339,17 @@ struct status plan_of_configs(struct plan **out, const json_t *const *configs, c
         st = add_cell(p->build, NULL, &point);
         json_decref(point.flat);
     }
+    return deliver(out, p, st);
+}
+
+struct status plan_of_trained(struct plan **out, const json_t *config, const char *where, const char *train_key)
+{
+    struct plan *p = plan_new(NULL);
+    struct plan_point point = {.flat = json_incref((json_t *)(uintptr_t)config)};
+    p->build->source = where;
+    p->build->trained = train_key;
+    struct status st = add_cell(p->build, NULL, &point);
+    json_decref(point.flat);
     return deliver(out, p, st);
 }
 

@@ -133,7 +133,10 @@ void plan_free(struct plan *p);
 /** The same for one configuration as the store keeps it (flat, resolved): its trial and stages, in no sweep.
  *  @p where names it in messages. */
 struct status plan_of_config(struct plan **out, const json_t *config, const char *where);
-/** The same for several, in one plan. */
+/** The same of a trial whose training is stored under @p train_key: nothing is asked of the images and weights that it
+ * was trained with, which may be gone, or seen from elsewhere. */
+struct status plan_of_trained(struct plan **out, const json_t *config, const char *where, const char *train_key);
+/** The same as plan_of_config for several, in one plan. */
 struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n);
 
 /** Index of the trial's first stage of this kind, -1 when it has none. */

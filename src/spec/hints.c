@@ -1,4 +1,5 @@
-/* What was meant by a key that is none: the right name elsewhere, another tool's word for it, or the nearest spelling. */
+/* What was meant by a key that is none: the right name elsewhere, another tool's word for it, or the nearest spelling.
+ */
 #include "load.h"
 
 /* clang-format off */

@@ -1,4 +1,5 @@
-/* All that is wrong with a file is told at once; what other tools call a key is understood; a byte order mark is none. */
+/* All that is wrong with a file is told at once; what other tools call a key is understood; a byte order mark is none.
+ */
 #include "spec.h"
 #include "test.h"
 
@@ -23,8 +24,9 @@ static void spec_mistakes__every_line_is_named(void)
                                "sample: {m: 3}\n"
                                "zip: {train.eps: [0.1, 0.2],\n"
                                "  train.ema: [0.5]}\n";
-    static const char *const places[] = {"1:1: ",  "2:7: ",  "3:17: ", "3:30: ", "5:10: ", "6:13: ", "8:15: ", "9:5: ",
-                                         "10:47: ", "12:19: ", "13:5: ", "15:24: ", "16:9: ", "17:10: ", "19:14: "};
+    static const char *const places[] = {
+        "1:1: ",   "2:7: ",   "3:17: ", "3:30: ",  "5:10: ", "6:13: ",  "8:15: ", "9:5: ",
+        "10:47: ", "12:19: ", "13:5: ", "15:24: ", "16:9: ", "17:10: ", "19:14: "};
     struct spec *s;
     json_t *mistakes = json_array();
     TEST_OK(spec_parse_all(&s, "f", text, strlen(text), mistakes));
@@ -75,15 +77,24 @@ static void spec_mistakes__other_tools_words(void)
 {
     static const struct {
         const char *theirs, *ours;
-    } words[] = {{"learning_rate", "train.lr"},   {"lr", "train.lr"},
-                 {"train.learning-rate", "train.lr"}, {"bs", "train.batch"},
-                 {"batch_size", "train.batch"},   {"BatchSize", "train.batch"},
-                 {"epoch_count", "train.epochs"}, {"num_epochs", "train.epochs"},
-                 {"optim", "train.optimizer"},    {"optimiser", "train.optimizer"},
-                 {"backbone", "model.backbone"},  {"encoder", "model.backbone"},
-                 {"encoder_name", "model.backbone"}, {"pretrained", "model.weights"},
-                 {"image_size", "data.size"},     {"lr_scheduler", "train.schedule"},
-                 {"grid", "axes"},                {"augmentations", "augment"}};
+    } words[] = {{"learning_rate", "train.lr"},
+                 {"lr", "train.lr"},
+                 {"train.learning-rate", "train.lr"},
+                 {"bs", "train.batch"},
+                 {"batch_size", "train.batch"},
+                 {"BatchSize", "train.batch"},
+                 {"epoch_count", "train.epochs"},
+                 {"num_epochs", "train.epochs"},
+                 {"optim", "train.optimizer"},
+                 {"optimiser", "train.optimizer"},
+                 {"backbone", "model.backbone"},
+                 {"encoder", "model.backbone"},
+                 {"encoder_name", "model.backbone"},
+                 {"pretrained", "model.weights"},
+                 {"image_size", "data.size"},
+                 {"lr_scheduler", "train.schedule"},
+                 {"grid", "axes"},
+                 {"augmentations", "augment"}};
     for (size_t i = 0; i < LEN(words); i++) {
         struct spec *s;
         char text[64], want[120];
