@@ -113,7 +113,10 @@ void str_addf(struct str *b, const char *fmt, ...) PRINTF(2, 3);
 void str_add_quoted(struct str *b, const char *text);
 void str_free(struct str *b);
 
-/** The name in @p names (NULL-terminated) nearest to @p got by edit distance, or NULL when none is near. */
+/** True for two spellings of one name: case, "_", "-" and spaces do not count, and "+" is "plus". */
+bool str_same_name(const char *a, const char *b);
+/** The name in @p names (NULL-terminated) nearest to @p got by edit distance, spellings of one name being equal, or
+ * NULL when none is near. */
 const char *str_nearest(const char *got, const char *const *names);
 
 /** Shell-style match of the whole of @p s: *, ?, [abc]. */

@@ -1,5 +1,6 @@
 /* Growable strings, matching, strict numbers. */
 #include "base.h"
+#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 
@@ -50,13 +51,35 @@ void str_free(struct str *b)
     *b = (struct str){0};
 }
 
-/* Levenshtein distance, rows of 64: longer names are never near. */
+enum { NAME_MAX_BYTES = 64 }; /* longer names are never near */
+
+/* A name as people remember it: small letters, no separators, and a plus in words ("unet++" is "unetplusplus"). */
+static bool normalise(char out[NAME_MAX_BYTES], const char *name)
+{
+    size_t n = 0;
+    for (; *name; name++) {
+        if (strchr("_- ", *name)) continue;
+        const char *as = *name == '+' ? "plus" : (char[]){(char)tolower((unsigned char)*name), 0};
+        size_t more = strlen(as);
+        if (n + more >= NAME_MAX_BYTES) return false;
+        memcpy(out + n, as, more);
+        n += more;
+    }
+    out[n] = 0;
+    return true;
+}
+
+bool str_same_name(const char *a, const char *b)
+{
+    char x[NAME_MAX_BYTES], y[NAME_MAX_BYTES];
+    return normalise(x, a) && normalise(y, b) && strcmp(x, y) == 0;
+}
+
+/* Levenshtein distance. */
 static int distance(const char *a, const char *b)
 {
-    enum { MAX = 64 };
     size_t la = strlen(a), lb = strlen(b);
-    if (la >= MAX || lb >= MAX) return MAX;
-    int row[MAX + 1];
+    int row[NAME_MAX_BYTES + 1];
     for (size_t j = 0; j <= lb; j++) row[j] = (int)j;
     for (size_t i = 1; i <= la; i++) {
         int diagonal = row[0];
@@ -74,10 +97,12 @@ static int distance(const char *a, const char *b)
 
 const char *str_nearest(const char *got, const char *const *names)
 {
+    char want[NAME_MAX_BYTES], name[NAME_MAX_BYTES];
     const char *best = NULL;
-    int least = 1 + (int)strlen(got) / 2; /* more than half of it wrong is no spelling mistake */
+    if (!normalise(want, got)) return NULL;
+    int least = 1 + (int)strlen(want) / 2; /* more than half of it wrong is no spelling mistake */
     for (; *names; names++) {
-        int d = distance(got, *names);
+        int d = normalise(name, *names) ? distance(want, name) : least;
         if (d < least) least = d, best = *names;
     }
     return best;

@@ -34,14 +34,20 @@ struct status cli_load_plan(struct plan **out, const struct cli_args *a)
     const char *precision;
     TRY(engine_precision(&precision, a->value[OPT_GPUS]));
     struct arena mem = {0};
+    json_t *mistakes = json_array();
     struct status st = plan_load(out, &(struct plan_options){.files = a->pos,
                                                              .n_files = a->n_pos,
                                                              .sets = a->set,
                                                              .n_sets = a->n_set,
+                                                             .mistakes = mistakes,
                                                              .precision = precision,
                                                              .cache = cli_cache(a, &mem)});
     arena_free(&mem);
-    if (st.code == STATUS_OK) st = check_weights(*out);
+    for (size_t i = 0; i + 1 < json_array_size(mistakes); i++) /* the last is told by whoever called */
+        log_error("%s", json_string_value(json_array_get(mistakes, i)));
+    json_decref(mistakes);
+    TRY(st);
+    st = check_weights(*out);
     if (st.code != STATUS_OK) {
         plan_free(*out);
         *out = NULL;

@@ -212,11 +212,13 @@ static struct status leave_out(struct data *d, const struct look *l, const struc
     }
     d->n = n;
     add_bad(&names, l, 4000);
-    struct status s = n ? ok()
-                        : fail(STATUS_ARG, "data.root: %s: the pictures of all %d pairs are damaged: %.600s", o->root,
-                               all, names.s);
-    char *head = arena_printf(&d->arena, "data.skip_damaged: %s: %d of %d pairs are left out, for their pictures are "
-                              "damaged: ", o->root, d->skipped, all);
+    struct status s =
+        n ? ok()
+          : fail(STATUS_ARG, "data.root: %s: the pictures of all %d pairs are damaged: %.600s", o->root, all, names.s);
+    char *head = arena_printf(&d->arena,
+                              "data.skip_damaged: %s: %d of %d pairs are left out, for their pictures are "
+                              "damaged: ",
+                              o->root, d->skipped, all);
     data_note(d, arena_printf(&d->arena, "%s%s", head, names.s));
     str_free(&names);
     return s;

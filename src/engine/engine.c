@@ -101,7 +101,7 @@ struct status engine_put_trial(struct store *s, const struct plan_trial *t)
                                                                 .params = t->size.params,
                                                                 .macs = t->size.macs,
                                                                 .config = t->config,
-                                                                .content = content});
+                                                                .content = json_object_size(content) ? content : NULL});
     json_decref(content);
     return st;
 }

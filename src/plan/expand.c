@@ -13,6 +13,36 @@ static const struct {
     {"loss.network", "backbone", zoo_backbone_names},
 };
 
+/* What other collections call a net of the zoo, where no nearness of letters would find it. */
+static const struct {
+    const char *theirs, *ours;
+} called[] = {
+    {"mobilenet_v3_large", "mobilenetv3_large_100"},
+    {"mobilenet_v3_small", "mobilenetv3_small_100"},
+    {"mobilenet", "mobilenet_v2"},
+    {"mobileone", "mobileone_s0"},
+    {"efficientnet", "efficientnet-b0"},
+    {"efficientnet_lite0", "tf_efficientnet_lite0"},
+    {"regnet", "regnety_002"},
+    {"deeplab", "deeplabv3"},
+    {"feature_pyramid_network", "fpn"},
+    {"nested_unet", "unetplusplus"},
+};
+
+/* The name that was meant, or NULL. Prefixes say whose a net is ("timm-", "tu-"), not which. */
+static const char *meant(const char *got, const char *const *names)
+{
+    static const char *const prefixes[] = {"timm-", "tu-", "timm/", "torchvision/"};
+    for (size_t i = 0; i < LEN(prefixes); i++)
+        if (strncmp(got, prefixes[i], strlen(prefixes[i])) == 0) got += strlen(prefixes[i]);
+    for (size_t i = 0; i < LEN(called); i++) {
+        if (!str_same_name(called[i].theirs, got)) continue;
+        for (int k = 0; names[k]; k++)
+            if (strcmp(names[k], called[i].ours) == 0) return names[k];
+    }
+    return str_nearest(got, names);
+}
+
 /* A name, or a pattern that fits some. */
 static struct status check_name(size_t which, const char *got, const char *where)
 {
@@ -23,7 +53,7 @@ static struct status check_name(size_t which, const char *got, const char *where
     if (pattern)
         return fail(STATUS_ARG, "%s: %s: the pattern \"%s\" matches no %s of the zoo; `sweep zoo ls` lists them", where,
                     named[which].key, got, named[which].what);
-    const char *near = str_nearest(got, names);
+    const char *near = meant(got, names);
     return fail(STATUS_ARG, "%s: %s: got \"%s\", which is no %s of the zoo%s%s%s; `sweep zoo ls` lists them", where,
                 named[which].key, got, named[which].what, near ? "; did you mean \"" : "", near ? near : "",
                 near ? "\"?" : "");
@@ -31,30 +61,30 @@ static struct status check_name(size_t which, const char *got, const char *where
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
 
-static struct status check_match(const json_t *match, const char *where)
+static struct status check_match(const json_t *match, const char *where, json_t *mistakes)
 {
     for (size_t i = 0; i < LEN(named); i++) {
         const json_t *v = json_object_get(match, named[i].key);
         for (size_t k = 0; k < json_array_size(v); k++)
-            TRY(check_name(i, json_string_value(json_array_get(v, k)), where));
-        if (json_is_string(v)) TRY(check_name(i, json_string_value(v), where));
+            TRY(spec_note(mistakes, check_name(i, json_string_value(json_array_get(v, k)), where)));
+        if (json_is_string(v)) TRY(spec_note(mistakes, check_name(i, json_string_value(v), where)));
     }
     return ok();
 }
 
-struct status plan_check_names(const struct spec *s, struct arena *a)
+struct status plan_check_names(const struct spec *s, struct arena *a, json_t *mistakes)
 {
     for (size_t i = 0; i < LEN(named); i++) {
         const char *got = json_str(s->base, named[i].key, NULL);
-        if (got) TRY(check_name(i, got, spec_mark_str(a, spec_mark_of(s, named[i].key))));
+        if (got) TRY(spec_note(mistakes, check_name(i, got, spec_mark_str(a, spec_mark_of(s, named[i].key)))));
     }
     for (int i = 0; i < s->n_rules; i++) {
         const char *where = spec_mark_str(a, s->rules[i].mark);
-        TRY(check_match(s->rules[i].match, where));
-        TRY(check_match(s->rules[i].when, where));
+        TRY(check_match(s->rules[i].match, where, mistakes));
+        TRY(check_match(s->rules[i].when, where, mistakes));
     }
     for (int i = 0; i < s->n_order; i++)
-        TRY(check_match(s->order[i]->when, spec_mark_str(a, s->order[i]->values[0].mark)));
+        TRY(check_match(s->order[i]->when, spec_mark_str(a, s->order[i]->values[0].mark), mistakes));
     return ok();
 }
 
@@ -62,7 +92,11 @@ struct status plan_check_names(const struct spec *s, struct arena *a)
 static struct status expand_name(json_t *list, json_t *map, size_t which, const char *where)
 {
     const char *text = json_str(map, named[which].key, NULL);
-    if (text) TRY(check_name(which, text, where));
+    struct status st = text ? check_name(which, text, where) : ok();
+    if (st.code != STATUS_OK) {
+        json_array_append(list, map); /* its other names are looked at, too */
+        return st;
+    }
     if (!text || !spec_is_pattern(text)) {
         json_array_append(list, map);
         return ok();
@@ -79,7 +113,7 @@ static struct status expand_name(json_t *list, json_t *map, size_t which, const 
 
 /* One alternative as maps of keys without patterns. Owner: the caller, also after a failure. */
 static struct status expand_value(json_t **out, const struct spec_axis *x, const struct spec_value *v,
-                                  const char *where)
+                                  const char *where, json_t *mistakes)
 {
     bool map = json_is_object(v->value); /* no key's own value is one */
     json_t *todo = json_array();
@@ -88,7 +122,7 @@ static struct status expand_value(json_t **out, const struct spec_axis *x, const
     for (size_t k = 0; k < LEN(named) && st.code == STATUS_OK; k++) {
         json_t *next = json_array();
         for (size_t j = 0; j < json_array_size(todo) && st.code == STATUS_OK; j++)
-            st = expand_name(next, json_array_get(todo, j), k, where);
+            st = spec_note(mistakes, expand_name(next, json_array_get(todo, j), k, where));
         json_decref(todo);
         todo = next;
     }
@@ -97,14 +131,14 @@ static struct status expand_value(json_t **out, const struct spec_axis *x, const
 }
 
 /* One axis as a list of maps; a name met twice (by two patterns) stays once. Owner: the caller. */
-static struct status expand_axis(json_t **out, const struct spec_axis *x, struct arena *a)
+static struct status expand_axis(json_t **out, const struct spec_axis *x, struct arena *a, json_t *mistakes)
 {
     json_t *list = json_array(), *seen = json_object();
     struct status st = ok();
     *out = list;
     for (int i = 0; i < x->n && st.code == STATUS_OK; i++) {
         json_t *maps;
-        st = expand_value(&maps, x, &x->values[i], spec_mark_str(a, x->values[i].mark));
+        st = expand_value(&maps, x, &x->values[i], spec_mark_str(a, x->values[i].mark), mistakes);
         for (size_t j = 0; j < json_array_size(maps) && st.code == STATUS_OK; j++) {
             json_t *map = json_array_get(maps, j);
             char *text = json_canonical(map);
@@ -194,17 +228,18 @@ static json_t *defaults(struct arena *a)
     return spec_trial_to_json(&t, SPEC_ALL);
 }
 
-struct status plan_expand(struct plan_cells *out, const struct spec *s, struct arena *a)
+struct status plan_expand(struct plan_cells *out, const struct spec *s, struct arena *a, json_t *mistakes)
 {
     *out = (struct plan_cells){.excluded = mem_zalloc(sizeof(int) * (size_t)(s->n_rules + 1))};
     struct plan_expand e = {.s = s, .out = out, .defaults = defaults(a)};
     struct status st = ok();
     e.axes = mem_zalloc(sizeof(json_t *) * (size_t)(s->n_order + 1));
-    for (int i = 0; i < s->n_order && st.code == STATUS_OK; i++) st = expand_axis(&e.axes[i], s->order[i], a);
+    for (int i = 0; i < s->n_order && st.code == STATUS_OK; i++) st = expand_axis(&e.axes[i], s->order[i], a, mistakes);
     json_t *none = json_object();
-    if (st.code == STATUS_OK && s->sample.n) {
+    bool right = st.code == STATUS_OK && !json_array_size(mistakes);
+    if (right && s->sample.n) {
         st = plan_sample(&e);
-    } else if (st.code == STATUS_OK) {
+    } else if (right) {
         st = check_product(&e);
         if (st.code == STATUS_OK) st = product(&e, 0, none);
     }

@@ -25,7 +25,9 @@ struct plan_build {
     const char *weights_dir, *cache;
     const struct spec *spec; /* the file in hand; NULL: a stored configuration */
     const char *source;      /* its name, for messages */
+    const char *trained;     /* key of the stored training that the configuration is of; NULL: it may be still to do */
     const char *precision;
+    json_t *mistakes; /* of the user's, so far; NULL: the first one ends the plan */
     int cores;
     json_t *trials, *stages;                 /* id, key -> index */
     json_t *sizes, *images, *files, *losses; /* text -> answer */
@@ -62,8 +64,9 @@ struct plan_expand {
 };
 
 /** Patterns and names of the axes against the zoo, then their product or a sample of it, less what rules exclude.
+ *  @p mistakes as spec_note has it: names that are none go there, and no cells are made.
  *  Owner: the caller, plan_cells_free, also after a failure. */
-struct status plan_expand(struct plan_cells *out, const struct spec *s, struct arena *a);
+struct status plan_expand(struct plan_cells *out, const struct spec *s, struct arena *a, json_t *mistakes);
 void plan_cells_free(struct plan_cells *c);
 /** True when a cell that has @p axes so far also has this axis. */
 bool plan_applies(const struct plan_expand *e, int axis, const json_t *axes);
@@ -71,9 +74,9 @@ bool plan_applies(const struct plan_expand *e, int axis, const json_t *axes);
 bool plan_keep_cell(struct plan_expand *e, const json_t *axes);
 struct status plan_sample(struct plan_expand *e);
 
-/** STATUS_ARG with the nearest name when an architecture, backbone or loss network, fixed or of a rule, is not in
- *  the zoo. */
-struct status plan_check_names(const struct spec *s, struct arena *a);
+/** @p mistakes as spec_note has it. STATUS_ARG with the nearest name when an architecture, backbone or loss network,
+ * fixed or of a rule, is not in the zoo. */
+struct status plan_check_names(const struct spec *s, struct arena *a, json_t *mistakes);
 
 /** The stage keys' tables, once. */
 void plan_keys_init(struct plan_build *b);
@@ -95,6 +98,13 @@ struct status plan_size_of(struct plan_size *out, const char **refused, struct p
 /** Where @p key was written, for messages; in the arena or borrowed. */
 const char *plan_where(struct arena *a, const struct plan_build *b, const char *key);
 struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t);
+/** Files, precision: what the configuration leaves to this machine is put in words before it is hashed. @p config:
+ * owner the caller. */
+struct status plan_resolve(struct spec_trial *t, json_t **config, struct plan_content *content, struct plan_build *b);
+/** Of a file with mistakes, from which no cells are made: the images and files that it names for all cells. */
+struct status plan_look_around(struct plan_build *b);
+/** A warning of the plan, once each. */
+void plan_warn(struct plan_build *b, const char *text);
 /** Hash of a file's content, computed once. */
 struct status plan_file_of(const char **out, struct plan_build *b, const char *path);
 /** What the loss weighs for one image, both pictures through it; zeros where it cannot be built: training says why, and

@@ -135,7 +135,7 @@ void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const jso
         text.n = 0;
         str_addf(&text, "%s %d\n", plan_kinds[k].name, plan_kinds[k].version);
         for (struct plan_text *t = b->texts[k]; t->name; t++) add_line(&text, t, config);
-        if (k == PLAN_TRAIN)
+        if (k == PLAN_TRAIN && c->images)
             str_addf(&text, "images %s\nweights %s\nloss weights %s\n", c->images, c->model_weights, c->loss_weights);
         memcpy(out[k], hash_bytes(text.s, text.n).hex, PLAN_KEY);
     }
@@ -158,7 +158,7 @@ void plan_loss_key(char out[PLAN_KEY], const struct plan_build *b, const json_t 
         const json_t *v = json_object_get(config, t->name);
         if (strncmp(t->name, "loss.", 5) == 0 && counts(t, v)) add_value(&text, t->name, v);
     }
-    str_addf(&text, "weights %s\n", weights);
+    str_addf(&text, "weights %s\n", weights ? weights : ""); /* a stored trial keeps the key that it has */
     memcpy(out, hash_bytes(text.s, text.n).hex, PLAN_KEY);
     str_free(&text);
 }

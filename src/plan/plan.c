@@ -19,40 +19,6 @@ void plan_warn(struct plan_build *b, const char *text)
     GROW(p->warnings, p->n_warnings, b->cap_warnings, text);
 }
 
-const char *plan_weights_path(struct arena *a, const char *weights_dir, const char *value, const char *backbone)
-{
-    if (!value || !value[0] || strcmp(value, "random") == 0) return NULL;
-    if (fs_is_dir(value)) return arena_printf(a, "%s/%s.imagenet.safetensors", value, backbone);
-    if (strpbrk(value, "/.") || fs_exists(value)) return value;
-    return arena_printf(a, "%s/%s.%s.safetensors", weights_dir, backbone, value);
-}
-
-const char *plan_where(struct arena *a, const struct plan_build *b, const char *key)
-{
-    return b->spec ? spec_mark_str(a, spec_mark_of(b->spec, key)) : b->source;
-}
-
-/* The file behind model.weights or loss.weights, and its content's hash ("random" when there is none). */
-static struct status find_weights(const char **path, const char **content, struct plan_build *b, const char *key,
-                                  const char *value, const char *backbone)
-{
-    struct arena *a = &b->plan->arena;
-    *content = "random";
-    *path = plan_weights_path(a, b->weights_dir, value, backbone);
-    if (!*path) return ok();
-    const char *where = plan_where(a, b, key);
-    const struct zoo_info *info = zoo_backbone_info(backbone);
-    if (!fs_exists(*path) && *path != value && info && info->weights)
-        return fail(STATUS_ARG,
-                    "%s: %s: \"%s\" for %s wants the file %s, which is not there; it is published as %s (%s): put it "
-                    "there (`sweep weights ls` lists what is wanted), or use random",
-                    where, key, value, backbone, *path, info->weights, info->source ? info->source : "");
-    if (!fs_exists(*path))
-        return fail(STATUS_ARG, "%s: %s: the file %s is not there; give a path that exists%s", where, key, *path,
-                    strcmp(key, "model.weights") == 0 ? ", or random" : ", or leave it out for seeded random features");
-    return plan_file_of(content, b, *path);
-}
-
 /* Joins a stage with its equal, or adds it. */
 static int put_stage(struct plan_build *b, const struct plan_stage *g)
 {
@@ -123,23 +89,6 @@ static void cell_stages(struct cell *c)
     }
 }
 
-/* Files, precision: what the configuration leaves to this machine is put in words before it is hashed. */
-static struct status resolve(struct spec_trial *t, json_t **config, struct plan_content *content, struct plan_build *b)
-{
-    const char *path;
-    TRY(find_weights(&path, &content->model_weights, b, "model.weights", t->model.weights, t->model.backbone));
-    if (path) t->model.weights = path;
-    TRY(find_weights(&path, &content->loss_weights, b, "loss.weights", t->loss.weights, t->loss.network));
-    t->loss.weights = path; /* `random` is the same as none */
-    if (!path)
-        plan_warn(b,
-                  "no loss.weights: the loss network has seeded random features, which train but are not the published "
-                  "VGG's; give loss.weights: FILE");
-    if (strcmp(t->train.precision, "auto") == 0) t->train.precision = b->precision;
-    *config = spec_trial_to_json_after(t, &b->before);
-    return ok();
-}
-
 /* A trial that two files ask for, of which one wants it whole, is not stopped by the other's rule. */
 static void keep_whole(struct plan_trial *known, const struct spec_trial *t, json_t *config)
 {
@@ -157,13 +106,18 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
     TRY(spec_trial_from_json(&t, &p->arena, pt->flat, b->source));
     struct plan_content content = {0};
     struct plan_images images = {0};
-    TRY(plan_images_of(&images, b, &t));
+    json_t *config = NULL;
+    if (!b->trained) TRY(spec_note(b->mistakes, plan_images_of(&images, b, &t)));
     content.images = images.fingerprint;
     content.skipped = images.skipped;
-    json_t *config = NULL;
-    TRY(resolve(&t, &config, &content, b));
+    TRY(plan_resolve(&t, &config, &content, b));
+    if (json_array_size(b->mistakes)) { /* what is missing is told of every cell; none becomes a trial */
+        json_decref(config);
+        return ok();
+    }
     struct cell c = {.b = b, .config = config};
     plan_keys(c.part, b, config, &content);
+    if (b->trained) snprintf(c.part[PLAN_TRAIN], PLAN_KEY, "%s", b->trained);
     char id[PLAN_ID];
     memcpy(id, c.part[PLAN_TRAIN], PLAN_ID - 1);
     id[PLAN_ID - 1] = 0;
@@ -232,6 +186,8 @@ static void tell_rules(struct plan_build *b, struct plan_sweep *w, const struct 
                                   spec_mark_str(a, s->sample.mark), cells->n_drawn, s->sample.n));
 }
 
+enum { ENOUGH_CELLS = 1000 }; /* to say what they lack */
+
 static struct status add_sweep(struct plan_build *b, const char *path)
 {
     struct plan *p = b->plan;
@@ -241,10 +197,12 @@ static struct status add_sweep(struct plan_build *b, const char *path)
             return fail(STATUS_ARG, "%s: name: \"%s\" is also the name of %s; give each file its own", path, s->name,
                         p->sweeps[i].path);
     struct plan_cells cells;
-    struct status st = plan_expand(&cells, s, &p->arena);
-    if (st.code == STATUS_OK && cells.n == 0)
+    struct status st = plan_expand(&cells, s, &p->arena, b->mistakes);
+    if (st.code == STATUS_OK && json_array_size(b->mistakes)) {
+        st = plan_look_around(b);
+    } else if (st.code == STATUS_OK && cells.n == 0) {
         st = fail(STATUS_ARG, "%s: no cell is left: all %d are excluded by its rules", path, cells.n_excluded);
-    if (st.code == STATUS_OK) {
+    } else if (st.code == STATUS_OK) {
         struct plan_sweep *w = &p->sweeps[p->n_sweeps++];
         *w = (struct plan_sweep){.name = arena_strdup(&p->arena, s->name),
                                  .path = arena_strdup(&p->arena, path),
@@ -253,7 +211,10 @@ static struct status add_sweep(struct plan_build *b, const char *path)
                                  .slurm = spec_slurm_copy(&p->arena, &s->slurm),
                                  .cells = arena_alloc(&p->arena, sizeof(struct plan_cell) * (size_t)cells.n)};
         tell_rules(b, w, &cells);
-        for (int i = 0; i < cells.n && st.code == STATUS_OK; i++) st = add_cell(b, w, &cells.v[i]);
+        for (int i = 0; i < cells.n && st.code == STATUS_OK; i++) {
+            if (i >= ENOUGH_CELLS && json_array_size(b->mistakes)) break;
+            st = spec_note(b->mistakes, add_cell(b, w, &cells.v[i]));
+        }
         if (st.code == STATUS_OK) check_rank(b, w);
     }
     plan_cells_free(&cells);
@@ -263,10 +224,11 @@ static struct status add_sweep(struct plan_build *b, const char *path)
 static struct status add_file(struct plan_build *b, const char *path, const struct plan_options *o)
 {
     struct spec *s;
-    TRY(spec_load(&s, path, o->sets, o->n_sets));
+    TRY(spec_note(b->mistakes, spec_load_all(&s, path, o->sets, o->n_sets, b->mistakes)));
+    if (!s) return ok(); /* not YAML from some line on */
     b->spec = s;
     b->source = path;
-    struct status st = plan_check_names(s, &b->plan->arena);
+    struct status st = plan_check_names(s, &b->plan->arena, b->mistakes);
     if (st.code == STATUS_OK) st = add_sweep(b, path);
     spec_free(s);
     b->spec = NULL;
@@ -312,15 +274,61 @@ static struct status deliver(struct plan **out, struct plan *p, struct status st
     return st;
 }
 
+/* The place that a message begins with: "FILE:LINE:COLUMN: "; false without one. */
+static bool place_of(size_t *file, int *line, int *column, const char *msg)
+{
+    for (const char *c = strchr(msg, ':'); c; c = strchr(c + 1, ':')) {
+        *file = (size_t)(c - msg);
+        int n = 0;
+        if (sscanf(c, ":%d:%d: %n", line, column, &n) == 2 && n) return true;
+    }
+    return false;
+}
+
+/* True for two places of one file that are not in order. */
+static bool out_of_order(const char *before, const char *msg)
+{
+    size_t file[2];
+    int line[2], column[2];
+    if (!place_of(&file[0], &line[0], &column[0], before) || !place_of(&file[1], &line[1], &column[1], msg))
+        return false;
+    if (file[0] != file[1] || strncmp(before, msg, file[0]) != 0) return false;
+    return line[0] != line[1] ? line[0] > line[1] : column[0] > column[1];
+}
+
+static const char *mistake(const json_t *mistakes, size_t i)
+{
+    return json_string_value(json_array_get(mistakes, i));
+}
+
+/* They were found in several passes, and are read in the file's order. The last stands for all. */
+static struct status sum_up(json_t *mistakes, struct status st)
+{
+    size_t n = json_array_size(mistakes);
+    for (size_t i = 1; i < n; i++) {
+        size_t to = i;
+        while (to && out_of_order(mistake(mistakes, to - 1), mistake(mistakes, i))) to--;
+        json_t *moved = json_incref(json_array_get(mistakes, i));
+        json_array_remove(mistakes, i);
+        json_array_insert_new(mistakes, to, moved);
+    }
+    if (st.code == STATUS_OK && n) return fail(STATUS_ARG, "%s", mistake(mistakes, n - 1));
+    json_t *text = st.code == STATUS_OK ? NULL : json_string(st.msg);
+    if (text && mistakes) json_array_append(mistakes, text);
+    json_decref(text);
+    return st;
+}
+
 struct status plan_load(struct plan **out, const struct plan_options *o)
 {
     struct plan *p = plan_new(o->weights_dir);
+    p->build->mistakes = o->mistakes;
     if (o->precision) p->build->precision = o->precision;
     p->build->cache = o->cache;
     p->sweeps = arena_alloc(&p->arena, sizeof *p->sweeps * (size_t)(o->n_files + 1));
     struct status st = ok();
     for (int i = 0; i < o->n_files && st.code == STATUS_OK; i++) st = add_file(p->build, o->files[i], o);
-    return deliver(out, p, st);
+    return deliver(out, p, sum_up(o->mistakes, st));
 }
 
 struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n,
@@ -335,6 +343,17 @@ struct status plan_of_configs(struct plan **out, const json_t *const *configs, c
         st = add_cell(p->build, NULL, &point);
         json_decref(point.flat);
     }
+    return deliver(out, p, st);
+}
+
+struct status plan_of_trained(struct plan **out, const json_t *config, const char *where, const char *train_key)
+{
+    struct plan *p = plan_new(NULL);
+    struct plan_point point = {.flat = json_incref((json_t *)(uintptr_t)config)};
+    p->build->source = where;
+    p->build->trained = train_key;
+    struct status st = add_cell(p->build, NULL, &point);
+    json_decref(point.flat);
     return deliver(out, p, st);
 }
 

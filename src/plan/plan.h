@@ -120,7 +120,8 @@ struct plan_options {
     int n_sets;
     const char *weights_dir; /* NULL: "weights" */
     const char *cache;       /* folder where what was found about pictures is kept; NULL: it is found anew */
-    const char *precision;   /* what `train.precision: auto` means; NULL: plan_precision() */
+    json_t *mistakes; /* gets every mistake in the files as a text, the failure's own last; NULL: the first ends it */
+    const char *precision; /* what `train.precision: auto` means; NULL: plan_precision() */
 };
 
 /**
@@ -134,7 +135,10 @@ void plan_free(struct plan *p);
 /** The same for one configuration as the store keeps it (flat, resolved): its trial and stages, in no sweep.
  *  @p where names it in messages; @p cache as in the options. */
 struct status plan_of_config(struct plan **out, const json_t *config, const char *where, const char *cache);
-/** The same for several, in one plan. */
+/** The same of a trial whose training is stored under @p train_key: nothing is asked of the images and weights that it
+ * was trained with, which may be gone, or seen from elsewhere. */
+struct status plan_of_trained(struct plan **out, const json_t *config, const char *where, const char *train_key);
+/** The same as plan_of_config for several, in one plan. */
 struct status plan_of_configs(struct plan **out, const json_t *const *configs, const char *const *where, int n,
                               const char *cache);
 

@@ -20,14 +20,27 @@ static struct status size_build(json_t **out, const struct zoo_model *m)
     if (st.code == STATUS_OK) {
         struct net_cost c = net_cost(n);
         const char *lone = net_single_value_norm(n, 1);
-        *out = json_pack("{s:I, s:I, s:I, s:I, s:s?}", "params", (json_int_t)c.params, "macs", (json_int_t)c.macs,
-                         "train", (json_int_t)c.bytes_train, "infer", (json_int_t)c.bytes_peak_infer, "lone", lone);
+        *out = json_pack("{s:I, s:I, s:I, s:I, s:i, s:s?}", "params", (json_int_t)c.params, "macs", (json_int_t)c.macs,
+                         "train", (json_int_t)c.bytes_train, "infer", (json_int_t)c.bytes_peak_infer, "uneven",
+                         zoo_uneven(m), "lone", lone);
         net_free(n);
     } else if (st.code == STATUS_REFUSED) {
         *out = json_pack("{s:s}", "refused", st.msg);
         st = ok();
     }
     return st;
+}
+
+/* What becomes of a size that some architectures refuse. */
+static void tell_uneven(struct plan_build *b, const struct zoo_model *m, int stride)
+{
+    plan_warn(b, arena_printf(
+                     &b->plan->arena,
+                     "data.size: %d x %d (height x width) is no multiple of %d: %s runs, nothing is padded or cut; its "
+                     "maps are rounded up at each halving and resized to each other. Other architectures "
+                     "refuse the size; the nearest that all take are %d x %d and %d x %d",
+                     m->height, m->width, stride, m->arch, m->height / stride * stride, m->width / stride * stride,
+                     (m->height + stride - 1) / stride * stride, (m->width + stride - 1) / stride * stride));
 }
 
 static struct plan_size size_of(const json_t *j)
@@ -56,7 +69,8 @@ struct status plan_size_of(struct plan_size *out, const char **refused, struct p
     str_free(&text);
     *out = size_of(j);
     *refused = json_str(j, "refused", NULL);
-    if (*refused) return ok();
+    if (*refused || b->trained) return ok();
+    if (json_int(j, "uneven", 0)) tell_uneven(b, &m, (int)json_int(j, "uneven", 0));
     const char *lone = json_str(j, "lone", NULL);
     struct plan_images im;
     struct status takes = data_takes(t->model.in_channels);

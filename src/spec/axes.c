@@ -40,8 +40,8 @@ static struct status compound_axis(struct load *l, const char *label, const char
         json_t *object = json_object();
         const struct load_visit v = {.key = collect_value, .ctx = object, .loose = true};
         json_array_append_new(l->s->owned, object);
-        if (e->kind != NODE_MAP) return load_wrong(l, e, label, "a map of keys, as the first alternative is");
-        TRY(load_walk_map(l, prefix, e, &v));
+        NOTE(l, e->kind == NODE_MAP ? load_walk_map(l, prefix, e, &v)
+                                    : load_wrong(l, e, label, "a map of keys, as the first alternative is"));
         axis.axis.values[axis.axis.n++] = (struct spec_value){.value = object, .mark = e->mark};
     }
     if (when) TRY(load_match(&axis.axis.when, l, "when", when));
@@ -66,11 +66,14 @@ static struct status list_values(struct load *l, struct load_axis *axis, const s
     json_t *set = json_object();
     struct status st = ok();
     for (const struct node *e = n->child; e && st.code == STATUS_OK; e = e->next) {
-        struct spec_value *v = &axis->axis.values[axis->axis.n++];
+        struct spec_value *v = &axis->axis.values[axis->axis.n];
         v->mark = e->mark;
         st = load_value(&v->value, l, axis->key, e, true);
+        if (st.code == STATUS_OK) axis->axis.n++;
+        if (st.code != STATUS_OK) l->bad[axis->key - key_table] = true;
         if (st.code == STATUS_OK && seen_before(set, v->value))
             st = node_fail(e, "%s: %s is given twice in this axis", axis->axis.key, node_describe(l->a, e));
+        st = spec_note(l->mistakes, st);
     }
     json_decref(set);
     return st;
@@ -133,7 +136,7 @@ static struct status one_axis(struct load *l, const char *path, const struct nod
     struct load_axis axis = {.axis = {.key = k->path}, .key = k, .node = n, .layer = l->layer};
     TRY(f.range ? load_range_values(l, &axis, f.range, f.values) : list_values(l, &axis, f.values));
     if (f.when) TRY(load_match(&axis.axis.when, l, "when", f.when));
-    return add_axis(l, &axis);
+    return axis.axis.n ? add_axis(l, &axis) : ok(); /* none is right: they are noted */
 }
 
 struct status load_axes(struct load *l, const char *rest, const struct node *n)
@@ -141,7 +144,7 @@ struct status load_axes(struct load *l, const char *rest, const struct node *n)
     if (*rest && (!key_is_section(rest) || n->kind != NODE_MAP || is_form(n))) return one_axis(l, rest, n);
     if (node_is_null(n)) return ok();
     if (n->kind != NODE_MAP) return load_wrong(l, n, "axes", "a map of key: list of alternatives");
-    for (const struct node *e = n->child; e; e = e->next) TRY(one_axis(l, load_join(l, rest, e->key->text), e));
+    for (const struct node *e = n->child; e; e = e->next) NOTE(l, one_axis(l, load_join(l, rest, e->key->text), e));
     return ok();
 }
 
@@ -166,8 +169,9 @@ static struct status collect_list(struct load *l, void *ctx, const struct key *k
     int i = 0;
     for (const struct node *e = n->child; e; e = e->next, i++) {
         json_t *value;
-        TRY(load_value(&value, l, k, e, true));
-        json_object_set(x->values[i].value, k->path, value);
+        struct status s = load_value(&value, l, k, e, true);
+        if (s.code == STATUS_OK) json_object_set(x->values[i].value, k->path, value);
+        NOTE(l, s);
     }
     x->key = x->key ? arena_printf(l->a, "%s+%s", x->key, k->path) : k->path;
     return ok();
@@ -192,12 +196,14 @@ struct status load_zip(struct load *l, const char *rest, const struct node *n)
         struct load_axis axis = {.node = e, .layer = l->layer, .zip = true};
         const struct load_visit v = {.key = collect_list, .ctx = &axis, .loose = true};
         if (e->kind != NODE_MAP || !e->n) return load_wrong(l, e, "zip", "a map of key: list");
+        bool only = true; /* there is nothing but `when` */
         for (const struct node *c = e->child; c; c = c->next) {
             bool when = strcmp(c->key->text, "when") == 0;
-            TRY(when ? load_match(&axis.axis.when, l, "when", c) : load_walk(l, c->key->text, c, &v));
+            NOTE(l, when ? load_match(&axis.axis.when, l, "when", c) : load_walk(l, c->key->text, c, &v));
+            only = only && when;
         }
-        if (!axis.axis.n) return load_wrong(l, e, "zip", "a map of key: list");
-        TRY(add_axis(l, &axis));
+        if (only) NOTE(l, load_wrong(l, e, "zip", "a map of key: list"));
+        if (axis.axis.n) NOTE(l, add_axis(l, &axis));
     }
     return ok();
 }

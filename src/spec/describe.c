@@ -92,50 +92,6 @@ const char *key_default(struct arena *a, const struct key *k)
     return out;
 }
 
-/* Every key and every section, once each; and the document's own keys. */
-static const char *const *all_names(struct arena *a)
-{
-    size_t n = 0, most = (size_t)key_count * 3 + 32;
-    const char **out = arena_alloc(a, most * sizeof *out);
-    for (const struct document_key *d = document_keys; d->name; d++) out[n++] = d->name;
-    for (int i = 0; i < key_count; i++) {
-        const char *path = key_table[i].path;
-        out[n++] = path;
-        for (const char *dot = strchr(path, '.'); dot; dot = strchr(dot + 1, '.')) {
-            const char *section = arena_printf(a, "%.*s", (int)(dot - path), path);
-            bool seen = false;
-            for (size_t j = 0; j < n; j++) seen |= strcmp(out[j], section) == 0;
-            if (!seen) out[n++] = section;
-        }
-    }
-    CHECK(n < most, "%zu names", n);
-    return out;
-}
-
-/* The key whose last component is nearest: "bckbone" is nowhere near "model.backbone" as a whole. */
-static const char *nearest_leaf(const char *path)
-{
-    const char *leaves[LOAD_MAX_KEYS + 1] = {0};
-    const struct key *k = NULL;
-    for (int i = 0; i < key_count && i < LOAD_MAX_KEYS; i++) {
-        const char *dot = strrchr(key_table[i].path, '.');
-        leaves[i] = dot ? dot + 1 : key_table[i].path;
-    }
-    const char *near = strchr(path, '.') ? NULL : str_nearest(path, leaves);
-    if (near) k = key_find_loose(near);
-    return k ? k->path : NULL;
-}
-
-const char *key_hint(struct arena *a, const char *path)
-{
-    const char *dot = strrchr(path, '.'), *near = NULL;
-    const struct key *elsewhere = key_find_loose(dot ? dot + 1 : path);
-    if (elsewhere) near = elsewhere->path; /* the right name in the wrong section */
-    if (!near) near = str_nearest(path, all_names(a));
-    if (!near) near = nearest_leaf(path);
-    return near ? arena_printf(a, "; did you mean %s?", near) : "";
-}
-
 static const struct {
     unsigned stage;
     const char *name;

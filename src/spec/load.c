@@ -38,13 +38,37 @@ static const struct node *spot_node(const struct node *n, const struct key_spot 
     return spot->at_key && n->key ? n->key : n;
 }
 
-struct status load_value(json_t **out, struct load *l, const struct key *k, const struct node *n, bool patterns)
+/* @p at: where a failure stands. */
+static struct status check_node(json_t **out, const struct node **at, const struct key *k, const struct node *n)
 {
     struct key_spot spot;
     json_t *given = node_json(n);
     struct status s = key_check(out, k, given, &spot);
     json_decref(given);
-    if (s.code != STATUS_OK) return node_fail(spot_node(n, &spot), "%s: %s", k->path, s.msg);
+    *at = s.code == STATUS_OK ? n : spot_node(n, &spot);
+    return s.code == STATUS_OK ? s : node_fail(*at, "%s: %s", k->path, s.msg);
+}
+
+/* The mistakes of a list's other entries: each is looked for without those before it. */
+static struct status note_others(struct load *l, const struct key *k, const struct node *n, const struct node *at,
+                                 struct status first)
+{
+    struct status s = first;
+    while (s.code != STATUS_OK && at != n) {
+        NOTE(l, s);
+        json_t *unused = NULL;
+        n = node_without(l->a, n, at);
+        s = check_node(&unused, &at, k, n);
+        json_decref(unused);
+    }
+    return fail(STATUS_ARG, "%s", "");
+}
+
+struct status load_value(json_t **out, struct load *l, const struct key *k, const struct node *n, bool patterns)
+{
+    const struct node *at;
+    struct status s = check_node(out, &at, k, n);
+    if (s.code != STATUS_OK) return l->mistakes && at != n ? note_others(l, k, n, at, s) : s;
     json_array_append_new(l->s->owned, *out);
     if (k->pattern && !patterns && spec_is_pattern(json_string_value(*out))) {
         return node_fail(n, "%s: got pattern %s, expected a name; a pattern belongs in axes, include or exclude",
@@ -61,10 +85,11 @@ static struct status set_fixed(struct load *l, void *ctx, const struct key *k, c
         return node_fail(n->key, "%s: given twice: first at %s; keep one", k->path,
                          spec_mark_str(l->a, l->fixed[i].node->key->mark));
     }
-    TRY(load_value(&l->fixed[i].value, l, k, n, false));
+    struct status s = load_value(&l->fixed[i].value, l, k, n, false);
     l->fixed[i].node = n;
     l->fixed[i].layer = l->layer;
-    return ok();
+    l->bad[i] = s.code != STATUS_OK;
+    return s;
 }
 
 /* ---- keys ------------------------------------------------------------------------------------------------------ */
@@ -84,7 +109,7 @@ struct status load_walk_map(struct load *l, const char *prefix, const struct nod
 {
     if (map->kind != NODE_MAP) return load_wrong(l, map, *prefix ? prefix : "the file", "a map of keys");
     for (const struct node *e = map->child; e; e = e->next) {
-        TRY(load_walk(l, load_join(l, prefix, e->key->text), e, v));
+        NOTE(l, load_walk(l, load_join(l, prefix, e->key->text), e, v));
     }
     return ok();
 }
@@ -148,7 +173,7 @@ static struct status layer_map(struct load *l, const struct node *map)
         const char *rest = NULL;
         const struct document_key *d = document_keys;
         while (d->name && !(rest = rest_of(e->key->text, d->name))) d++;
-        TRY(d->name ? d->take(l, rest, e) : load_walk(l, e->key->text, e, &fix));
+        NOTE(l, d->name ? d->take(l, rest, e) : load_walk(l, e->key->text, e, &fix));
     }
     l->layer++;
     return ok();
@@ -191,18 +216,19 @@ static const char *real_path(struct load *l, const char *path)
 static struct status layer_text(struct load *l, const char *where, const char *text, size_t n)
 {
     struct node *root;
-    TRY(node_parse(&root, l->a, where, text, n, true));
+    TRY(node_parse(&root, l->a, where, text, n, true, l->mistakes));
     if (!root) return fail(STATUS_ARG, "%s: got an empty file, expected a map of keys", where);
     l->files[l->n_files++] = real_path(l, where);
     for (int i = 0; i + 1 < l->n_files; i++) {
         if (strcmp(l->files[i], l->files[l->n_files - 1]) == 0) {
+            l->n_files--;
             return node_fail(root, "extends: %s is part of a circle of files that extend each other", where);
         }
     }
     for (const struct node *e = root->child; root->kind == NODE_MAP && e; e = e->next) {
         if (strcmp(e->key->text, "extends") != 0) continue;
         const struct node *one = e->kind == NODE_LIST ? e->child : e;
-        for (; one; one = e->kind == NODE_LIST ? one->next : NULL) TRY(extend(l, where, one));
+        for (; one; one = e->kind == NODE_LIST ? one->next : NULL) NOTE(l, extend(l, where, one));
     }
     l->n_files--;
     l->s->name = NULL; /* an extended file's name is not its heir's */
@@ -215,7 +241,7 @@ static struct status layer_set(struct load *l, const char *assignment)
     if (!eq || eq == assignment) return fail(STATUS_ARG, "%s: expected KEY=VALUE", where);
     const char *key = arena_printf(l->a, "%.*s", (int)(eq - assignment), assignment);
     struct node *value;
-    TRY(node_parse(&value, l->a, where, eq + 1, strlen(eq + 1), false));
+    TRY(node_parse(&value, l->a, where, eq + 1, strlen(eq + 1), false, l->mistakes));
     if (strcmp(key, "extends") == 0) return fail(STATUS_ARG, "%s: extends belongs in a file", where);
     if (!value) { /* nothing after the equals sign: null */
         value = arena_alloc(l->a, sizeof *value);
@@ -250,11 +276,11 @@ static struct status check_together(struct load *l)
         for (size_t j = LEN(r->keys); j-- > 0;) {
             const struct key *k = key_find(r->keys[j]);
             const struct node *n = l->fixed[k - key_table].node;
-            swept |= load_swept(l, k);
+            swept |= load_swept(l, k) || l->bad[k - key_table];
             if (n) blamed = n;
         }
         struct status s = r->check(&t);
-        if (s.code != STATUS_OK && blamed && !swept) return node_fail(blamed, "%s: %s", r->keys[0], s.msg);
+        if (s.code != STATUS_OK && blamed && !swept) NOTE(l, node_fail(blamed, "%s: %s", r->keys[0], s.msg));
     }
     return ok();
 }
@@ -276,16 +302,16 @@ static struct status finish(struct load *l)
 }
 
 static struct status load(struct spec **out, const char *path, const char *text, size_t n, const char *const *sets,
-                          int n_sets)
+                          int n_sets, json_t *mistakes)
 {
     CHECK(key_count <= LOAD_MAX_KEYS, "%d keys", key_count);
     struct spec *s = mem_zalloc(sizeof *s);
     s->path = arena_strdup(&s->arena, path);
     s->base = json_object();
     s->owned = json_array();
-    struct load l = {.s = s, .a = &s->arena};
+    struct load l = {.s = s, .a = &s->arena, .mistakes = mistakes};
     struct status st = text ? layer_text(&l, s->path, text, n) : layer_file(&l, s->path);
-    for (int i = 0; i < n_sets && st.code == STATUS_OK; i++) st = layer_set(&l, sets[i]);
+    for (int i = 0; i < n_sets && st.code == STATUS_OK; i++) st = spec_note(mistakes, layer_set(&l, sets[i]));
     if (st.code == STATUS_OK) st = finish(&l);
     if (st.code != STATUS_OK) {
         spec_free(s);
@@ -297,17 +323,27 @@ static struct status load(struct spec **out, const char *path, const char *text,
 
 struct status spec_load(struct spec **out, const char *path, const char *const *sets, int n_sets)
 {
-    return load(out, path, NULL, 0, sets, n_sets);
+    return load(out, path, NULL, 0, sets, n_sets, NULL);
+}
+
+struct status spec_load_all(struct spec **out, const char *path, const char *const *sets, int n_sets, json_t *mistakes)
+{
+    return load(out, path, NULL, 0, sets, n_sets, mistakes);
 }
 
 struct status spec_parse(struct spec **out, const char *where, const char *text, size_t n)
 {
-    return load(out, where, text, n, NULL, 0);
+    return load(out, where, text, n, NULL, 0, NULL);
+}
+
+struct status spec_parse_all(struct spec **out, const char *where, const char *text, size_t n, json_t *mistakes)
+{
+    return load(out, where, text, n, NULL, 0, mistakes);
 }
 
 struct status spec_from_sets(struct spec **out, const char *const *sets, int n_sets)
 {
-    return load(out, "--set", "{}", 2, sets, n_sets);
+    return load(out, "--set", "{}", 2, sets, n_sets, NULL);
 }
 
 void spec_free(struct spec *s)

@@ -39,6 +39,8 @@ struct load {
         int layer;
     } * rules;
     int n_rules, cap_rules;
+    bool bad[LOAD_MAX_KEYS];             /* a value was refused: no rule between keys is asked about it */
+    json_t *mistakes;                    /* NULL: the first one ends the load */
     const char *files[LOAD_MAX_EXTENDS]; /* being read, outermost first: a file in it again is a cycle */
     int n_files, n_read;                 /* all files read: they may not multiply */
 };
@@ -54,8 +56,12 @@ struct load_visit {
 struct status load_walk(struct load *l, const char *path, const struct node *n, const struct load_visit *v);
 struct status load_walk_map(struct load *l, const char *prefix, const struct node *map, const struct load_visit *v);
 
-/** A node's value for a key, normalised, owned by the spec. Patterns pass where the key and @p patterns allow them. */
+/** A node's value for a key, normalised, owned by the spec. Patterns pass where the key and @p patterns allow them.
+ *  Errors: as node_fail; without a message when its parts' mistakes are noted already. */
 struct status load_value(json_t **out, struct load *l, const struct key *k, const struct node *n, bool patterns);
+
+/** Goes on after a mistake where mistakes are collected; in loops over what stands side by side. */
+#define NOTE(l, expr) TRY(spec_note((l)->mistakes, (expr)))
 
 /** "got X, expected Y" at a node. */
 struct status load_wrong(struct load *l, const struct node *n, const char *key, const char *expected);

@@ -34,6 +34,40 @@ struct status node_fail(const struct node *n, const char *fmt, ...)
     return fail(STATUS_ARG, "%s:%d:%d: %s", n->mark.file, n->mark.line, n->mark.column, msg);
 }
 
+struct status spec_note(json_t *mistakes, struct status s)
+{
+    if (!mistakes || s.code != STATUS_ARG) return s;
+    if (!s.msg[0]) return ok(); /* its parts are there already */
+    for (size_t i = 0; i < json_array_size(mistakes); i++)
+        if (strcmp(json_string_value(json_array_get(mistakes, i)), s.msg) == 0) return ok();
+    if (json_array_size(mistakes) == SPEC_MAX_MISTAKES)
+        return fail(STATUS_ARG, "more than %d mistakes; mend these first", SPEC_MAX_MISTAKES);
+    json_t *text = json_string(s.msg); /* NULL where it cuts a character or quotes a path that is not UTF-8 */
+    if (!text) return s;
+    json_array_append_new(mistakes, text);
+    return ok();
+}
+
+struct node *node_without(struct arena *a, const struct node *n, const struct node *gone)
+{
+    struct node *out = arena_alloc(a, sizeof *out);
+    *out = *n;
+    out->child = out->last = out->next = NULL;
+    out->n = 0;
+    for (const struct node *e = n->child; e; e = e->next) {
+        if (e == gone || e->key == gone) continue;
+        struct node *copy = node_without(a, e, gone);
+        if (e->n && !copy->n) continue;
+        if (out->last)
+            out->last->next = copy;
+        else
+            out->child = copy;
+        out->last = copy;
+        out->n++;
+    }
+    return out;
+}
+
 struct node *node_map_of(struct arena *a, const char *key, struct node *value, struct spec_mark mark)
 {
     struct node *k = arena_alloc(a, sizeof *k), *map = arena_alloc(a, sizeof *map);

@@ -19,10 +19,15 @@ struct node {
 
 /**
  * One document. NULL when it is empty. @p lines: marks carry lines and columns; without, only @p where (--set).
- * Errors: STATUS_ARG "WHERE:LINE:COLUMN: ...": not UTF-8, tabs, syntax, a duplicate key, anchors and aliases, tags, a
- * second document, nesting or size beyond any honest file.
+ * @p mistakes: as spec_note has it; what cannot be taken is left out of the tree then. A byte order mark is passed
+ * over. Errors: STATUS_ARG "WHERE:LINE:COLUMN: ...": not UTF-8, tabs, syntax, a duplicate key, anchors and aliases,
+ * tags, a second document, nesting or size beyond any honest file.
  */
-struct status node_parse(struct node **out, struct arena *a, const char *where, const char *text, size_t n, bool lines);
+struct status node_parse(struct node **out, struct arena *a, const char *where, const char *text, size_t n, bool lines,
+                         json_t *mistakes);
+
+/** A copy of @p n without @p gone, which is somewhere below it, and without what is empty then. */
+struct node *node_without(struct arena *a, const struct node *n, const struct node *gone);
 
 /** A map of one entry, made of parts that were written apart. */
 struct node *node_map_of(struct arena *a, const char *key, struct node *value, struct spec_mark mark);

@@ -34,8 +34,9 @@ static struct status collect_match(struct load *l, void *ctx, const struct key *
     json_t *any = json_array();
     json_object_set_new(match, k->path, any);
     for (const struct node *e = n->child; e; e = e->next) {
-        TRY(match_value(&value, l, k, e));
-        json_array_append(any, value);
+        struct status s = match_value(&value, l, k, e);
+        if (s.code == STATUS_OK) json_array_append(any, value);
+        NOTE(l, s);
     }
     return ok();
 }
@@ -56,11 +57,13 @@ static struct status read_rule(struct spec_rule *out, struct load *l, const char
     json_array_append_new(l->s->owned, out->match);
     const struct load_visit v = {.key = collect_match, .ctx = out->match, .loose = true};
     if (n->kind != NODE_MAP || !n->n) return load_wrong(l, n, name, "a map of key: value");
+    bool only = true; /* there is nothing but `when` */
     for (const struct node *e = n->child; e; e = e->next) {
         bool when = strcmp(e->key->text, "when") == 0;
-        TRY(when ? load_match(&out->when, l, "when", e) : load_walk(l, e->key->text, e, &v));
+        NOTE(l, when ? load_match(&out->when, l, "when", e) : load_walk(l, e->key->text, e, &v));
+        only = only && when;
     }
-    return json_object_size(out->match) ? ok() : load_wrong(l, n, name, "a key: value beside when");
+    return !only ? ok() : load_wrong(l, n, name, "a key: value beside when");
 }
 
 static void drop_rules(struct load *l, bool include)
@@ -81,7 +84,7 @@ static struct status take_rules(struct load *l, const char *rest, const struct n
     if (n->kind == NODE_SCALAR) return load_wrong(l, n, name, "a list of maps of key: value");
     for (const struct node *e = n->kind == NODE_LIST ? n->child : n; e; e = n->kind == NODE_LIST ? e->next : NULL) {
         struct spec_rule rule = {.mark = e->mark, .include = include};
-        TRY(read_rule(&rule, l, name, e));
+        NOTE(l, read_rule(&rule, l, name, e));
         l->rules = load_grow(l, l->rules, l->n_rules, &l->cap_rules, sizeof *l->rules);
         l->rules[l->n_rules].rule = rule;
         l->rules[l->n_rules++].layer = l->layer;

@@ -62,6 +62,6 @@ struct status load_sample(struct load *l, const char *rest, const struct node *n
     if (node_is_null(n)) return ok();
     if (n->kind == NODE_SCALAR) return set_n(l, s, n);
     if (n->kind != NODE_MAP) return load_wrong(l, n, "sample", "how many cells, or a map of n, seed and method");
-    for (const struct node *e = n->child; e; e = e->next) TRY(set_member(l, e->key->text, e));
-    return s->n ? ok() : node_fail(n, "sample: got no n, expected how many cells");
+    for (const struct node *e = n->child; e; e = e->next) NOTE(l, set_member(l, e->key->text, e));
+    return s->n || json_array_size(l->mistakes) ? ok() : node_fail(n, "sample: got no n, expected how many cells");
 }

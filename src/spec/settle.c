@@ -105,9 +105,9 @@ static struct status check_intervals(const struct load *l)
 struct status load_finish_axes(struct load *l)
 {
     struct spec *s = l->s;
-    for (int i = 0; i < key_count; i++) TRY(settle(l, &key_table[i]));
-    TRY(order_axes(l));
-    TRY(check_intervals(l));
+    for (int i = 0; i < key_count; i++) NOTE(l, settle(l, &key_table[i]));
+    NOTE(l, order_axes(l));
+    NOTE(l, check_intervals(l));
     s->axes = arena_alloc(l->a, (size_t)(l->n_axes + 1) * sizeof *s->axes);
     s->zips = arena_alloc(l->a, (size_t)(l->n_axes + 1) * sizeof *s->zips);
     for (int i = 0; i < l->n_axes; i++) {

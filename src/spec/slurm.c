@@ -165,7 +165,7 @@ struct status load_slurm(struct load *l, const char *rest, const struct node *n)
     if (*rest) return set_member(l, rest, n); /* one of its keys; the others stay */
     if (node_is_null(n)) return ok();
     if (n->kind != NODE_MAP) return load_wrong(l, n, "slurm", "a map of its keys");
-    for (const struct node *e = n->child; e; e = e->next) TRY(set_member(l, e->key->text, e));
+    for (const struct node *e = n->child; e; e = e->next) NOTE(l, set_member(l, e->key->text, e));
     return ok();
 }
 

@@ -216,8 +216,20 @@ struct spec {
  * Errors: STATUS_ARG "FILE:LINE:COLUMN: KEY: got ..., expected ...; did you mean ...?"; STATUS_IO.
  */
 struct status spec_load(struct spec **out, const char *path, const char *const *sets, int n_sets);
-/** Same from memory (fuzzing, tests); extends resolves against the folder of @p where. */
+/**
+ * The same, and every mistake is told instead of the first: appended to @p mistakes, an array of texts. Where the rest
+ * can still be read the result is ok with what is right of the file, for further checks; it is not to be run.
+ */
+struct status spec_load_all(struct spec **out, const char *path, const char *const *sets, int n_sets, json_t *mistakes);
+/** Same from memory (fuzzing, tests); extends resolves against the folder of @p where. @p mistakes may be NULL. */
 struct status spec_parse(struct spec **out, const char *where, const char *text, size_t n);
+struct status spec_parse_all(struct spec **out, const char *where, const char *text, size_t n, json_t *mistakes);
+/**
+ * Turns a mistake of the user's (STATUS_ARG) into a text of the array, once each, and success. Without an array, for
+ * other failures, and past SPEC_MAX_MISTAKES the failure passes.
+ */
+enum { SPEC_MAX_MISTAKES = 50 };
+struct status spec_note(json_t *mistakes, struct status s);
 /** What --set assignments say alone, of no file. Errors and owner: as spec_load. */
 struct status spec_from_sets(struct spec **out, const char *const *sets, int n_sets);
 void spec_free(struct spec *s);

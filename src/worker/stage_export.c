@@ -42,11 +42,33 @@ static struct status write_model(const struct job *j, const struct train_job *t,
     return s;
 }
 
+/* What sets a file apart from the one of default options: "model.image.last". Sweeps that ask a trial for files of
+ * different options get different files. */
+static char *stem_of(struct arena *a, const struct spec_trial *t, const char *stem)
+{
+    struct spec_trial plain;
+    struct status s = spec_trial_from_json(&plain, a, NULL, "defaults");
+    CHECK(s.code == STATUS_OK, "%s", s.msg);
+    json_t *def = spec_trial_to_json(&plain, SPEC_EXPORT), *is = spec_trial_to_json(t, SPEC_EXPORT), *v;
+    char *out = arena_strdup(a, stem);
+    const char *key;
+    json_object_foreach(is, key, v)
+    {
+        if (json_equal(v, json_object_get(def, key))) continue;
+        char *text = json_canonical(v);
+        out = arena_printf(a, "%s.%s", out, json_is_string(v) ? json_string_value(v) : text);
+        free(text);
+    }
+    json_decref(def);
+    json_decref(is);
+    return out;
+}
+
 static struct status write_as(const struct job *j, const struct train_job *t, enum train_weights which,
                               const char *format, const char *stem)
 {
     struct arena a = {0};
-    char *path = arena_printf(&a, "%s/%s.%s", j->dir, stem, extension_of(format));
+    char *path = arena_printf(&a, "%s/%s.%s", j->dir, stem_of(&a, &j->config, stem), extension_of(format));
     struct status s = write_model(j, t, which, format, path);
     if (s.code == STATUS_OK) s = tell_artifact(t, "model", format, "", path);
     arena_free(&a);

@@ -157,6 +157,19 @@ static struct status check_size(const struct zoo_model *m, const struct zoo_deco
     return s;
 }
 
+int zoo_uneven(const struct zoo_model *m)
+{
+    struct zoo_model r = *m;
+    const struct zoo_backbone *row;
+    const struct zoo_family *f;
+    const struct zoo_decoder *d;
+    if (zoo_decoder_get(m->arch, &d).code != STATUS_OK || zoo_backbone_get(m->backbone, &row, &f).code != STATUS_OK ||
+        resolve(&r, d, f).code != STATUS_OK || check_size(&r, d).code != STATUS_OK)
+        return 0;
+    int deepest = 1 << r.depth, stride = r.output_stride < deepest ? r.output_stride : deepest;
+    return m->height % stride || m->width % stride ? stride : 0;
+}
+
 /* ---- building --------------------------------------------------------------------------------------------------- */
 
 static struct zoo_features encode(struct net *n, const struct zoo_family *f, const struct zoo_backbone *row, net_val x,

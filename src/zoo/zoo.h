@@ -60,6 +60,10 @@ const struct zoo_info *zoo_backbone_info(const char *name);
  *  nearest) or an option out of range. Does not build. */
 struct status zoo_fits(const struct zoo_model *m);
 
+/** The stride of the deepest feature where the model's sides are no multiple of it: its maps are rounded up at each
+ * halving, and the decoder resizes each to its neighbour's size; 0 where all halve evenly, or the size is refused. */
+int zoo_uneven(const struct zoo_model *m);
+
 /**
  * The whole model: input "input" [N,in,H,W] -> output "output" [N,out,H,W].
  * Errors: as zoo_fits; STATUS_REFUSED when the size is impossible, naming sizes that would do.

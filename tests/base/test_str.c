@@ -22,5 +22,24 @@ static void str_add_quoted__survives_a_shell(void)
     }
 }
 
-static const struct test tests[] = {TEST(str_add_quoted__survives_a_shell)};
+static void str_nearest__takes_spellings_for_one_name(void)
+{
+    static const char *const names[] = {"unet", "unetplusplus", "mobilenetv3_large_100", "onnx-int8", NULL};
+    static const char *const pairs[][2] = {
+        {"unet++", "unetplusplus"},       {"UNet", "unet"},
+        {"UnetPlusPlus", "unetplusplus"}, {"MobileNet-V3-Large-100", "mobilenetv3_large_100"},
+        {"onnx_int8", "onnx-int8"},       {"unett", "unet"}};
+    for (size_t i = 0; i < LEN(pairs); i++) {
+        const char *near = str_nearest(pairs[i][0], names);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(near);
+        CU_ASSERT_STRING_EQUAL(near, pairs[i][1]);
+    }
+    CU_ASSERT_PTR_NULL(str_nearest("something else", names));
+    CU_ASSERT_PTR_NULL(str_nearest("++++++++++++++++++++++++++++++++++++++++++", names)); /* longer in words */
+    CU_ASSERT_TRUE(str_same_name("Learning-Rate", "learning_rate"));
+    CU_ASSERT_FALSE(str_same_name("unet", "unet++"));
+}
+
+static const struct test tests[] = {TEST(str_add_quoted__survives_a_shell),
+                                    TEST(str_nearest__takes_spellings_for_one_name)};
 TEST_MAIN("base.str", tests)

@@ -92,6 +92,54 @@ static void cli_plan__counts_and_reasons(void)
     free(text);
 }
 
+/* Names and files count among the mistakes; they come in the file's order, also of a file that is extended. */
+static void cli_plan__tells_every_mistake_in_one_run(void)
+{
+    static const char *const begins[] = {
+        "./base.yaml:1:7: seed: got \"x\"",
+        "twelve.yaml:2:1: learning_rate: no such key; did you mean train.lr?",
+        "twelve.yaml:3:1: bs: ",
+        "twelve.yaml:4:15: model.arch: got \"unet++\", which is no architecture of the zoo; did you mean "
+        "\"unetplusplus\"?",
+        "twelve.yaml:5:29: model.backbone: got \"mobilenet_v3_large\", which is no backbone of the zoo; did you mean "
+        "\"mobilenetv3_large_100\"?",
+        "twelve.yaml:6:18: model.backbone: got \"vgg61\"",
+        "twelve.yaml:7:9: train.lrr: ",
+        "twelve.yaml:8:17: train.schedule: ",
+        "twelve.yaml:9:15: data.root: ",
+        "twelve.yaml:10:17: loss.weights: the file none.pth is not there",
+        "twelve.yaml:11:11: model.arch: got \"fpnn\"",
+        "twelve.yaml:12:11: devices: got \"gpu\""};
+    char *err = NULL;
+    struct arena a = {0};
+    write_file("base.yaml", "seed: x\n");
+    write_file("twelve.yaml", "extends: base.yaml\n"
+                              "learning_rate: 0.1\n"
+                              "bs: 8\n"
+                              "model: {arch: unet++}\n"
+                              "axes: {backbone: [resnet18, mobilenet_v3_large,\n"
+                              "                 vgg61]}\n"
+                              "train: {lrr: 1}\n"
+                              "train.schedule: cosinus\n"
+                              "data:  {root: no/such/folder}\n"
+                              "loss: {weights: none.pth}\n"
+                              "exclude: [{arch: fpnn}]\n"
+                              "devices: [gpu]\n");
+    free(sweep("plan twelve.yaml", 2));
+    TEST_OK(fs_read(&err, NULL, fs_join(&a, folder(), "err.txt")));
+    const char *line = err;
+    for (size_t i = 0; i < LEN(begins); i++) {
+        const char *want = arena_printf(&a, "error: %s", begins[i]);
+        if (strncmp(line, want, strlen(want)) != 0) fprintf(stderr, "\ngot:  %.90s\nwant: %s\n", line, want);
+        CU_ASSERT_EQUAL(strncmp(line, want, strlen(want)), 0);
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    CU_ASSERT_EQUAL(*line, 0);
+    free(err);
+    arena_free(&a);
+}
+
 /* Everything that the plan holds is in its JSON, and follows itself. */
 static void cli_plan__json_is_the_resolved_plan(void)
 {
@@ -332,8 +380,9 @@ static void cli_plan__ten_thousand_cells(void)
 }
 
 static const struct test tests[] = {
-    TEST(cli_plan__counts_and_reasons), TEST(cli_plan__json_is_the_resolved_plan),
-    TEST(cli_plan__ten_thousand_cells), TEST(cli_plan__knows_what_is_stored),
-    TEST(cli_top__is_over_seeds),       TEST(cli__shows_what_was_pruned),
+    TEST(cli_plan__counts_and_reasons),        TEST(cli_plan__tells_every_mistake_in_one_run),
+    TEST(cli_plan__json_is_the_resolved_plan), TEST(cli_plan__ten_thousand_cells),
+    TEST(cli_plan__knows_what_is_stored),      TEST(cli_top__is_over_seeds),
+    TEST(cli__shows_what_was_pruned),
 };
 TEST_MAIN("cli.plan", tests)

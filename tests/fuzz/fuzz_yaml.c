@@ -37,5 +37,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     CHECK(st.code == STATUS_OK || st.code == STATUS_ARG, "%s", st.msg);
     if (s) ask(s);
     spec_free(s);
+    struct spec *rest;
+    json_t *mistakes = json_array();
+    struct status all = spec_parse_all(&rest, "fuzz/in.yaml", (const char *)data, n, mistakes);
+    bool wrong = all.code != STATUS_OK || json_array_size(mistakes);
+    CHECK(wrong == (st.code != STATUS_OK), "all mistakes: %s, the first: %s", all.msg, st.msg);
+    CHECK(json_array_size(mistakes) <= SPEC_MAX_MISTAKES, "%zu mistakes", json_array_size(mistakes));
+    if (rest) ask(rest);
+    spec_free(rest);
+    json_decref(mistakes);
     return 0;
 }

@@ -15,8 +15,7 @@ static const char *write_yaml(const char *name, const char *text)
 
 static struct status load(struct plan **p, const char *file, const char *set)
 {
-    return plan_load(p,
-                     &(struct plan_options){.files = &file, .n_files = 1, .sets = &set, .n_sets = set ? 1 : 0});
+    return plan_load(p, &(struct plan_options){.files = &file, .n_files = 1, .sets = &set, .n_sets = set ? 1 : 0});
 }
 
 static struct plan *planned(const char *file, const char *set)

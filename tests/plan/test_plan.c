@@ -269,6 +269,59 @@ static void plan_load__cells_that_differ_only_in_training_share_the_gate(void)
     plan_free(p);
 }
 
+/* A stored training's plan asks nothing of what it was trained with, and has the keys that it had. */
+static void plan_of_trained__needs_no_images_or_weights(void)
+{
+    struct arena a = {0};
+    struct plan *p = NULL, *again = NULL;
+    const char *dir = test_dir(), *w = arena_printf(&a, "%s/w.safetensors", dir), *path = fs_join(&a, dir, "t.yaml");
+    const char *text = arena_printf(&a, "model.weights: %s\ndata: {pairs: 8, size: 64}\n", w);
+    TEST_OK(fs_write(w, "weights", 7));
+    TEST_OK(fs_write(path, text, strlen(text)));
+    TEST_OK(plan_load(&p, &(struct plan_options){.files = &path, .n_files = 1}));
+    json_t *config = json_deep_copy(p->trials[0].config);
+    json_object_set_new(config, "data.root", json_string("no/such/folder"));
+    CU_ASSERT_EQUAL(remove(w), 0);
+    TEST_FAILS(plan_of_config(&again, config, "trial", NULL), STATUS_ARG, "no/such/folder");
+    int train = plan_find(p, 0, PLAN_TRAIN);
+    TEST_OK(plan_of_trained(&again, config, "trial", p->stages[train].key));
+    CU_ASSERT_STRING_EQUAL(again->trials[0].id, p->trials[0].id);
+    CU_ASSERT_EQUAL(again->n_stages, p->n_stages);
+    for (int i = 0; i < p->n_stages; i++) CU_ASSERT_STRING_EQUAL(again->stages[i].key, p->stages[i].key);
+    CU_ASSERT_EQUAL(again->trials[0].size.params, p->trials[0].size.params);
+    json_decref(config);
+    plan_free(again);
+    plan_free(p);
+    arena_free(&a);
+}
+
+/* A size that some architectures refuse and unet takes is not taken without a word. */
+static void plan__says_what_becomes_of_an_uneven_size(void)
+{
+    struct arena a = {0};
+    const char *path = fs_join(&a, test_dir(), "u.yaml");
+    static const struct {
+        const char *size, *depth;
+        bool told;
+    } rows[] = {{"100", "5", true}, {"96", "5", false}, {"[64, 80]", "5", true}, {"[64, 80]", "3", false}};
+    for (size_t i = 0; i < LEN(rows); i++) {
+        struct plan *p = NULL;
+        const char *text =
+            arena_printf(&a,
+                         "axes: {model.arch: [unet, fpn]}\ndata: {pairs: 8, size: %s}\nmodel: {depth: %s}\n"
+                         "exclude: [{model.arch: %s}]\n",
+                         rows[i].size, rows[i].depth, rows[i].told ? "pan" : "fpn");
+        TEST_OK(fs_write(path, text, strlen(text)));
+        TEST_OK(plan_load(&p, &(struct plan_options){.files = &path, .n_files = 1}));
+        int told = 0;
+        for (int w = 0; w < p->n_warnings; w++) told += strstr(p->warnings[w], "nothing is padded or cut") != NULL;
+        CU_ASSERT_EQUAL(told, rows[i].told);
+        if (rows[i].told) CU_ASSERT_PTR_NOT_NULL(p->trials[1].refused);
+        plan_free(p);
+    }
+    arena_free(&a);
+}
+
 static void plan_of_config__finds_the_same_keys_again(void)
 {
     struct plan *p = planned(write_yaml("small", small), NULL), *again = NULL;
@@ -321,6 +374,8 @@ static const struct test tests[] = {
     TEST(plan_load__warns_where_the_rank_does_not_compare),
     TEST(plan_load__cells_that_differ_only_in_training_share_the_gate),
     TEST(plan_of_config__finds_the_same_keys_again),
+    TEST(plan_of_trained__needs_no_images_or_weights),
+    TEST(plan__says_what_becomes_of_an_uneven_size),
     TEST(plan_precision__reads_whole_flags),
     TEST(plan_load__ten_thousand_cells_in_a_second),
 };

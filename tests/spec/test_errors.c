@@ -208,8 +208,23 @@ static void spec_errors__yaml(void)
         {"seed: 1\n---\nseed: 2\n", "2:1: got a second document, expected one a file"},
         {"seed: 1\nname: \"\xff\"\n", "2:8: got byte 0xff, expected UTF-8 text: invalid leading UTF-8 octet"},
         {"name: \"a\\0b\"\n", "1:7: got a zero byte in a text"},
-        {"seed: [1, 2\n", "2:1: not YAML: did not find expected ',' or ']', while parsing a flow sequence"},
-        {"seed: 1\n  lr: 2\n", "2:5: not YAML: mapping values are not allowed in this context"},
+        {"seed: [1, 2\n",
+         "1:7: got the end of the text (line 2), expected \",\" or \"]\"; a list that \"[\" opens must be "
+         "closed"},
+        {"seed: {a: 1]\n", "1:7: got \"]\", expected \",\" or \"}\"; a map that \"{\" opens must be closed"},
+        {"seed: 1\n  lr: 2\n",
+         "2:5: got \"lr: 2\", expected one \"key: value\" a line, indented as its neighbours are, "
+         "behind a line that has its colon; quote a text that holds \": \""},
+        {"train:\n    lr: 1\n  ema: 2\n",
+         "3:3: got \"ema: 2\", expected a key that is indented as the others of its map; "
+         "line it up with them, and quote all of a text or nothing"},
+        {"name: \"a\nseed: 1\n",
+         "1:7: got the end of the text (line 3), expected the quote that opens here to be closed"},
+        {"seed: - 1\n",
+         "1:7: got \"seed: - 1\", expected no \"- \" here; a list's entries stand on lines of their own, below "
+         "the list's key"},
+        {"name: @a\n", "1:7: got \"@a\", expected a value; quote a text that begins with this character"},
+        {"name: *\n", "1:8: got the end of the line, expected a text; quote one that begins with * or &"},
         {"a: [[[[[[[[[[[[[[[[[[[[[[[[1", "1:27: nested deeper than 24 levels"},
         {"", " got an empty file, expected a map of keys"},
         {"# nothing\n", " got an empty file, expected a map of keys"},
@@ -224,7 +239,8 @@ static void spec_errors__set(void)
     } w[] = {
         {"train.epoch=3", "--set train.epoch=3: train.epoch: no such key; did you mean train.epochs?"},
         {"train.epochs=x", "--set train.epochs=x: train.epochs: got \"x\", expected a whole number from 1 to 100000"},
-        {"seed=[1", "--set seed=[1: not YAML: did not find expected ',' or ']', while parsing a flow sequence"},
+        {"seed=[1",
+         "--set seed=[1: got the end of the text, expected \",\" or \"]\"; a list that \"[\" opens must be closed"},
         {"seed", "--set seed: expected KEY=VALUE"},
         {"=3", "--set =3: expected KEY=VALUE"},
         {"seed=", "--set seed=: seed: got nothing, expected a whole number 0 or more"},

@@ -30,6 +30,7 @@ static void stages__from_training_to_samples(void)
         CU_ASSERT_STRING_EQUAL(json_str(a, "kind", ""), "model");
         snprintf(model, sizeof model, "%s", json_str(a, "path", ""));
         CU_ASSERT_EQUAL(json_int(a, "bytes", -1), fs_size(model));
+        CU_ASSERT_STRING_EQUAL(fs_basename(model), i ? "model.image.onnx" : "model.onnx"); /* neither is overwritten */
         json_decref(e);
         snprintf(over, sizeof over, "{\"model\": \"%s\", \"format\": \"onnx\", \"config\": {\"export.io\": \"%s\"}}",
                  model, ios[i]);
@@ -39,6 +40,23 @@ static void stages__from_training_to_samples(void)
         CU_ASSERT_TRUE(final_value(e, "verify_mean_abs") >= 0);
         json_decref(e);
     }
+
+    /* Exported from elsewhere, its pictures out of reach: drawn ones do; where the job names them, they must be there.
+     */
+    snprintf(over, sizeof over,
+             "{\"model\": \"%s\", \"format\": \"onnx\", \"config\": {\"export.io\": \"image\", "
+             "\"data.root\": \"no/such\"}}",
+             model);
+    CU_ASSERT_EQUAL(run(&e, "verify", over), 0);
+    check_end(e, "done");
+    CU_ASSERT_TRUE(final_value(e, "verify_max_abs") >= 0);
+    json_decref(e);
+    snprintf(over, sizeof over,
+             "{\"model\": \"%s\", \"format\": \"onnx\", \"images\": \"0123\", \"config\": {\"export.io\": "
+             "\"image\", \"data.root\": \"no/such\"}}",
+             model);
+    CU_ASSERT_EQUAL(run(&e, "verify", over), 1);
+    json_decref(e);
 
     CU_ASSERT_EQUAL(run(&e, "samples", "{}"), 0);
     check_end(e, "done");
