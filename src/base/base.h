@@ -242,6 +242,19 @@ struct status json_parse(json_t **out, const char *where, const char *text, size
 char *json_canonical(const json_t *j);
 struct hash json_hash(const json_t *j);
 
+/**
+ * For programs that read it: members in their order, reals as json_real_text has them; never hashed. @p indent: spaces
+ * a level, 0: one line. Owner: the caller frees.
+ */
+char *json_text(const json_t *j, int indent);
+/** The fewest digits that read back as the same number; of one that a float holds (what a model computed), as the same
+ *  float. */
+enum { JSON_REAL_MAX = 32 };
+void json_real_text(char out[JSON_REAL_MAX], double v);
+/** A text as JSON whatever its bytes (a path may hold any): those that are not UTF-8 become U+FFFD. NULL becomes null.
+ *  Owner: the caller. */
+json_t *json_of_bytes(const char *text);
+
 /** Members with a default; a member of another type counts as absent. */
 const char *json_str(const json_t *o, const char *key, const char *def);
 double json_num(const json_t *o, const char *key, double def);

@@ -1,4 +1,4 @@
-/* retry, gc, status, db: looking after what is stored. */
+/* retry, gc, db: looking after what is stored. */
 #include "inside.h"
 
 /* ---- retry ------------------------------------------------------------------------------------------------------ */
@@ -116,67 +116,6 @@ CLI_COMMAND(cli_gc)
     }
     store_close(s);
     return st;
-}
-
-/* ---- status ------------------------------------------------------------------------------------------------------ */
-
-static const struct {
-    const char *title, *member, *sql;
-} parts[] = {
-    {"sweeps", "sweeps",
-     "SELECT w.name, count(t.id) AS trials, sum(t.state = 'done') AS done, sum(t.state = 'running') AS running, "
-     "sum(t.state IN ('queued', 'interrupted')) AS waiting, sum(t.state = 'failed') AS failed, "
-     "sum(t.state = 'pruned') AS pruned, "
-     "sum(t.state NOT IN ('done', 'running', 'queued', 'interrupted', 'failed', 'pruned')) AS not_possible "
-     "FROM sweeps w LEFT JOIN sweep_trials st ON st.sweep = w.id LEFT JOIN trials t ON t.id = st.trial "
-     "GROUP BY w.id ORDER BY w.updated DESC"},
-    {"running", "running",
-     "SELECT substr(g.trial, 1, 8) AS trial, t.arch, t.backbone, g.stage, g.format, g.device, g.attempts, "
-     "round((julianday('now') - 2440587.5) * 86400 - g.started) AS seconds, "
-     "(SELECT max(epoch) FROM metrics m WHERE m.stage_key = g.key) AS epoch "
-     "FROM stages g JOIN trials t ON t.id = g.trial WHERE g.state = 'running' ORDER BY g.started"},
-    {"failed", "failed",
-     "SELECT substr(g.trial, 1, 8) AS trial, t.arch, t.backbone, g.stage, g.attempts, g.reason FROM stages g "
-     "JOIN trials t ON t.id = g.trial WHERE g.state = 'failed' ORDER BY g.ended DESC LIMIT 10"},
-};
-
-static struct status status(const struct cli_args *a, struct store *s)
-{
-    char who[1200];
-    bool json = a->value[OPT_JSON] != NULL, runs = store_writer(who, sizeof who, cli_db(a));
-    json_t *all = json_pack("{s:s?}", "writer", runs ? who : NULL);
-    struct status st = ok();
-    if (!json) printf("%s: %s%s\n", cli_db(a), runs ? "in use by " : "nothing runs", runs ? who : "");
-    for (size_t i = 0; i < LEN(parts) && st.code == STATUS_OK; i++) {
-        json_t *rows;
-        st = store_rows(&rows, s, parts[i].sql, NULL);
-        if (st.code != STATUS_OK) break;
-        if (!json && json_array_size(rows)) {
-            printf("\n%s\n", parts[i].title);
-            cli_print_rows(rows, CLI_ALIGNED);
-        }
-        json_object_set_new(all, parts[i].member, rows);
-    }
-    json_t *slurm = NULL;
-    if (st.code == STATUS_OK) st = cli_slurm_status(&slurm, a);
-    if (st.code == STATUS_OK && !json && json_array_size(slurm)) {
-        printf("\non the cluster, not yet in the database\n");
-        cli_print_rows(slurm, CLI_ALIGNED);
-    }
-    if (slurm) json_object_set_new(all, "slurm", slurm);
-    if (st.code == STATUS_OK && json) {
-        char *text = json_dumps(all, JSON_INDENT(2));
-        printf("%s\n", text);
-        free(text);
-    }
-    json_decref(all);
-    return st;
-}
-
-CLI_COMMAND(cli_status)
-{
-    (void)code;
-    return cli_with_store(a, status);
 }
 
 /* ---- db --------------------------------------------------------------------------------------------------------- */

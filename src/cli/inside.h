@@ -90,6 +90,8 @@ enum cli_style cli_style_of(const struct cli_args *a);
 struct status cli_print_query(struct store *s, const char *sql, const json_t *params, enum cli_style style);
 /** Prints rows that are objects with the same members in order. */
 void cli_print_rows(const json_t *rows, enum cli_style style);
+/** A value as indented JSON on stdout. */
+void cli_print_json(const json_t *j);
 /** "1.2 M", "3 min 20 s" into a static ring of buffers. */
 const char *cli_count(double n);
 const char *cli_seconds(double s);

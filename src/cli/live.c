@@ -240,7 +240,7 @@ json_t *live_state(const struct cli_live *l)
 
 static void put_line(struct cli_live *l, const json_t *event, bool state)
 {
-    char *text = json_canonical(event);
+    char *text = json_text(event, 0);
     if (l->json && !state) {
         printf("%s\n", text);
         fflush(stdout);

@@ -153,15 +153,14 @@ static struct status show(const struct cli_args *a, struct store *s)
         json_decref(rows);
     }
     if (st.code == STATUS_OK && a->value[OPT_JSON]) {
-        json_dumpf(all, stdout, JSON_INDENT(1));
-        putchar('\n');
+        cli_print_json(all);
     } else if (st.code == STATUS_OK) {
         const char *name;
         json_t *v;
         printf("\nconfiguration\n");
         json_object_foreach(config, name, v)
         {
-            char *value = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15)); /* 0.2 as 0.2 */
+            char *value = json_text(v, 0);
             printf("%-24s %s\n", name, value);
             free(value);
         }

@@ -82,6 +82,100 @@ static struct status change_all(json_t *config, const struct changes *c)
     return ok();
 }
 
+/* The trial's plan for the changed configuration. A finished training needs neither its images nor its weights files.
+ */
+static struct status plan_trial(struct plan **out, struct store *s, const json_t *config, const char *id,
+                                const char *cache)
+{
+    json_t *rows, *params = json_pack("[s]", id);
+    struct status st = store_rows(
+        &rows, s, "SELECT key FROM stages WHERE trial = ?1 AND stage = 'train' AND state = 'done' LIMIT 1", params);
+    json_decref(params);
+    TRY(st);
+    const char *key = json_str(json_array_get(rows, 0), "key", NULL);
+    st = key ? plan_of_trained(out, config, id, key) : plan_of_config(out, config, id, cache);
+    json_decref(rows);
+    return st;
+}
+
+/* Copies this call's files into the folder, under names that tell trials apart: "ID.onnx" of "model.onnx". */
+static struct status copy_out(json_t *row, const char *dir, const char *id)
+{
+    struct arena a = {0};
+    char *bytes;
+    size_t n;
+    const char *from = json_str(row, "file", ""), *rest = strchr(fs_basename(from), '.');
+    const char *to = arena_printf(&a, "%s/%s%s", dir, id, rest ? rest : "");
+    struct status st = fs_mkdir(dir);
+    if (st.code == STATUS_OK) st = fs_read(&bytes, &n, from);
+    if (st.code == STATUS_OK) {
+        st = fs_write(to, bytes, n);
+        free(bytes);
+    }
+    if (st.code == STATUS_OK) json_object_set_new(row, "file", json_of_bytes(to));
+    arena_free(&a);
+    return st;
+}
+
+static bool is_of_plan(const struct plan *p, const char *key)
+{
+    for (int i = 0; i < p->n_stages; i++)
+        if (strcmp(p->stages[i].key, key) == 0) return true;
+    return false;
+}
+
+/* `file` is a path that opens from here; `path` is that beside the database. With --out only this call's files. */
+static struct status place_files(const struct cli_args *a, const struct plan *p, json_t *rows)
+{
+    struct arena arena = {0};
+    struct status st = ok();
+    for (size_t i = 0; i < json_array_size(rows) && st.code == STATUS_OK; i++) {
+        json_t *row = json_array_get(rows, i);
+        const char *path = json_str(row, "path", NULL);
+        if (!path) break;
+        json_object_set_new(row, "file", json_of_bytes(fs_join(&arena, fs_dirname(&arena, cli_db(a)), path)));
+        bool now = is_of_plan(p, json_str(row, "key", ""));
+        json_object_del(row, "key");
+        if (a->value[OPT_OUT] && now) st = copy_out(row, a->value[OPT_OUT], p->trials[0].id);
+        if (a->value[OPT_OUT] && !now) json_array_remove(rows, i--);
+    }
+    arena_free(&arena);
+    return st;
+}
+
+/* A table cuts long texts, and a path is to be opened: they stand below it, whole. */
+static void print_table(json_t *rows)
+{
+    json_t *files = json_array();
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i), *file = json_object_get(row, "file");
+        if (file) json_array_append(files, file);
+        json_object_del(row, "path");
+        json_object_del(row, "file");
+    }
+    cli_print_rows(rows, CLI_ALIGNED);
+    for (size_t i = 0; i < json_array_size(files); i++) printf("%s\n", json_string_value(json_array_get(files, i)));
+    json_decref(files);
+}
+
+/* What came of it: with --json one event a row, in the form of all those before; else a table. */
+static void tell(const struct cli_args *a, json_t *rows)
+{
+    if (!a->value[OPT_JSON]) {
+        print_table(rows);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        json_t *row = json_array_get(rows, i);
+        json_t *event = json_pack("{s:s}", "event", "result");
+        json_object_update(event, row);
+        char *text = json_text(event, 0);
+        printf("%s\n", text);
+        free(text);
+        json_decref(event);
+    }
+}
+
 /* Runs what a stored trial lacks for the changed configuration, and prints rows of it. */
 static struct status more_of(const struct cli_args *a, const struct changes *c, const char *sql, int *code)
 {
@@ -103,7 +197,7 @@ static struct status more_of(const struct cli_args *a, const struct changes *c, 
                   "prune.rule=none` goes on with it",
                   id);
     if (st.code == STATUS_OK) st = change_all(config, c);
-    if (st.code == STATUS_OK) st = plan_of_config(&p, config, id, cli_cache(a, &mem));
+    if (st.code == STATUS_OK) st = plan_trial(&p, s, config, id, cli_cache(a, &mem));
     if (st.code == STATUS_OK && strcmp(p->trials[0].id, id) != 0)
         st = fail(
             STATUS_ARG,
@@ -111,9 +205,14 @@ static struct status more_of(const struct cli_args *a, const struct changes *c, 
             id);
     if (st.code == STATUS_OK) st = cli_run_plan(a, s, p, code);
     if (st.code == STATUS_OK) {
-        json_t *params = json_pack("[s]", id);
-        st = cli_print_query(s, sql, params, a->value[OPT_JSON] ? CLI_JSON : CLI_ALIGNED);
+        json_t *rows, *params = json_pack("[s]", id);
+        st = store_rows(&rows, s, sql, params);
         json_decref(params);
+        if (st.code == STATUS_OK) {
+            st = place_files(a, p, rows);
+            tell(a, rows);
+            json_decref(rows);
+        }
     }
     arena_free(&mem);
     plan_free(p);
@@ -126,12 +225,12 @@ static struct status more_of(const struct cli_args *a, const struct changes *c, 
 CLI_COMMAND(cli_export)
 {
     const struct changes c = {.formats = a->value[OPT_FORMAT] ? a->value[OPT_FORMAT] : "onnx", .devices = ""};
-    return more_of(
-        a, &c,
-        "SELECT a.format, a.path, a.bytes, (SELECT value FROM metrics m WHERE m.trial = a.trial AND m.epoch = -1 "
-        "AND m.name = 'verify_max_abs') AS verify_max_abs FROM artifacts a JOIN stages g ON g.key = a.stage_key "
-        "WHERE a.trial = ?1 AND a.kind = 'model' AND g.stage = 'export' ORDER BY g.ended",
-        code);
+    return more_of(a, &c,
+                   "SELECT a.format, a.path, a.bytes, g.key, (SELECT value FROM metrics m WHERE m.trial = a.trial AND "
+                   "m.epoch = -1 AND m.name = 'verify_max_abs') AS verify_max_abs FROM artifacts a JOIN stages g ON "
+                   "g.key = a.stage_key "
+                   "WHERE a.trial = ?1 AND a.kind = 'model' AND g.stage = 'export' ORDER BY g.ended",
+                   code);
 }
 
 /* A file needs no database: the measuring program itself does it. */

@@ -139,7 +139,7 @@ static json_t *row_of(const struct outlook *o, int i, const json_t *keys, const 
         const char *key = json_string_value(json_array_get(keys, k));
         const json_t *v = json_object_get(axes, key);
         bool scalar = !v || json_is_string(v) || json_is_number(v) || json_is_boolean(v);
-        char *text = scalar ? NULL : json_dumps(v, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+        char *text = scalar ? NULL : json_text(v, 0);
         json_object_set_new(row, key,
                             scalar ? (v ? json_copy((json_t *)(uintptr_t)v) : json_null()) : json_string(text));
         free(text);
@@ -292,8 +292,7 @@ static void print_json(const struct outlook *o)
     json_object_set_new(j, "forecast", forecasts(o));
     json_object_set_new(j, "model", plan_model_json(o->model));
     json_object_set(j, "stored", o->stored);
-    json_dumpf(j, stdout, JSON_INDENT(1));
-    putchar('\n');
+    cli_print_json(j);
     json_decref(j);
 }
 

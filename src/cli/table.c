@@ -74,11 +74,16 @@ static void cell_text(struct str *out, const json_t *v, bool cut)
     } else if (json_is_integer(v)) {
         str_addf(out, "%lld", (long long)json_integer_value(v));
     } else if (json_is_real(v)) {
-        str_addf(out, cut ? "%.4g" : "%.17g", json_real_value(v));
+        char number[JSON_REAL_MAX];
+        json_real_text(number, json_real_value(v));
+        if (cut)
+            str_addf(out, "%.4g", json_real_value(v));
+        else
+            str_add(out, number);
     } else if (json_is_boolean(v)) {
         str_add(out, json_is_true(v) ? "yes" : "no");
     } else if (v && !json_is_null(v)) {
-        char *text = json_canonical(v);
+        char *text = json_text(v, 0);
         str_add(out, text);
         free(text);
     }
@@ -167,11 +172,17 @@ static void print_csv(const struct columns *c, const json_t *rows)
     str_free(&text);
 }
 
+void cli_print_json(const json_t *j)
+{
+    char *text = json_text(j, 1);
+    printf("%s\n", text);
+    free(text);
+}
+
 static void print_columns(struct columns *c, const json_t *rows, enum cli_style style)
 {
     if (style == CLI_JSON) {
-        json_dumpf(rows, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
-        putchar('\n');
+        cli_print_json(rows);
     } else if (style == CLI_CSV) {
         print_csv(c, rows);
     } else {

@@ -55,8 +55,8 @@ static struct status convert(const char *to, const struct weights *w, const stru
         kept[n] = w->a[i];
         kept[n++].name = r->names[i];
     }
-    json_t *meta = json_pack("{s:s, s:s, s:s, s:s}", "backbone", r->backbone, "source", fs_basename(from),
-                             "source_xxh3_128", hash, "names", r->naming->what);
+    json_t *meta = json_pack("{s:s, s:o, s:s, s:s}", "backbone", r->backbone, "source",
+                             json_of_bytes(fs_basename(from)), "source_xxh3_128", hash, "names", r->naming->what);
     struct status s = weights_check_numbers(kept, n);
     if (s.code == STATUS_OK) s = fs_mkdir(weights_dir);
     if (s.code == STATUS_OK) s = weights_save(to, kept, n, meta);
@@ -91,10 +91,10 @@ static struct status import_loaded(json_t *rows, struct arena *a, const struct w
     const char *to = arena_printf(a, "%s/%s.%s.safetensors", weights_dir, r.backbone, tag);
     TRY(status_at(made_before(&here, to, hash.hex), "%s: is of %s", path, r.backbone));
     if (!here) TRY(status_at(convert(to, w, &r, path, hash.hex), "%s", path));
-    json_array_append_new(rows,
-                          json_pack("{s:s, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "file", path, "backbone", r.backbone,
-                                    "names", r.naming->what, "arrays", (int)w->n - r.n_left, "renamed", r.n_renamed,
-                                    "left_out", r.n_left, "to", to, "state", here ? "was here" : "written"));
+    json_array_append_new(rows, json_pack("{s:o, s:s, s:s, s:i, s:i, s:i, s:s, s:s}", "file", json_of_bytes(path),
+                                          "backbone", r.backbone, "names", r.naming->what, "arrays",
+                                          (int)w->n - r.n_left, "renamed", r.n_renamed, "left_out", r.n_left, "to", to,
+                                          "state", here ? "was here" : "written"));
     return ok();
 }
 
@@ -142,9 +142,10 @@ static struct status write_model(const char *to, const struct weights *w, const 
 
 static void print_written(const char *trial, const char *path)
 {
-    json_t *row = json_pack("{s:s, s:s}", "trial", trial, "path", path);
-    json_dumpf(row, stdout, 0);
-    printf("\n");
+    json_t *row = json_pack("{s:s, s:o}", "trial", trial, "path", json_of_bytes(path));
+    char *text = json_text(row, 0);
+    printf("%s\n", text);
+    free(text);
     json_decref(row);
 }
 

@@ -226,8 +226,7 @@ static struct status show_model(const struct cli_args *a, const struct zoo_model
                             info->reference, "published", info->weights);
     struct status s = ok();
     if (a->value[OPT_JSON]) {
-        json_dumpf(row, stdout, JSON_INDENT(1));
-        putchar('\n');
+        cli_print_json(row);
     } else {
         s = print_layers(m);
         putchar('\n');
@@ -274,8 +273,7 @@ CLI_COMMAND(cli_keys)
     (void)code;
     if (a->value[OPT_JSON]) {
         json_t *j = spec_keys_json();
-        json_dumpf(j, stdout, JSON_INDENT(1));
-        putchar('\n');
+        cli_print_json(j);
         json_decref(j);
     } else {
         struct str text = {0};
