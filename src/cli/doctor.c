@@ -1,6 +1,7 @@
 /* doctor: each thing that sweep needs, whether it is here, and the command that mends it. */
 #include "bench.h"
 #include "inside.h"
+#include "weights.h"
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -160,6 +161,53 @@ static struct finding database(const struct cli_args *a)
     return f;
 }
 
+/* Whether files can be made in a folder, or in the nearest one above it that is there. */
+static struct finding writable(const char *dir)
+{
+    struct arena a = {0};
+    struct finding f = {.needed = true};
+    const char *at = dir;
+    while (!fs_exists(at) && strcmp(at, ".") != 0 && strcmp(at, "/") != 0) at = fs_dirname(&a, at);
+    f.fine = fs_is_dir(at) && access(at, W_OK | X_OK) == 0;
+    snprintf(f.what, sizeof f.what, "%s: %s", dir,
+             f.fine ? (fs_is_dir(dir) ? "can be written" : "none yet, can be made")
+                    : "cannot be written: change its "
+                      "owner or mode, or name "
+                      "another database by --db");
+    arena_free(&a);
+    return f;
+}
+
+/* Files of weights in weights/, and the first that is none. */
+static struct finding published(void)
+{
+    struct arena a = {0};
+    struct finding f = {.needed = false};
+    char **names;
+    size_t n = 0;
+    int whole = 0;
+    if (!fs_is_dir("weights") || fs_list(&names, &n, &a, "weights").code != STATUS_OK) n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct weights w;
+        if (!str_glob("*.safetensors", names[i])) continue;
+        struct status st = weights_load(&w, fs_join(&a, "weights", names[i]));
+        if (st.code == STATUS_OK) {
+            weights_free(&w);
+            whole++;
+        } else if (!f.what[0]) {
+            f.needed = true; /* a run that names it fails */
+            snprintf(f.what, sizeof f.what, "%s; import it again, or remove it", st.msg);
+        }
+    }
+    f.fine = whole > 0 && !f.what[0];
+    if (!f.what[0] && whole) snprintf(f.what, sizeof f.what, "%d file%s in weights/", whole, whole == 1 ? "" : "s");
+    if (!f.what[0])
+        snprintf(f.what, sizeof f.what,
+                 "none in weights/: nets and losses start from random ones; `make setup-weights`");
+    arena_free(&a);
+    return f;
+}
+
 static void add(json_t *rows, const char *name, const struct finding *f, int *code)
 {
     if (!f->fine && f->needed) *code = 1;
@@ -175,7 +223,7 @@ static void add_gpus(json_t *rows, int *code)
     struct engine_gpus *g = mem_alloc(sizeof *g);
     engine_gpus(g);
     if (g->trouble[0] || !g->n) {
-        struct finding f = {.fine = g->absent || !g->trouble[0]};
+        struct finding f = {.fine = false}; /* none is no fault, but it is not there either */
         snprintf(f.what, sizeof f.what, "%s%s", g->trouble[0] ? g->trouble : "none", g->n ? "" : "; the CPU trains");
         add(rows, "gpu", &f, code);
     }
@@ -199,6 +247,14 @@ CLI_COMMAND(cli_doctor)
     }
     struct finding f = database(a);
     add(rows, "database", &f, code);
+    struct arena mem = {0};
+    f = writable(fs_dirname(&mem, cli_db(a)));
+    add(rows, "results", &f, code);
+    f = writable("reports");
+    add(rows, "reports", &f, code);
+    f = published();
+    add(rows, "weights", &f, code);
+    arena_free(&mem);
     if (a->value[OPT_JSON])
         cli_print_rows(rows, CLI_JSON);
     else

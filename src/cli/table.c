@@ -1,6 +1,8 @@
 /* Rows as aligned columns, CSV or JSON. */
 #include "inside.h"
 #include <math.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 enum cli_style cli_style_of(const struct cli_args *a)
 {
@@ -57,16 +59,18 @@ static int bytes_of(const char *s, int width)
     return n;
 }
 
-/* A cell's text; a long text is cut in a table, never in data. */
-static void cell_text(struct str *out, const json_t *v, bool cut)
+enum { DATA = 0, WIDEST = 60, NARROWEST = 12 /* of texts in a table */ };
+
+/* A cell's text; a long text is cut to @p most columns in a table, never in data. */
+static void cell_text(struct str *out, const json_t *v, int most)
 {
-    enum { WIDEST = 60 };
+    bool cut = most != DATA;
     out->n = 0;
     str_add(out, "");
     if (json_is_string(v)) {
         const char *s = json_string_value(v);
-        if (cut && width_of(s) > WIDEST)
-            str_addf(out, "%.*s...", bytes_of(s, WIDEST - 3), s);
+        if (cut && width_of(s) > most)
+            str_addf(out, "%.*s...", bytes_of(s, most - 3), s);
         else
             str_add(out, s);
         for (char *p = out->s; cut && *p; p++)
@@ -99,7 +103,7 @@ static void pad(const char *s, int width, bool right)
 
 struct columns {
     const char *names[256];
-    int width[256];
+    int width[256], most[256]; /* of the widest cell; that a text may have */
     bool right[256];
     int n;
 };
@@ -109,10 +113,11 @@ static void measure(struct columns *c, const json_t *rows)
     struct str text = {0};
     for (int i = 0; i < c->n; i++) {
         bool number = true, any = false;
+        if (!c->most[i]) c->most[i] = WIDEST;
         c->width[i] = width_of(c->names[i]);
         for (size_t r = 0; r < json_array_size(rows); r++) {
             const json_t *v = json_object_get(json_array_get(rows, r), c->names[i]);
-            cell_text(&text, v, true);
+            cell_text(&text, v, c->most[i]);
             int w = width_of(text.s);
             if (w > c->width[i]) c->width[i] = w;
             if (v && !json_is_null(v)) {
@@ -125,21 +130,72 @@ static void measure(struct columns *c, const json_t *rows)
     str_free(&text);
 }
 
+static int whole_width(const struct columns *c)
+{
+    int sum = -2;
+    for (int i = 0; i < c->n; i++) sum += c->width[i] + 2;
+    return sum;
+}
+
+/* The widest text that may be narrower; -1: none. */
+static int widest_text(const struct columns *c, const json_t *rows)
+{
+    int best = -1;
+    for (int i = 0; i < c->n; i++) {
+        bool text = false;
+        for (size_t r = 0; r < json_array_size(rows) && !text; r++)
+            text = json_is_string(json_object_get(json_array_get(rows, r), c->names[i]));
+        bool can = text && c->width[i] > NARROWEST && c->width[i] > width_of(c->names[i]) && c->most[i] > NARROWEST;
+        if (can && (best < 0 || c->width[i] > c->width[best])) best = i;
+    }
+    return best;
+}
+
+/* Makes the table as narrow as the terminal: texts are cut, then the last columns left out; a number is never cut.
+ * Returns how many columns are left out. */
+static int fit(struct columns *c, const json_t *rows, int width)
+{
+    int all = c->n;
+    measure(c, rows);
+    for (int i; whole_width(c) > width && (i = widest_text(c, rows)) >= 0;) {
+        int spare = whole_width(c) - width;
+        c->most[i] = c->width[i] - spare > NARROWEST ? c->width[i] - spare : NARROWEST;
+        measure(c, rows);
+    }
+    while (c->n > 1 && whole_width(c) > width) c->n--;
+    return all - c->n;
+}
+
+/* Columns of the terminal that stdout is; 0: it is none, and gets all. */
+static int terminal_width(void)
+{
+    struct winsize w = {0};
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 ? w.ws_col : 0;
+}
+
 static void print_aligned(struct columns *c, const json_t *rows)
 {
     struct str text = {0};
-    measure(c, rows);
+    int width = terminal_width(), left_out = 0;
+    if (width)
+        left_out = fit(c, rows, width);
+    else
+        measure(c, rows);
     for (int i = 0; i < c->n; i++) {
         pad(c->names[i], i + 1 < c->n || c->right[i] ? c->width[i] : 0, c->right[i]);
         printf("%s", i + 1 < c->n ? "  " : "\n");
     }
     for (size_t r = 0; r < json_array_size(rows); r++)
         for (int i = 0; i < c->n; i++) {
-            cell_text(&text, json_object_get(json_array_get(rows, r), c->names[i]), true);
+            cell_text(&text, json_object_get(json_array_get(rows, r), c->names[i]), c->most[i]);
             pad(text.s, i + 1 < c->n || c->right[i] ? c->width[i] : 0, c->right[i]);
             printf("%s", i + 1 < c->n ? "  " : "\n");
         }
     str_free(&text);
+    if (!left_out) return;
+    printf("left out, for which %d columns are too few:", width);
+    for (int i = c->n; i < c->n + left_out; i++) printf(" %s", c->names[i]);
+    printf(" (`| cat` shows all)\n");
 }
 
 static void print_csv_field(const char *s)
@@ -165,7 +221,7 @@ static void print_csv(const struct columns *c, const json_t *rows)
     }
     for (size_t r = 0; r < json_array_size(rows); r++)
         for (int i = 0; i < c->n; i++) {
-            cell_text(&text, json_object_get(json_array_get(rows, r), c->names[i]), false);
+            cell_text(&text, json_object_get(json_array_get(rows, r), c->names[i]), DATA);
             print_csv_field(text.s);
             printf("%s", i + 1 < c->n ? "," : "\n");
         }

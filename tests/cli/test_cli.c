@@ -262,6 +262,20 @@ static void cli_doctor__tells_of_gpus(void)
     setenv("SWEEP_NVML", "none.so", 1);
     a = sweep_in(dir, "doctor");
     CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "none.so cannot be loaded: no NVIDIA driver here; the CPU trains"));
+    CU_ASSERT_PTR_NULL(strstr(a.out, "OK        gpu"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "OK        reports       reports: none yet, can be made"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "optional  weights       none in weights/"));
+    answer_free(&a);
+    snprintf(path, sizeof path, "%s/reports", dir);
+    TEST_OK(fs_write(path, "", 0)); /* a file in its place */
+    snprintf(path, sizeof path, "%s/weights", dir);
+    TEST_OK(fs_mkdir(path));
+    snprintf(path, sizeof path, "%s/weights/torn.imagenet.safetensors", dir);
+    TEST_OK(fs_write(path, "torn", 4));
+    a = sweep_in(dir, "doctor");
+    CU_ASSERT_EQUAL(a.code, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "missing   reports       reports: cannot be written"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "missing   weights       weights/torn.imagenet.safetensors"));
     answer_free(&a);
     unsetenv("SWEEP_NVML");
 }
