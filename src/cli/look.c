@@ -48,8 +48,10 @@ static struct status ls(const struct cli_args *a, struct store *s)
     struct str sql = {0};
     if (a->n_pos)
         str_addf(&sql,
-                 "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, ssim, val_loss, p50_ms, "
-                 "train_s, reason FROM results r JOIN sweep_trials st ON st.trial = r.trial JOIN sweeps w ON w.id = "
+                 "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, ssim, ssim > "
+                 "identity_ssim AS "
+                 "beats_input, val_loss, p50_ms, train_s, reason FROM results r JOIN sweep_trials st ON st.trial = "
+                 "r.trial JOIN sweeps w ON w.id = "
                  "st.sweep "
                  "WHERE w.name = ?1 AND (%s) ORDER BY st.ordinal LIMIT %d",
                  where, limit);

@@ -61,12 +61,14 @@ struct group {
     double by, square;   /* sums, then mean and variance of one trial */
     double sum[N_MEASURED];
     int n_sum[N_MEASURED];
+    double identity; /* sum of what the input handed back has */
+    int n_identity;
     int low, high; /* rank */
 };
 
 struct ranking {
     const char *by;
-    bool higher;
+    bool higher, is_metric; /* of a picture, not a time or a size */
     struct group *v;
     int n;
 };
@@ -77,10 +79,12 @@ static struct status select_trials(json_t **rows, const struct cli_args *a, stru
     struct str sql = {0};
     str_addf(&sql,
              "SELECT substr(trial, 1, ?2) AS trial, arch, backbone, height || 'x' || width AS size, seed, ssim, psnr, "
-             "val_loss, p50_ms, fps, round(params / 1e6, 2) AS params_m, config, r.\"%s\" AS ranked FROM results r "
+             "val_loss, p50_ms, fps, round(params / 1e6, 2) AS params_m, config, (SELECT m.value FROM metrics m WHERE "
+             "m.trial = "
+             "r.trial AND m.epoch = -1 AND m.name = 'identity_%s') AS identity, r.\"%s\" AS ranked FROM results r "
              "WHERE state = 'done' AND (%s) AND (?1 IS NULL OR trial IN (SELECT st.trial FROM sweep_trials st "
              "JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?1)) ORDER BY ranked %s NULLS LAST",
-             r->by, where, r->higher ? "DESC" : "ASC");
+             r->by, r->by, where, r->higher ? "DESC" : "ASC");
     int letters = cli_style_of(a) == CLI_ALIGNED ? 8 : 100; /* of an id: enough for eyes, and all for programs */
     json_t *params = json_pack("[s?, i]", sweep, letters);
     struct status st = store_rows(rows, s, sql.s, params);
@@ -95,6 +99,8 @@ static void add_trial(struct group *g, const json_t *row)
     double v = json_number_value(by);
     g->n++;
     if (json_is_number(by)) g->n_by++, g->by += v, g->square += v * v;
+    const json_t *identity = json_object_get(row, "identity");
+    if (json_is_number(identity)) g->n_identity++, g->identity += json_number_value(identity);
     for (int i = 0; i < N_MEASURED; i++) {
         const json_t *m = json_object_get(row, measured[i]);
         if (json_is_number(m)) g->n_sum[i]++, g->sum[i] += json_number_value(m);
@@ -191,6 +197,14 @@ static json_t *telling_keys(const struct ranking *r)
     return keys;
 }
 
+/* Whether a value is better than that of the input handed back; null where one of them is not known. */
+static json_t *beats_input(const struct ranking *r, const json_t *value, const json_t *identity)
+{
+    double v = json_number_value(value), i = json_number_value(identity);
+    if (!json_is_number(value) || !json_is_number(identity)) return json_null();
+    return json_boolean(r->higher ? v > i : v < i);
+}
+
 static json_t *group_row(const struct ranking *r, const struct group *g, const json_t *keys)
 {
     char rank[32];
@@ -207,6 +221,9 @@ static json_t *group_row(const struct ranking *r, const struct group *g, const j
     snprintf(spread, sizeof spread, "%s_sd", r->by);
     json_object_set_new(row, "seeds", json_integer(g->n));
     json_object_set_new(row, r->by, g->n_by ? json_real(g->by) : json_null());
+    json_t *identity = g->n_identity ? json_real(g->identity / g->n_identity) : json_null();
+    json_object_set_new(row, "beats_input", beats_input(r, json_object_get(row, r->by), identity));
+    json_decref(identity);
     json_object_set_new(row, spread, g->square >= 0 ? json_real(sqrt(g->square)) : json_null());
     for (int i = 0; i < N_MEASURED; i++)
         if (strcmp(measured[i], r->by) != 0)
@@ -220,6 +237,9 @@ static json_t *trial_row(const struct ranking *r, const json_t *trial, const str
     json_t *row = json_copy((json_t *)(uintptr_t)trial);
     bool known = json_object_get(row, r->by) != NULL;
     if (!known) json_object_set(row, r->by, json_object_get(row, "ranked"));
+    json_object_set_new(row, "beats_input",
+                        beats_input(r, json_object_get(row, "ranked"), json_object_get(row, "identity")));
+    json_object_del(row, "identity");
     json_object_del(row, "config");
     json_object_del(row, "ranked");
     for (size_t i = 0; g && i < json_array_size(keys); i++) {
@@ -227,6 +247,29 @@ static json_t *trial_row(const struct ranking *r, const json_t *trial, const str
         json_object_set(row, key, json_object_get(g->config, key));
     }
     return row;
+}
+
+/* What a reader of the table would take for granted. */
+static void tell_doubts(const struct ranking *r)
+{
+    const char *size = r->n ? json_str(r->v[0].first, "size", "") : "";
+    bool sizes = false, worse = false;
+    for (int i = 0; i < r->n; i++) {
+        const struct group *g = &r->v[i];
+        const char *other = json_str(g->first, "size", "");
+        sizes = sizes || strcmp(size, other) != 0;
+        double identity = g->n_identity ? g->identity / g->n_identity : (double)NAN;
+        worse = worse || (r->higher ? g->by <= identity : g->by >= identity);
+    }
+    if (sizes && r->is_metric)
+        printf("\nsizes differ, and so do the pictures that %s is of: it does not compare between them; --where "
+               "\"height = "
+               "%lld\" ranks one\n",
+               r->by, (long long)strtoll(size, NULL, 10));
+    if (worse)
+        printf(
+            "\nbeats_input no: %s is no better than that of the input handed back, so nothing is shown to be learnt\n",
+            r->by);
 }
 
 static void print_ranking(const struct cli_args *a, const struct ranking *r, const json_t *trials, int limit)
@@ -242,6 +285,7 @@ static void print_ranking(const struct cli_args *a, const struct ranking *r, con
     if (seeds && !all && cli_style_of(a) == CLI_ALIGNED)
         printf("\nmeans over seeds; ranks that two standard errors leave open are given as from-to; --all lists every "
                "trial\n");
+    if (cli_style_of(a) == CLI_ALIGNED) tell_doubts(r);
     json_decref(rows);
     json_decref(keys);
 }
@@ -278,6 +322,7 @@ static struct status top(const struct cli_args *a, struct store *s)
     struct ranking r = {.by = a->value[OPT_BY] ? a->value[OPT_BY] : rank};
     TRY(check_column(s, r.by));
     r.higher = higher_first(r.by);
+    for (int i = 0; spec_metrics[i].name; i++) r.is_metric = r.is_metric || strcmp(spec_metrics[i].name, r.by) == 0;
     json_t *rows;
     TRY(select_trials(&rows, a, s, &r));
     struct status st = group_trials(&r, rows);

@@ -4,7 +4,7 @@
 
 enum { TRIALS = 14 };
 
-/* Trials of two seeds each, the later the better. */
+/* Two cells of seven seeds, the later the better; fpn is of larger pictures, and no better than the input. */
 static void fill(const char *dir)
 {
     char path[500], id[16];
@@ -23,13 +23,14 @@ static void fill(const char *dir)
                                                          .arch = i % 2 ? "unet" : "fpn",
                                                          .backbone = "resnet18",
                                                          .loss_key = "l",
-                                                         .height = 64,
-                                                         .width = 64,
+                                                         .height = i % 2 ? 64 : 96,
+                                                         .width = i % 2 ? 64 : 96,
                                                          .seed = i / 2,
                                                          .config = spec}));
         TEST_OK(store_put_sweep_trial(s, sweep, id, i, spec));
         struct store_stage g = {.key = id, .trial = id, .stage = "train", .format = "", .device = ""};
-        json_t *m = json_pack("{s:s, s:{s:f}}", "ev", "metrics", "values", "ssim", 0.4 + 0.01 * i);
+        json_t *m =
+            json_pack("{s:s, s:{s:f, s:f}}", "ev", "metrics", "values", "ssim", 0.4 + 0.01 * i, "identity_ssim", 0.465);
         TEST_OK(store_stage_start(s, &g));
         TEST_OK(store_event(s, &g, m));
         TEST_OK(store_stage_end(s, g.key, "done", NULL, 1, 0));
@@ -56,6 +57,36 @@ static void cli_top__all_is_all(void)
             CU_ASSERT_STRING_EQUAL(json_str(json_array_get(rows, 0), "trial", ""), "000000000013");
         }
         json_decref(rows);
+    }
+}
+
+/* What compares with nothing, and what is not better than doing nothing, is said where it is ranked. */
+static void cli_top__says_what_it_cannot_rank(void)
+{
+    const char *dir = test_dir();
+    fill(dir);
+    json_t *rows = sweep_json_in(dir, "top --json");
+    CU_ASSERT_EQUAL(json_array_size(rows), 2);
+    CU_ASSERT_TRUE(json_is_true(json_object_get(json_array_get(rows, 0), "beats_input")));
+    CU_ASSERT_TRUE(json_is_false(json_object_get(json_array_get(rows, 1), "beats_input")));
+    json_decref(rows);
+    rows = sweep_json_in(dir, "top --by params --json");
+    CU_ASSERT_TRUE(json_is_null(json_object_get(json_array_get(rows, 0), "beats_input")));
+    json_decref(rows);
+    rows = sweep_json_in(dir, "ls many --json");
+    CU_ASSERT_EQUAL(json_int(json_array_get(rows, 0), "beats_input", -1), 0);
+    CU_ASSERT_EQUAL(json_int(json_array_get(rows, TRIALS - 1), "beats_input", -1), 1);
+    json_decref(rows);
+    static const struct {
+        const char *args;
+        bool sizes, worse;
+    } cases[] = {{"top", true, true}, {"top --by height", false, false}, {"top --where 'height = 64'", false, false}};
+    for (size_t i = 0; i < LEN(cases); i++) {
+        struct answer a = sweep_in(dir, cases[i].args);
+        CU_ASSERT_EQUAL(a.code, 0);
+        CU_ASSERT_EQUAL(strstr(a.out, "sizes differ") != NULL, cases[i].sizes);
+        CU_ASSERT_EQUAL(strstr(a.out, "beats_input no: ssim is no better") != NULL, cases[i].worse);
+        answer_free(&a);
     }
 }
 
@@ -97,6 +128,7 @@ static void cli_bench__of_a_file_on_another_device_is_refused(void)
 
 static const struct test tests[] = {
     TEST(cli_top__all_is_all),
+    TEST(cli_top__says_what_it_cannot_rank),
     TEST(cli_query__cuts_between_characters),
     TEST(cli_bench__of_a_file_on_another_device_is_refused),
 };

@@ -1,4 +1,5 @@
-/* A table is as narrow as the terminal that it stands on: texts are cut, columns left out by name, numbers never cut. */
+/* A table is as narrow as the terminal that it stands on: texts are cut, columns left out by name, numbers never cut.
+ */
 #include "terminal.h"
 
 static void cli_width__tables_fit(void)
@@ -14,8 +15,7 @@ static void cli_width__tables_fit(void)
         for (int k = 0; k < t.n; k++) {
             bool note = strstr(t.lines[k], "left out") != NULL;
             said = said || note;
-            if (!note && (int)strlen(t.lines[k]) > widths[i])
-                fprintf(stderr, "at %d: %s\n", widths[i], t.lines[k]);
+            if (!note && (int)strlen(t.lines[k]) > widths[i]) fprintf(stderr, "at %d: %s\n", widths[i], t.lines[k]);
             CU_ASSERT_TRUE(note || (int)strlen(t.lines[k]) <= widths[i]);
         }
         const char *header = terminal_line(&t, "trial ");
