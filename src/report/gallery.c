@@ -52,18 +52,20 @@ static const json_t *sample(struct report *r, json_t **rows, const char *trial, 
     return json_array_get(*rows, 0);
 }
 
+/* Captions stand once, above the first row of a gallery; a cell's picture has its own value below. */
 static void add_sample(struct report *r, struct str *out, const char *trial, const char *kind, const char *image,
                        const char *caption)
 {
     json_t *rows;
     const json_t *row = sample(r, &rows, trial, kind, image);
     char text[500];
-    double value = row ? json_num(row, "value", (double)NAN) : (double)NAN;
-    if (!isnan(value) && !strcmp(kind, "sample"))
-        snprintf(text, sizeof text, "%s: %s %.3f", caption, r->rank->name, value);
-    else
+    double value = row && !strcmp(kind, "sample") ? json_num(row, "value", (double)NAN) : (double)NAN;
+    if (isnan(value))
         snprintf(text, sizeof text, "%s", caption);
-    if (row) add_picture(r, out, json_str(row, "path", ""), image, text);
+    else
+        snprintf(text, sizeof text, "%s%s%s %.3f", caption, *caption ? ": " : "", r->rank->name, value);
+    if (!row || !add_picture(r, out, json_str(row, "path", ""), image, text))
+        str_add(out, "<figure></figure>\n"); /* a column keeps its place */
     json_decref(rows);
 }
 
@@ -93,41 +95,54 @@ static json_t *worst_of(struct report *r, const char *trial)
     return s.code == STATUS_OK ? rows : json_array();
 }
 
-static void add_triple(struct report *r, struct str *out, const struct cell *c, const char *image)
+/* Input, target and what these cells made of one image, captions in the first row alone. */
+static void add_strip(struct report *r, struct str *out, const struct cell *const *cells, int n, const char *image,
+                      bool captions)
 {
-    add_sample(r, out, c->id, "sample_input", image, "input");
-    add_sample(r, out, c->id, "sample", image, c->label);
-    add_sample(r, out, c->id, "sample_target", image, "target");
+    str_add(out, "<div class=strip>\n");
+    add_sample(r, out, cells[0]->id, "sample_input", image, captions ? "input" : "");
+    add_sample(r, out, cells[0]->id, "sample_target", image, captions ? "target" : "");
+    for (int k = 0; k < n; k++) add_sample(r, out, cells[k]->id, "sample", image, captions ? cells[k]->family : "");
+    str_add(out, "</div>\n");
+}
+
+/* Each cell's worst picture; cells that fail at the same one stand beside each other. */
+static void add_worst(struct report *r, struct str *out, const struct cell *const *cells, int n)
+{
+    char *image[MAX_GALLERY_CELLS] = {NULL};
+    for (int k = 0; k < n; k++) {
+        json_t *worst = worst_of(r, cells[k]->id);
+        const char *name = json_str(json_array_get(worst, 0), "image", NULL);
+        if (name) image[k] = arena_strdup(&r->arena, name);
+        json_decref(worst);
+    }
+    str_addf(out, "<h2>Each cell's worst picture by %s</h2>\n<div class=gallery>\n", r->rank->name);
+    for (int k = 0; k < n; k++) {
+        const struct cell *same[MAX_GALLERY_CELLS];
+        int n_same = 0;
+        for (int j = 0; image[k] && j < n; j++) {
+            if (!image[j] || strcmp(image[j], image[k]) != 0) continue;
+            if (j < k) break; /* shown with that one */
+            same[n_same++] = cells[j];
+        }
+        if (n_same) add_strip(r, out, same, n_same, image[k], true);
+    }
+    str_add(out, "</div>\n");
 }
 
 void add_gallery(struct report *r, struct str *out)
 {
     const struct cell *shown[MAX_GALLERY_CELLS];
     int n = 0;
-    for (int i = 0; i < r->n_cells && n < MAX_GALLERY_CELLS; i++)
-        if (!isnan(r->cells[i].quality)) shown[n++] = &r->cells[i];
+    for (; n < r->n_families && n < MAX_GALLERY_CELLS; n++) shown[n] = r->families[n].best;
     json_t *images = images_of(r);
     if (n && json_array_size(images)) {
-        str_addf(out, "<h2>The same faces through %s%d cells</h2>\n", n < r->n_ranked ? "the best " : "", n);
-        for (size_t i = 0; i < json_array_size(images) && i < MAX_IMAGES; i++) {
-            const char *image = json_str(json_array_get(images, i), "name", "");
-            str_add(out, "<div class=strip>\n");
-            add_sample(r, out, shown[0]->id, "sample_input", image, "input");
-            add_sample(r, out, shown[0]->id, "sample_target", image, "target");
-            for (int k = 0; k < n; k++) add_sample(r, out, shown[k]->id, "sample", image, shown[k]->label);
-            str_add(out, "</div>\n");
-        }
-        str_addf(out, "<h2>Each cell's worst picture by %s</h2>\n<div class=worst>\n", r->rank->name);
-        for (int k = 0; k < n; k++) {
-            json_t *worst = worst_of(r, shown[k]->id);
-            if (json_array_size(worst)) {
-                str_add(out, "<div class=strip>\n");
-                add_triple(r, out, shown[k], json_str(json_array_get(worst, 0), "image", ""));
-                str_add(out, "</div>\n");
-            }
-            json_decref(worst);
-        }
+        str_addf(out, "<h2>The same faces through %s%d cells%s</h2>\n<div class=gallery>\n",
+                 n < r->n_families ? "the best " : "", n, r->n_seeded ? ", each by its best seed" : "");
+        for (size_t i = 0; i < json_array_size(images) && i < MAX_IMAGES; i++)
+            add_strip(r, out, shown, n, json_str(json_array_get(images, i), "name", ""), i == 0);
         str_add(out, "</div>\n");
+        add_worst(r, out, shown, n);
     }
     json_decref(images);
 }

@@ -86,7 +86,7 @@ static void add_reasons(struct report *r, struct str *out, const char *title, bo
     int n = 0;
     for (int i = 0; i < r->n_cells; i++) n += has_reason(&r->cells[i], pruned);
     if (!n) return;
-    str_addf(out, "<h2>%s (%d)</h2>\n<table class=plain><tbody>\n", title, n);
+    str_addf(out, "<h2>%s (%d)</h2>\n<div class=scroll><table class=plain><tbody>\n", title, n);
     for (int i = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
         if (!has_reason(c, pruned)) continue;
@@ -98,14 +98,15 @@ static void add_reasons(struct report *r, struct str *out, const char *title, bo
         add_escaped(out, c->reason);
         str_add(out, "</td></tr>\n");
     }
-    str_add(out, "</tbody></table>\n");
+    str_add(out, "</tbody></table></div>\n");
 }
 
 static void add_families(const struct report *r, struct str *out)
 {
     if (!r->n_seeded) return;
     str_addf(out,
-             "<h2>Over seeds</h2>\n<table class=plain><thead><tr><th>cell</th><th>seeds</th><th>%s, mean</th>"
+             "<h2>Over seeds</h2>\n<div class=scroll><table class=plain><thead><tr><th>cell</th><th>seeds</th><th>%s, "
+             "mean</th>"
              "<th>standard deviation</th><th>p50 <small>ms</small></th></tr></thead><tbody>\n",
              r->rank->name);
     for (int i = 0; i < r->n_families; i++) {
@@ -116,7 +117,7 @@ static void add_families(const struct report *r, struct str *out)
                  "</td><td class=num>%d</td><td class=num>%s</td><td class=num>%s</td><td class=num>%s</td></tr>\n",
                  f->n, number(f->mean, 4), number(f->spread, 4), number(f->p50_ms, 1));
     }
-    str_add(out, "</tbody></table>\n");
+    str_add(out, "</tbody></table></div>\n");
 }
 
 static void add_notes(struct report *r, const struct report_written *w, struct str *out)
@@ -146,10 +147,11 @@ static void add_plot(struct report *r, struct str *out, const struct plot_kind *
     size_t n;
     const char *path = fs_join(&r->arena, plots_dir(r), arena_printf(&r->arena, "%s.svg", k->name));
     if (!fs_exists(path) || fs_read(&svg, &n, path).code != STATUS_OK) return;
-    str_addf(out, "<figure><figcaption>%s</figcaption><img alt=\"%s\" src=\"data:image/svg+xml;base64,", k->title,
-             k->title);
+    str_addf(out,
+             "<figure><figcaption>%s</figcaption><div class=scroll><img alt=\"%s\" src=\"data:image/svg+xml;base64,",
+             k->title, k->title);
     add_base64(out, svg, n);
-    str_add(out, "\"></figure>\n");
+    str_add(out, "\"></div></figure>\n");
     free(svg);
 }
 

@@ -14,14 +14,16 @@ struct cell {
     int height, width, seed, ordinal;
     double quality; /* the rank metric */
     double ssim, ms_ssim, psnr, l1, val_loss, p50_ms, p90_ms, fps, params, macs, train_s;
-    bool pareto; /* no other cell is at least as good and at least as fast, and better in one */
+    bool pareto; /* its family is on the front */
 };
 
 /* Cells that differ in the seed alone: mean and spread over those that have a quality. */
 struct family {
     const char *label;
+    const struct cell *best; /* of its seeds */
     int n;
     double mean, spread, p50_ms; /* spread: sample standard deviation, NAN for one */
+    bool pareto;                 /* no other that beats the input is as good and as fast, and better in one */
 };
 
 struct report {
@@ -48,6 +50,7 @@ bool better(const struct report *r, double a, double b);
 /** False when pictures of this quality are no better than those that the net was given; true where that is not known.
  */
 bool beats_input(const struct report *r, double quality);
+/** The front, of families; cells have it of theirs. */
 void mark_pareto(struct report *r);
 
 struct status write_csv(struct report *r);

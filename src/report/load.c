@@ -149,7 +149,7 @@ static void load_families(struct report *r)
         int k = 0;
         while (k < n && strcmp(f[k].label, c->family) != 0) k++;
         if (k < n) continue;
-        f[n++] = (struct family){.label = c->family};
+        f[n++] = (struct family){.label = c->family, .best = c};
         double sum = 0, ms = 0, squares = 0;
         int count = 0, timed = 0;
         for (int j = i; j < r->n_cells; j++) {
@@ -217,22 +217,32 @@ struct status report_load(struct report *r)
     json_decref(rows);
     sorting = r;
     qsort(r->cells, (size_t)r->n_cells, sizeof *r->cells, by_quality);
-    mark_pareto(r);
     load_families(r);
     count_losses(r);
-    return load_baselines(r);
+    TRY(load_baselines(r));
+    mark_pareto(r);
+    return ok();
+}
+
+/* May be chosen at all: measured, and no worse a picture than the one that it was given. */
+static bool is_choice(const struct report *r, const struct family *f)
+{
+    return !isnan(f->p50_ms) && beats_input(r, f->mean);
 }
 
 void mark_pareto(struct report *r)
 {
-    for (int i = 0; i < r->n_cells; i++) {
-        struct cell *c = &r->cells[i];
-        c->pareto = !isnan(c->quality) && !isnan(c->p50_ms);
-        for (int j = 0; j < r->n_cells && c->pareto; j++) {
-            const struct cell *d = &r->cells[j];
-            if (i == j || isnan(d->quality) || isnan(d->p50_ms)) continue;
-            bool worse = better(r, c->quality, d->quality) || d->p50_ms > c->p50_ms;
-            if (!worse && (better(r, d->quality, c->quality) || d->p50_ms < c->p50_ms)) c->pareto = false;
+    for (int i = 0; i < r->n_families; i++) {
+        struct family *f = &r->families[i];
+        f->pareto = is_choice(r, f);
+        for (int j = 0; j < r->n_families && f->pareto; j++) {
+            const struct family *o = &r->families[j];
+            if (i == j || !is_choice(r, o)) continue;
+            bool worse = better(r, f->mean, o->mean) || o->p50_ms > f->p50_ms;
+            if (!worse && (better(r, o->mean, f->mean) || o->p50_ms < f->p50_ms)) f->pareto = false;
         }
+        for (int k = 0; k < r->n_cells; k++)
+            if (strcmp(r->cells[k].family, f->label) == 0 && !isnan(r->cells[k].quality))
+                r->cells[k].pareto = f->pareto;
     }
 }

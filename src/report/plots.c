@@ -1,16 +1,16 @@
 /* Plots as gnuplot scripts with their data inside: kept beside the pictures, to be changed and run again by hand. */
-#include "inside.h"
+#include "plots.h"
 
 /* Okabe and Ito's colours, told apart by colour-blind readers, too; with a point type each. */
-static const char *const colours[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
-                                      "#56B4E9", "#000000", "#882255", "#777777"};
-static const int points[] = {7, 5, 9, 11, 13, 15, 3, 65, 67};
-enum { MAX_NUMBERED = 14, MAX_CURVES = 8, MAX_NAMES = 512 };
+const char *const plot_colours[PLOT_STYLES] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
+                                               "#56B4E9", "#000000", "#882255", "#777777"};
+const int plot_points[PLOT_STYLES] = {7, 5, 9, 11, 13, 15, 3, 65, 67};
+enum { MAX_CURVES = 8 };
 
 /* ---- text that gnuplot reads ------------------------------------------------------------------------------------- */
 
 /* 'text' in single quotes, where only the quote itself means anything. */
-static void add_quoted(struct str *gp, const char *text)
+void plot_quoted(struct str *gp, const char *text)
 {
     str_add(gp, "'");
     for (; *text; text++) str_addf(gp, *text == '\'' ? "''" : "%c", *text == '\n' ? ' ' : *text);
@@ -25,7 +25,7 @@ static void add_column(struct str *gp, const char *text)
     str_add(gp, "\"");
 }
 
-static void head(struct str *gp, const char *name, int width, int height)
+void plot_head(struct str *gp, const char *name, int width, int height)
 {
     str_addf(
         gp,
@@ -38,182 +38,136 @@ static void head(struct str *gp, const char *name, int width, int height)
         name, width, height, width, height, name);
 }
 
-static void add_axis(struct str *gp, const char *axis, const char *name, const char *unit)
+void plot_axis(struct str *gp, const char *axis, const char *name, const char *unit)
 {
     char text[200];
     snprintf(text, sizeof text, *unit ? "%s (%s)" : "%s", name, unit);
     str_addf(gp, "set %slabel ", axis);
-    add_quoted(gp, text);
+    plot_quoted(gp, text);
     str_add(gp, "\n");
 }
 
-static const char *direction(const struct report *r)
+const char *plot_direction(const struct report *r)
 {
     return r->rank->higher_is_better ? "higher is better" : "lower is better";
 }
 
 /* ---- distinct names, in order of appearance ---------------------------------------------------------------------- */
 
-struct names {
-    const char *v[MAX_NAMES];
-    int n;
-};
-
-static int name_index(struct names *list, const char *name)
+int plot_name_index(struct plot_names *list, const char *name)
 {
     for (int i = 0; i < list->n; i++)
         if (!strcmp(list->v[i], name)) return i;
-    if (list->n == MAX_NAMES) return -1;
+    if (list->n == PLOT_MAX_NAMES) return -1;
     list->v[list->n] = name;
     return list->n++;
 }
 
-/* ---- quality against latency ------------------------------------------------------------------------------------- */
+/* ---- ranges ----------------------------------------------------------------------------------------------------- */
 
-static bool placed(const struct cell *c)
+static int by_value(const void *a, const void *b)
 {
-    return !isnan(c->quality) && !isnan(c->p50_ms);
-}
-
-static int by_latency(const void *a, const void *b)
-{
-    double x = (*(const struct cell *const *)a)->p50_ms, y = (*(const struct cell *const *)b)->p50_ms;
+    double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
 }
 
-/* Cells that get a number in the plot and a line in its legend: all when few, else the front. Fastest first. */
-static int numbered_cells(struct report *r, const struct cell **out, int n_placed)
+struct plot_range plot_range_of(double *v, int n)
 {
-    int n = 0;
-    for (int i = 0; i < r->n_cells && n < MAX_NUMBERED; i++)
-        if (placed(&r->cells[i]) && (r->cells[i].pareto || n_placed <= MAX_NUMBERED)) out[n++] = &r->cells[i];
-    qsort(out, (size_t)n, sizeof *out, by_latency);
-    return n;
-}
-
-static void add_rates(struct str *gp, double least, double most)
-{
-    static const int fps[] = {60, 30, 15};
-    for (size_t i = 0; i < LEN(fps); i++) {
-        double ms = 1000.0 / fps[i];
-        if (ms < least || ms > most) continue;
-        str_addf(gp,
-                 "set arrow from %g, graph 0 to %g, graph 1 nohead dt 3 lc rgb '#999999'\n"
-                 "set label '%d frames/s' at %g, graph 0.02 rotate left offset char -0.7,0 tc rgb '#777777'\n",
-                 ms, ms, fps[i], ms);
+    struct plot_range r = {(double)NAN, (double)NAN};
+    if (!n) return r;
+    qsort(v, (size_t)n, sizeof *v, by_value);
+    double low = v[n / 4], high = v[3 * n / 4], fence = 3 * (high - low);
+    r.low = v[0];
+    r.high = v[n - 1];
+    if (n >= 8 && fence > 0) { /* of few values none is known to be odd */
+        for (int i = 0; i < n && r.low < low - fence; i++) r.low = v[i];
+        for (int i = n - 1; i >= 0 && r.high > high + fence; i--) r.high = v[i];
     }
-}
-
-static bool quality_latency(struct report *r, struct str *gp)
-{
-    int n_placed = 0;
-    double least = (double)INFINITY, most = 0;
-    struct names archs = {0};
-    for (int i = 0; i < r->n_cells; i++) {
-        const struct cell *c = &r->cells[i];
-        if (!placed(c)) continue;
-        n_placed++;
-        name_index(&archs, c->arch);
-        least = fmin(least, c->p50_ms);
-        most = fmax(most, c->p50_ms);
-    }
-    if (!n_placed) return false;
-    const struct cell *shown[MAX_NUMBERED];
-    int n_shown = numbered_cells(r, shown, n_placed);
-    bool wide = most > 8 * least; /* of range: a logarithmic axis */
-    least = wide ? least / 1.3 : least - 0.1 * (most - least) - 0.5;
-    most = wide ? most * 1.3 : most + 0.1 * (most - least) + 0.5;
-
-    head(gp, "quality-latency", 1100, 560);
-    char unit[100];
-    snprintf(unit, sizeof unit, "%s%s%s", r->rank->unit, *r->rank->unit ? ", " : "", direction(r));
-    add_axis(gp, "y", r->rank->name, unit);
-    snprintf(unit, sizeof unit, "ms a frame, median; fp32 ONNX on %s, 1 thread", r->device);
-    add_axis(gp, "x", "latency", unit);
-    str_addf(gp, "%sset xrange [%g:%g]\nset offsets graph 0, 0, 0.08, 0.08\n",
-             wide ? "set logscale x\nset xtics (0.5,1,2,5,10,20,50,100,200,500,1000,2000,5000)\n" : "",
-             fmax(least, 1e-3), most);
-    str_add(gp, "set key outside right top Left reverse samplen 1 spacing 1.25\n");
-    add_rates(gp, least, most);
-    for (int k = 0; k < archs.n; k++) {
-        str_addf(gp, "$a%d << EOD\n", k);
-        for (int i = 0; i < r->n_cells; i++)
-            if (placed(&r->cells[i]) && name_index(&archs, r->cells[i].arch) == k)
-                str_addf(gp, "%.6g %.8g\n", r->cells[i].p50_ms, r->cells[i].quality);
-        str_add(gp, "EOD\n");
-    }
-    str_add(gp, "$front << EOD\n");
-    const struct cell **front = mem_alloc((size_t)r->n_cells * sizeof *front);
-    int n_front = 0;
-    for (int i = 0; i < r->n_cells; i++)
-        if (r->cells[i].pareto) front[n_front++] = &r->cells[i];
-    qsort(front, (size_t)n_front, sizeof *front, by_latency);
-    for (int i = 0; i < n_front; i++) str_addf(gp, "%.6g %.8g\n", front[i]->p50_ms, front[i]->quality);
-    free(front);
-    str_add(gp, "EOD\n");
-    for (int odd = 1; odd >= 0; odd--) { /* above and below in turn: neighbours do not cover each other's number */
-        str_addf(gp, "$numbers%d << EOD\n", odd);
-        for (int i = !odd; i < n_shown; i += 2)
-            str_addf(gp, "%.6g %.8g %d\n", shown[i]->p50_ms, shown[i]->quality, i + 1);
-        str_add(gp, "EOD\n");
-    }
-    str_add(gp, "plot $front using 1:2 with steps lw 2 dt 2 lc rgb '#444444' title 'Pareto front'");
-    if (!isnan(r->identity))
-        str_addf(gp, ", %.8g with lines dt 4 lc rgb '#aa7700' title 'identity mapping'", r->identity);
-    if (!isnan(r->untrained))
-        str_addf(gp, ", %.8g with lines dt 5 lc rgb '#aaaaaa' title 'untrained (mean)'", r->untrained);
-    for (int k = 0; k < archs.n; k++) {
-        str_addf(gp, ", $a%d using 1:2 with points pt %d ps 1.6 lc rgb '%s' title ", k, points[(size_t)k % LEN(points)],
-                 colours[(size_t)k % LEN(colours)]);
-        add_quoted(gp, archs.v[k]);
-    }
-    str_add(gp, ", $numbers1 using 1:2:3 with labels offset char 0,1 notitle");
-    if (n_shown > 1) str_add(gp, ", $numbers0 using 1:2:3 with labels offset char 0,-1 notitle");
-    for (int i = 0; i < n_shown; i++) {
-        char text[400];
-        snprintf(text, sizeof text, "%d%s %s", i + 1, shown[i]->pareto ? "*" : " ", shown[i]->label);
-        str_add(gp, ", keyentry with points ps 0 title ");
-        add_quoted(gp, text);
-    }
-    str_add(gp, "\n");
-    return true;
+    double room = r.high > r.low ? 0.08 * (r.high - r.low) : fmax(1e-4, 0.02 * fabs(r.high));
+    r.low -= room;
+    r.high += room;
+    return r;
 }
 
 /* ---- learning curves --------------------------------------------------------------------------------------------- */
 
+/* The curve of a cell is that of its best seed. */
+static json_t *points_of(struct report *r, const struct cell *c, const char *metric)
+{
+    json_t *rows, *params = json_pack("[ss]", c->id, metric);
+    struct status s = store_rows(&rows, r->store,
+                                 "SELECT epoch, value FROM metrics WHERE trial = ?1 AND name = ?2 AND epoch >= 0 AND"
+                                 " value IS NOT NULL ORDER BY epoch",
+                                 params);
+    json_decref(params);
+    return s.code == STATUS_OK ? rows : json_array();
+}
+
+/* What of the sweep is shown, and by which rule it was chosen. */
+static void add_chosen(const struct report *r, struct str *gp, int n, int n_more, int n_others)
+{
+    struct str title = {0};
+    if (n_more) str_addf(&title, "the best %d of %d cells by %s", n, n + n_more, r->rank->name);
+    if (n_others)
+        str_addf(&title, "%s%d cell%s of other losses left out, which do not compare", title.n ? "; " : "", n_others,
+                 n_others == 1 ? "" : "s");
+    if (r->n_seeded) str_addf(&title, "%seach cell's best seed", title.n ? "; " : "");
+    if (title.n) {
+        str_add(gp, "set title ");
+        plot_quoted(gp, title.s);
+        str_add(gp, "\n");
+    }
+    str_free(&title);
+}
+
 static bool curves(struct report *r, struct str *gp, const char *plot, const char *metric, const char *unit)
 {
-    struct str draw = {0};
-    int n = 0;
-    head(gp, plot, 1100, 480);
-    add_axis(gp, "x", "epoch", "");
-    add_axis(gp, "y", metric, unit);
-    str_add(gp, "set key outside right top Left reverse samplen 2 spacing 1.25\nset offsets graph 0, 0, 0.05, 0.05\n");
-    for (int i = 0; i < r->n_cells && n < MAX_CURVES; i++) {
-        json_t *rows, *params = json_pack("[ss]", r->cells[i].id, metric);
-        struct status s =
-            store_rows(&rows, r->store,
-                       "SELECT epoch, value FROM metrics WHERE trial = ?1 AND name = ?2 AND epoch >= 0 AND"
-                       " value IS NOT NULL ORDER BY epoch",
-                       params);
-        json_decref(params);
-        if (s.code != STATUS_OK) continue;
-        if (json_array_size(rows) > 1) {
-            str_addf(gp, "$c%d << EOD\n", n);
+    bool by_loss = strcmp(metric, "val_loss") == 0;
+    struct str draw = {0}, data = {0};
+    double *all = NULL;
+    int n = 0, n_all = 0, n_with = 0, n_others = 0;
+    const char *loss = NULL;
+    int n_cells = r->n_families + r->n_cells - r->n_ranked; /* those without a result come last: they learnt, too */
+    for (int i = 0; i < n_cells; i++) {
+        bool ranked = i < r->n_families;
+        const struct cell *c = ranked ? r->families[i].best : &r->cells[r->n_ranked + i - r->n_families];
+        if (by_loss && loss && strcmp(c->loss_key, loss) != 0) {
+            n_others++;
+            continue;
+        }
+        json_t *rows = points_of(r, c, metric);
+        bool has_curve = json_array_size(rows) > 1;
+        n_with += has_curve;
+        if (has_curve && n < MAX_CURVES) {
+            loss = c->loss_key;
+            all = mem_realloc(all, sizeof *all * ((size_t)n_all + json_array_size(rows)));
+            str_addf(&data, "$c%d << EOD\n", n);
             for (size_t k = 0; k < json_array_size(rows); k++) {
                 const json_t *row = json_array_get(rows, k);
-                str_addf(gp, "%lld %.8g\n", (long long)json_int(row, "epoch", 0), json_num(row, "value", (double)NAN));
+                double v = json_num(row, "value", (double)NAN);
+                str_addf(&data, "%lld %.8g\n", (long long)json_int(row, "epoch", 0), v);
+                all[n_all++] = v;
             }
-            str_add(gp, "EOD\n");
+            str_add(&data, "EOD\n");
             str_addf(&draw, "%s $c%d using 1:2 with linespoints lw 2 pt %d ps 0.6 lc rgb '%s' title ", n ? "," : "plot",
-                     n, points[(size_t)n % LEN(points)], colours[(size_t)n % LEN(colours)]);
-            add_quoted(&draw, r->cells[i].label);
+                     n, plot_points[n % PLOT_STYLES], plot_colours[n % PLOT_STYLES]);
+            plot_quoted(&draw, ranked ? c->family : c->label);
             n++;
         }
         json_decref(rows);
     }
-    if (n) str_addf(gp, "%s\n", draw.s);
+    if (n) {
+        struct plot_range y = plot_range_of(all, n_all);
+        plot_head(gp, plot, 1100, 480);
+        plot_axis(gp, "x", "epoch", "");
+        plot_axis(gp, "y", metric, unit);
+        add_chosen(r, gp, n, n_with - n, n_others);
+        str_addf(gp, "set yrange [%.8g:%.8g]\nset clip two\n", y.low, y.high); /* one odd epoch flattens no curve */
+        str_addf(gp, "set key outside right top Left reverse samplen 2 spacing 1.25\n%s%s\n", data.s, draw.s);
+    }
+    free(all);
     str_free(&draw);
+    str_free(&data);
     return n > 0;
 }
 
@@ -269,17 +223,17 @@ static double crossing(const struct report *r, const struct heat *h, const char 
 
 static bool heat_map(struct report *r, struct str *gp, struct heat h)
 {
-    struct names archs = {0}, backbones = {0};
+    struct plot_names archs = {0}, backbones = {0};
     bool any = false;
     for (int i = 0; i < r->n_cells; i++) {
-        name_index(&archs, r->cells[i].arch);
-        name_index(&backbones, r->cells[i].backbone);
+        plot_name_index(&archs, r->cells[i].arch);
+        plot_name_index(&backbones, r->cells[i].backbone);
         any |= !isnan(h.value(&r->cells[i]));
     }
     if (!any || archs.n * backbones.n < 4 || archs.n < 2 || backbones.n < 2) return false;
     struct str holes = {0};
     double low = (double)INFINITY, high = -(double)INFINITY;
-    head(gp, h.plot, 330 + 110 * archs.n, 130 + 26 * backbones.n);
+    plot_head(gp, h.plot, 330 + 110 * archs.n, 130 + 26 * backbones.n);
     str_add(gp, "$v << EOD\n");
     for (int y = 0; y < backbones.n; y++)
         for (int x = 0; x < archs.n; x++) {
@@ -297,7 +251,7 @@ static bool heat_map(struct report *r, struct str *gp, struct heat h)
         }
     str_addf(gp, "EOD\n$holes << EOD\n%sEOD\n", holes.n ? holes.s : "");
     str_add(gp, "set title ");
-    add_quoted(gp, h.title);
+    plot_quoted(gp, h.title);
     str_addf(gp,
              "\nunset grid\nunset key\nset border 0\nset tics scale 0\nset xrange [-0.5:%g]\nset yrange [%g:-0.5]\n"
              "set palette defined (0 '%s', 1 '%s')\n",
@@ -309,11 +263,11 @@ static bool heat_map(struct report *r, struct str *gp, struct heat h)
                  h.digits, high, high);
     str_add(gp, "set xtics (");
     for (int x = 0; x < archs.n; x++) {
-        add_quoted(gp, archs.v[x]);
+        plot_quoted(gp, archs.v[x]);
         str_addf(gp, " %d%s", x, x + 1 < archs.n ? ", " : ")\nset ytics (");
     }
     for (int y = 0; y < backbones.n; y++) {
-        add_quoted(gp, backbones.v[y]);
+        plot_quoted(gp, backbones.v[y]);
         str_addf(gp, " %d%s", y, y + 1 < backbones.n ? ", " : ")\n");
     }
     str_add(gp, "plot $v using 1:2:(0.48):(0.48):3 with boxxyerror fs solid 1 noborder lc palette, "
@@ -330,7 +284,7 @@ static bool heat_quality(struct report *r, struct str *gp)
 {
     char title[200];
     snprintf(title, sizeof title, "%s%s%s (%s; best of the other axes)", r->rank->name, *r->rank->unit ? ", " : "",
-             r->rank->unit, direction(r));
+             r->rank->unit, plot_direction(r));
     int digits = *r->rank->unit ? 2 : 3;
     return heat_map(r, gp, (struct heat){"heat-quality", title, quality_of, r->rank->higher_is_better, digits});
 }
@@ -353,26 +307,26 @@ static bool seeds(struct report *r, struct str *gp)
     const struct family *f = r->families;
     int shown = r->n_families < 30 ? r->n_families : 30;
     if (r->n_seeded) {
-        head(gp, "seeds", 900, 130 + 26 * shown);
+        plot_head(gp, "seeds", 900, 130 + 26 * shown);
         char unit[100];
         snprintf(unit, sizeof unit, "%s%smean and standard deviation over seeds", r->rank->unit,
                  *r->rank->unit ? ", " : "");
-        add_axis(gp, "x", r->rank->name, unit);
+        plot_axis(gp, "x", r->rank->name, unit);
         str_add(gp, "$s << EOD\n");
         for (int i = 0; i < shown; i++)
             str_addf(gp, "%.8g %d %.8g\n", f[i].mean, i, isnan(f[i].spread) ? 0 : f[i].spread);
         str_addf(gp, "EOD\nunset key\nset yrange [%g:-0.5]\nset ytics (", shown - 0.5);
         for (int i = 0; i < shown; i++) {
-            add_quoted(gp, f[i].label);
+            plot_quoted(gp, f[i].label);
             str_addf(gp, " %d%s", i, i + 1 < shown ? ", " : ")\n");
         }
-        str_addf(gp, "plot $s using 1:2:3 with xerrorbars pt 7 ps 1.2 lw 2 lc rgb '%s'\n", colours[0]);
+        str_addf(gp, "plot $s using 1:2:3 with xerrorbars pt 7 ps 1.2 lw 2 lc rgb '%s'\n", plot_colours[0]);
     }
     return r->n_seeded > 0;
 }
 
 const struct plot_kind plot_kinds[] = {
-    {"quality-latency", "Quality against latency", quality_latency},
+    {"quality-latency", "Quality against latency", plot_quality_latency},
     {"heat-quality", "Quality by architecture and backbone", heat_quality},
     {"heat-latency", "Latency by architecture and backbone", heat_latency},
     {"heat-rate", "Frame rate by architecture and backbone", heat_rate},

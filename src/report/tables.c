@@ -103,16 +103,22 @@ struct status write_markdown(struct report *r)
     struct str s = {0};
     str_addf(&s, "# %s\n\nRanked by %s (%s is better). Latency: fp32 ONNX on %s, one thread, batch 1.\n\n", r->title,
              r->rank->name, r->rank->higher_is_better ? "higher" : "lower", r->device);
-    str_addf(&s, "| | cell | %s | SSIM | PSNR dB | val loss | p50 ms | frames/s | params | MACs | Pareto | state |\n",
-             r->rank->name);
-    str_add(&s, "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+    bool own = strcmp(r->rank->name, "ssim") != 0 && strcmp(r->rank->name, "psnr") != 0 &&
+               strcmp(r->rank->name, "val_loss") != 0; /* these have columns anyway */
+    str_add(&s, "| | cell |");
+    if (own) str_addf(&s, " %s |", r->rank->name);
+    str_addf(&s,
+             " SSIM | PSNR dB | val loss | p50 ms | frames/s | params | MACs | Pareto | state "
+             "|\n|---|---|%s---|---|---|---|---|---|---|---|---|\n",
+             own ? "---|" : "");
     for (int i = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
         str_addf(&s, "| %d | ", i + 1);
         add_markdown(&s, c->label);
-        str_addf(&s, " | %s | %s | %s | %s | %s | %s | %s | %s | %s | ", number(c->quality, 4), number(c->ssim, 4),
-                 number(c->psnr, 2), number(c->val_loss, 3), number(c->p50_ms, 1), number(c->fps, 1), human(c->params),
-                 human(c->macs), c->pareto ? "yes" : "");
+        if (own) str_addf(&s, " | %s", number(c->quality, 4));
+        str_addf(&s, " | %s | %s | %s | %s | %s | %s | %s | %s | ", number(c->ssim, 4), number(c->psnr, 2),
+                 number(c->val_loss, 3), number(c->p50_ms, 1), number(c->fps, 1), human(c->params), human(c->macs),
+                 c->pareto ? "yes" : "");
         add_markdown(&s, c->state);
         if (!beats_input(r, c->quality)) str_add(&s, ", no better than the input");
         if (*c->reason) {

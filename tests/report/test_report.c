@@ -84,7 +84,7 @@ static void report_write__front_matches_brute_force(void)
     TEST_OK(report(&b, "demo", "/bin/true", &w));
     char *csv = written(&b, "results.csv");
     for (int i = 0; i < 40; i++) {
-        bool front = true;
+        bool front = q[i] > 0.52; /* the identity has that: worse pictures are no choice, however fast */
         for (int j = 0; j < 40; j++) front &= !(q[j] >= q[i] && ms[j] <= ms[i] && (q[j] > q[i] || ms[j] < ms[i]));
         char id[32];
         snprintf(id, sizeof id, "%012d,", i);
@@ -126,7 +126,7 @@ static void report_write__shows_pictures(void)
     TEST_OK(report(&b, "demo", NULL, &w));
     char *page = written(&b, "index.html");
     has(page, "The same faces through 2 cells");
-    has(page, "src=\"data:image/png;base64,cGl4ZWxz\"><figcaption>unet / a, seed 0: ssim 0.250");
+    has(page, "src=\"data:image/png;base64,cGl4ZWxz\"><figcaption>unet / a: ssim 0.250");
     const char *worst = strstr(page, "worst picture by ssim");
     CU_ASSERT_PTR_NOT_NULL_FATAL(worst);
     CU_ASSERT_PTR_NULL(strstr(worst, "0.375")); /* not the better of its two images */
@@ -142,7 +142,8 @@ static void report_write__orders_by_the_sweeps_rank(void)
     struct report_written w;
     TEST_OK(report(&b, "demo", NULL, &w));
     char *md = written(&b, "results.md");
-    has(md, "| 1 | unet / b, seed 0 | 3.4000 | 0.6000 |");
+    has(md, "| | cell | SSIM | PSNR dB | val loss |"); /* the metric that ranks has one column, as any has */
+    has(md, "| 1 | unet / b, seed 0 | 0.6000 |");
     has(md, "2 different losses");
     free(md);
     base_close(&b);
