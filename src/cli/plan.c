@@ -240,6 +240,11 @@ static void print_pruning(const struct outlook *o)
         const json_t *r = json_array_get(rules, i);
         printf("pruning %d cells by %s on %s, %s; predicted times are those without it\n", (int)json_int(r, "cells", 0),
                json_str(r, "rule", ""), json_str(r, "metric", ""), json_str(r, "decides", ""));
+        if (json_int(r, "residual", 0) && strcmp(json_str(r, "metric", ""), "val_loss") != 0)
+            printf(
+                "  it trusts %s, and %d of them start as the identity (model.output.residual), which may have a better "
+                "one than a net that begins to learn; prune.metric: val_loss asks what is trained for\n",
+                json_str(r, "metric", ""), (int)json_int(r, "residual", 0));
     }
     json_decref(rules);
 }

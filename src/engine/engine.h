@@ -130,7 +130,8 @@ struct status engine_put_trial(struct store *s, const struct plan_trial *t);
 struct status engine_cached(json_t **out, struct store *s, const struct plan *p);
 
 /** Rules that stop trainings which fall behind: [{rule, rule_key, metric, decides, cells}], one object a rule of the
- * plan, the epochs that it decides after in words. Owner: the caller json_decrefs. */
+ * plan, the epochs that it decides after in words, and how many of the cells are residual nets. Owner: the caller
+ * json_decrefs. */
 json_t *engine_pruning(const struct plan *p);
 
 /** Results of these kinds (1 << plan_kind), and of all stages that read them, are dropped: the next run does them anew.

@@ -277,13 +277,15 @@ json_t *engine_pruning(const struct plan *p)
         if (!row) {
             struct str when = {0};
             prune_describe(&when, &r);
-            row = json_pack("{s:s, s:s, s:s, s:s, s:i}", "rule", r.name, "rule_key", prune_key(&r).hex, "metric",
-                            r.metric, "decides", when.s, "cells", 0);
+            row = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "rule", r.name, "rule_key", prune_key(&r).hex, "metric",
+                            r.metric, "decides", when.s, "cells", 0, "residual", 0);
             str_free(&when);
             json_array_append(rows, row);
             json_object_set_new(known, name, row);
         }
         json_object_set_new(row, "cells", json_integer(json_int(row, "cells", 0) + 1));
+        if (p->trials[i].t.model.residual)
+            json_object_set_new(row, "residual", json_integer(json_int(row, "residual", 0) + 1));
     }
     json_decref(known);
     return rows;

@@ -1,4 +1,5 @@
-/* Quality against latency: one point a cell, the mean over its seeds, and the front of those that are worth choosing. */
+/* Quality against latency: one point a cell, the mean over its seeds, and the front of those that are worth choosing.
+ */
 #include "plots.h"
 
 enum { MAX_NUMBERED = 14, WIDTH = 1100, HEIGHT = 560 };
@@ -59,7 +60,8 @@ static double drawn(const struct picture *p, double quality)
     return fmin(fmax(quality, p->y.low), p->y.high);
 }
 
-/* ---- numbers beside the points ------------------------------------------------------------------------------------- */
+/* ---- numbers beside the points -------------------------------------------------------------------------------------
+ */
 
 struct box {
     double x, y, w, h; /* centre and size, pixels */
@@ -72,14 +74,16 @@ static bool overlap(const struct box *a, const struct box *b)
 
 static struct box point_box(const struct picture *p, const struct family *f)
 {
-    double at = p->wide ? log(f->p50_ms / p->least) / log(p->most / p->least) : (f->p50_ms - p->least) / (p->most - p->least);
-    return (struct box){at * graph_width, (drawn(p, f->mean) - p->y.low) / (p->y.high - p->y.low) * graph_height, 12, 12};
+    double at =
+        p->wide ? log(f->p50_ms / p->least) / log(p->most / p->least) : (f->p50_ms - p->least) / (p->most - p->least);
+    return (struct box){at * graph_width, (drawn(p, f->mean) - p->y.low) / (p->y.high - p->y.low) * graph_height, 12,
+                        12};
 }
 
 /* The nearest of these places beside its point at which a number covers neither a point nor another number. */
-static const double places[][2] = {{0, 1},      {0, -1},    {2, 0},      {-2, 0},     {2, 0.8}, {-2, 0.8}, {2, -0.8},
-                                   {-2, -0.8},  {0, 1.9},   {0, -1.9},   {3.5, 0},    {-3.5, 0}, {3.5, 1.6}, {-3.5, 1.6},
-                                   {3.5, -1.6}, {-3.5, -1.6}, {0, 2.8}, {0, -2.8}};
+static const double places[][2] = {{0, 1},     {0, -1},     {2, 0},      {-2, 0},      {2, 0.8}, {-2, 0.8},
+                                   {2, -0.8},  {-2, -0.8},  {0, 1.9},    {0, -1.9},    {3.5, 0}, {-3.5, 0},
+                                   {3.5, 1.6}, {-3.5, 1.6}, {3.5, -1.6}, {-3.5, -1.6}, {0, 2.8}, {0, -2.8}};
 
 static void add_numbers(struct str *gp, const struct picture *p, const struct family *const *shown, int n)
 {
@@ -103,7 +107,8 @@ static void add_numbers(struct str *gp, const struct picture *p, const struct fa
     free(taken);
 }
 
-/* ---- the script ---------------------------------------------------------------------------------------------------- */
+/* ---- the script ----------------------------------------------------------------------------------------------------
+ */
 
 static void add_rates(struct str *gp, double least, double most)
 {
@@ -156,7 +161,9 @@ static void add_baseline(struct report *r, struct str *gp, const struct picture 
     char text[200];
     bool below = v < p->y.low, shown = !outside(p, v);
     snprintf(text, sizeof text, "%s %s%s", name, number(v, *r->rank->unit ? 2 : 4),
-             shown ? "" : below ? ", below the axis" : ", above the axis");
+             shown   ? ""
+             : below ? ", below the axis"
+                     : ", above the axis");
     if (shown)
         str_addf(gp, ", %.8g with lines %s title ", v, style);
     else

@@ -252,6 +252,10 @@ static void cli__shows_what_was_pruned(void)
     char *text = sweep("plan " RULE, 0);
     has(text, "4 to run, 0 stored, 0 over the latency gate, 2 impossible");
     has(text, "pruning 4 cells by asha on ssim, after epoch 1, 3; predicted times are those without it");
+    CU_ASSERT_PTR_NULL(strstr(text, "it trusts"));
+    free(text);
+    text = sweep("plan " RULE " --set model.output.residual=true", 0);
+    has(text, "it trusts ssim, and 4 of them start as the identity");
     free(text);
     json_t *j = sweep_json("plan --json " RULE);
     const char *id = put_pruned(&a, "pruned.db", j, why);

@@ -40,7 +40,11 @@ static void report_page__fits_a_telephone(void)
         char name[60];
         snprintf(name, sizeof name, "a_backbone_with_quite_a_long_name_%d", i / 2);
         add(&b, i,
-            (struct row){.arch = i % 2 ? "unetplusplus" : "deeplabv3plus", .backbone = name, .seed = i, .ssim = 0.53 + 0.01 * i, .ms = 3 + i});
+            (struct row){.arch = i % 2 ? "unetplusplus" : "deeplabv3plus",
+                         .backbone = name,
+                         .seed = i,
+                         .ssim = 0.53 + 0.01 * i,
+                         .ms = 3 + i});
     }
     struct report_written w;
     TEST_OK(report(&b, "demo", NULL, &w));
@@ -59,7 +63,9 @@ static const struct test tests[] = {TEST(report_page__fits_a_telephone)};
 
 int main(int argc, char **argv)
 {
-    if (system("chromium --version >/dev/null 2>&1") != 0) test_skip("no chromium: .ci/setup browser installs it");
-    else return test_main("report.page", tests, LEN(tests), argc, argv);
+    if (system("chromium --version >/dev/null 2>&1") != 0)
+        test_skip("no chromium: .ci/setup browser installs it");
+    else
+        return test_main("report.page", tests, LEN(tests), argc, argv);
     return 77;
 }
