@@ -218,18 +218,47 @@ static void print_skipped(const struct outlook *o)
     if (cells) printf("  %d damaged pairs left out of the images of %d cells\n", most, cells);
 }
 
-/* A table cuts long texts; why cells are impossible is said whole, once a reason. */
+/* A reason without the backbone's name: what cells that are impossible alike have in common. */
+static void reason_alike(struct str *out, const struct plan_trial *t)
+{
+    const char *name = t->t.model.backbone, *at = strstr(t->refused, name);
+    str_addf(out, "%.*s|%s", at ? (int)(at - t->refused) : 0, t->refused, at ? at + strlen(name) : t->refused);
+}
+
+/* A table cuts long texts; why cells are impossible is said whole, once a reason, with the first backbone's name in it.
+ */
 static void print_impossible(const struct outlook *o)
 {
-    json_t *reasons = json_object();
-    const char *why;
-    json_t *n;
+    json_t *groups = json_object(), *g;
+    const char *alike;
     for (int i = 0; i < o->p->n_trials; i++) {
-        why = o->p->trials[i].refused;
-        if (why) json_object_set_new(reasons, why, json_integer(json_int(reasons, why, 0) + 1));
+        const struct plan_trial *t = &o->p->trials[i];
+        struct str key = {0};
+        if (!t->refused) continue;
+        reason_alike(&key, t);
+        g = json_object_get(groups, key.s);
+        if (!g)
+            json_object_set_new(groups, key.s, g = json_pack("{s:s, s:i, s:{}}", "why", t->refused, "n", 0, "names"));
+        json_object_set_new(g, "n", json_integer(json_int(g, "n", 0) + 1));
+        if (strstr(t->refused, t->t.model.backbone))
+            json_object_set_new(json_object_get(g, "names"), t->t.model.backbone, json_true());
+        str_free(&key);
     }
-    json_object_foreach(reasons, why, n) printf("  impossible %d: %s\n", (int)json_integer_value(n), why);
-    json_decref(reasons);
+    json_object_foreach(groups, alike, g)
+    {
+        const char *name, *before = " (the same of ";
+        json_t *unused;
+        int n = 0;
+        printf("  impossible %d: %s", (int)json_int(g, "n", 0), json_str(g, "why", ""));
+        json_object_foreach(json_object_get(g, "names"), name, unused)
+        {
+            if (n++ == 0) continue; /* it stands in the reason */
+            printf("%s%s", before, name);
+            before = ", ";
+        }
+        printf("%s\n", n > 1 ? ")" : "");
+    }
+    json_decref(groups);
 }
 
 /* Which trainings may be stopped, and when that is decided. */

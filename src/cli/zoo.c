@@ -1,6 +1,7 @@
 /* zoo, keys: what there is to name. */
 #include "cell.h"
 #include "inside.h"
+#include <unistd.h>
 
 /* All of a cell but its name: the size, and any key of `model:` by --set. Strings live in @p spec. */
 static struct status options_of(struct zoo_model *m, struct spec **spec, const struct cli_args *a)
@@ -268,18 +269,58 @@ CLI_COMMAND(cli_zoo)
     return fail(STATUS_ARG, "sweep zoo: got \"%s\", expected ls, show or dump", a->pos[0]);
 }
 
+/* Keys that begin so. Errors: STATUS_ARG when none does, naming the nearest. */
+static struct status keys_of(json_t *keys, const char *prefix)
+{
+    const char **names = mem_zalloc(sizeof *names * (json_array_size(keys) + 1));
+    struct arena a = {0};
+    size_t n = json_array_size(keys), kept = 0;
+    for (size_t i = 0; i < n; i++) names[i] = arena_strdup(&a, json_str(json_array_get(keys, i), "key", ""));
+    for (size_t i = 0; i < n; i++) {
+        if (strncmp(names[i], prefix, strlen(prefix)) == 0)
+            kept++;
+        else
+            json_array_remove(keys, kept);
+    }
+    const char *near = kept ? NULL : str_nearest(prefix, names);
+    struct status st =
+        kept ? ok()
+             : fail(STATUS_ARG, "sweep keys: got \"%s\", with which no key begins%s%s%s; `sweep keys` lists all",
+                    prefix, near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    arena_free(&a);
+    free(names);
+    return st;
+}
+
+/* For a terminal: two lines a key. */
+static void print_keys(const json_t *keys)
+{
+    for (size_t i = 0; i < json_array_size(keys); i++) {
+        const json_t *k = json_array_get(keys, i);
+        const char *unit = json_str(k, "unit", NULL);
+        char *def = json_text(json_object_get(k, "default"), 0);
+        printf("%s: %s\n    %s; %s%s%s\n", json_str(k, "key", ""), def, json_str(k, "doc", ""),
+               json_str(k, "values", ""), unit ? "; unit: " : "", unit ? unit : "");
+        free(def);
+    }
+}
+
 CLI_COMMAND(cli_keys)
 {
     (void)code;
-    if (a->value[OPT_JSON]) {
-        json_t *j = spec_keys_json();
-        cli_print_json(j);
-        json_decref(j);
-    } else {
+    bool all = a->n_pos == 0;
+    json_t *keys = spec_keys_json();
+    struct status st = all ? ok() : keys_of(keys, a->pos[0]);
+    if (st.code == STATUS_OK && a->value[OPT_JSON]) {
+        cli_print_json(keys);
+    } else if (st.code == STATUS_OK && (!all || isatty(STDOUT_FILENO))) {
+        print_keys(keys);
+    } else if (st.code == STATUS_OK) { /* the tables of the documentation */
         struct str text = {0};
         spec_keys_markdown(&text);
         fwrite(text.s, 1, text.n, stdout);
         str_free(&text);
     }
-    return ok();
+    json_decref(keys);
+    return st;
 }

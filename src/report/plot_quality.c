@@ -30,17 +30,20 @@ struct picture {
 static struct picture picture_of(struct report *r)
 {
     struct picture p = {.v = mem_alloc(sizeof *p.v * (size_t)(r->n_families + 1)), .least = (double)INFINITY};
-    double *quality = mem_alloc(sizeof *quality * (size_t)(r->n_families + 1));
+    double *quality = mem_alloc(sizeof *quality * (size_t)(2 * r->n_families + 1));
+    int n = 0;
     for (int i = 0; i < r->n_families; i++) {
         const struct family *f = &r->families[i];
         if (!placed(f)) continue;
-        quality[p.n] = f->mean;
+        double spread = isnan(f->spread) ? 0 : f->spread;
+        quality[n++] = f->mean - spread;
+        quality[n++] = f->mean + spread;
         p.v[p.n++] = f;
         p.least = fmin(p.least, f->p50_ms);
         p.most = fmax(p.most, f->p50_ms);
     }
     qsort(p.v, (size_t)p.n, sizeof(const struct family *), by_latency);
-    p.y = plot_range_of(quality, p.n);
+    p.y = plot_range_of(quality, n);
     free(quality);
     p.wide = p.most > 8 * p.least;
     double room = 0.1 * (p.most - p.least) + 0.5;
@@ -81,7 +84,7 @@ static struct box point_box(const struct picture *p, const struct family *f)
 }
 
 /* The nearest of these places beside its point at which a number covers neither a point nor another number. */
-static const double places[][2] = {{0, 1},     {0, -1},     {2, 0},      {-2, 0},      {2, 0.8}, {-2, 0.8},
+static const double places[][2] = {{0, 1.15},  {0, -1},     {2, 0},      {-2, 0},      {2, 0.8}, {-2, 0.8},
                                    {2, -0.8},  {-2, -0.8},  {0, 1.9},    {0, -1.9},    {3.5, 0}, {-3.5, 0},
                                    {3.5, 1.6}, {-3.5, 1.6}, {3.5, -1.6}, {-3.5, -1.6}, {0, 2.8}, {0, -2.8}};
 
@@ -92,17 +95,19 @@ static void add_numbers(struct str *gp, const struct picture *p, const struct fa
     for (int i = 0; i < p->n; i++) taken[n_taken++] = point_box(p, p->v[i]);
     for (int i = 0; i < n; i++) {
         struct box at = point_box(p, shown[i]), label = at;
-        size_t k = 0;
-        for (bool free_of = false; k < LEN(places) && !free_of; k += !free_of) {
-            label = (struct box){at.x + places[k][0] * char_width, at.y + places[k][1] * char_height,
+        size_t first = isnan(shown[i]->spread) ? 0 : 2, place = first; /* a bar goes up and down from the point */
+        bool free_of = false;
+        for (size_t k = 0; k < LEN(places) && !free_of; k++) {
+            size_t try = (first + k) % LEN(places);
+            label = (struct box){at.x + places[try][0] * char_width, at.y + places[try][1] * char_height,
                                  (i + 1 > 9 ? 2 : 1) * char_width + 2, char_height - 2};
             free_of = true;
             for (int j = 0; j < n_taken && free_of; j++) free_of = !overlap(&label, &taken[j]);
+            if (free_of) place = try;
         }
-        if (k == LEN(places)) k = 0;
         taken[n_taken++] = label;
         str_addf(gp, "set label '%d' at %.6g,%.8g center offset char %g,%g front\n", i + 1, shown[i]->p50_ms,
-                 drawn(p, shown[i]->mean), places[k][0], places[k][1]);
+                 drawn(p, shown[i]->mean), places[place][0], places[place][1]);
     }
     free(taken);
 }

@@ -125,7 +125,7 @@ static bool curves(struct report *r, struct str *gp, const char *plot, const cha
     bool by_loss = strcmp(metric, "val_loss") == 0;
     struct str draw = {0}, data = {0};
     double *all = NULL;
-    int n = 0, n_all = 0, n_with = 0, n_others = 0;
+    int n = 0, n_all = 0, n_with = 0, n_others = 0, last = 0;
     const char *loss = NULL;
     int n_cells = r->n_families + r->n_cells - r->n_ranked; /* those without a result come last: they learnt, too */
     for (int i = 0; i < n_cells; i++) {
@@ -145,6 +145,7 @@ static bool curves(struct report *r, struct str *gp, const char *plot, const cha
             for (size_t k = 0; k < json_array_size(rows); k++) {
                 const json_t *row = json_array_get(rows, k);
                 double v = json_num(row, "value", (double)NAN);
+                last = (int)fmax(last, (double)json_int(row, "epoch", 0));
                 str_addf(&data, "%lld %.8g\n", (long long)json_int(row, "epoch", 0), v);
                 all[n_all++] = v;
             }
@@ -160,6 +161,7 @@ static bool curves(struct report *r, struct str *gp, const char *plot, const cha
         struct plot_range y = plot_range_of(all, n_all);
         plot_head(gp, plot, 1100, 480);
         plot_axis(gp, "x", "epoch", "");
+        if (last <= 12) str_add(gp, "set xtics 1\n"); /* there are no half epochs */
         plot_axis(gp, "y", metric, unit);
         add_chosen(r, gp, n, n_with - n, n_others);
         str_addf(gp, "set yrange [%.8g:%.8g]\nset clip two\n", y.low, y.high); /* one odd epoch flattens no curve */

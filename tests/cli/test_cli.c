@@ -236,6 +236,24 @@ static void cli_run__refuses_a_folder_that_cannot_be_written(void)
     answer_free(&a);
 }
 
+static void cli_keys__begin_so(void)
+{
+    const char *dir = keep(test_dir());
+    json_t *keys = sweep_json_in(dir, "keys train.e --json");
+    CU_ASSERT_TRUE(json_array_size(keys) >= 2);
+    for (size_t i = 0; i < json_array_size(keys); i++)
+        CU_ASSERT_EQUAL(strncmp(json_str(json_array_get(keys, i), "key", ""), "train.e", 7), 0);
+    json_decref(keys);
+    struct answer a = sweep_in(dir, "keys train.epochs");
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.out, "train.epochs: "));
+    CU_ASSERT_PTR_NULL(strchr(a.out, '|'));
+    answer_free(&a);
+    a = sweep_in(dir, "keys trian.lr");
+    CU_ASSERT_EQUAL(a.code, 2);
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.err, "did you mean train.lr?"));
+    answer_free(&a);
+}
+
 static void cli_doctor__tells_of_gpus(void)
 {
     const char *dir = keep(test_dir()), *file = "A100 81920 80000 8.0\nL4 16384 4096 8.9 41=8000\n";
@@ -286,6 +304,7 @@ static const struct test tests[] = {
     TEST(cli__starts_fast),
     TEST(cli__links_no_libtorch),
     TEST(cli_run__refuses_a_folder_that_cannot_be_written),
+    TEST(cli_keys__begin_so),
     TEST(cli_doctor__tells_of_gpus),
 };
 

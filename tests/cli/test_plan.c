@@ -242,6 +242,18 @@ static const char *put_pruned(struct arena *a, const char *db, const json_t *pla
     return id;
 }
 
+/* Cells that are impossible alike are one line, whole in --json. */
+static void cli_plan__groups_impossible_cells(void)
+{
+    write_file("alike.yaml", "name: alike\ndata: {size: 64, pairs: 8}\n"
+                             "axes: {arch: [unet, deeplabv3], backbone: [vgg11, vgg13, vgg16]}\n");
+    char *text = sweep("plan alike.yaml", 0), *line = strstr(text, "\n  impossible ");
+    has(text, "  impossible 3: deeplabv3 needs");
+    has(text, "(the same of vgg13, vgg16)");
+    CU_ASSERT_PTR_NULL(line ? strstr(line + 1, "\n  impossible ") : NULL);
+    free(text);
+}
+
 /* A cell that was stopped, wherever results are looked at; and the rule, before anything runs. */
 static void cli__shows_what_was_pruned(void)
 {
@@ -387,6 +399,6 @@ static const struct test tests[] = {
     TEST(cli_plan__counts_and_reasons),        TEST(cli_plan__tells_every_mistake_in_one_run),
     TEST(cli_plan__json_is_the_resolved_plan), TEST(cli_plan__ten_thousand_cells),
     TEST(cli_plan__knows_what_is_stored),      TEST(cli_top__is_over_seeds),
-    TEST(cli__shows_what_was_pruned),
+    TEST(cli_plan__groups_impossible_cells),   TEST(cli__shows_what_was_pruned),
 };
 TEST_MAIN("cli.plan", tests)
