@@ -31,8 +31,12 @@ static struct status check_weights(const struct plan *p)
 
 struct status cli_load_plan(struct plan **out, const struct cli_args *a)
 {
-    const char *precision;
-    TRY(engine_precision(&precision, a->value[OPT_GPUS]));
+    const char *precision, *gpus = a->value[OPT_GPUS];
+    bool slurm;
+    TRY(cli_executor(&slurm, a));
+    if (slurm && gpus && strcmp(gpus, "none") != 0)
+        gpus = NULL; /* they are those of the tasks' machines, not of this one */
+    TRY(engine_precision(&precision, gpus));
     struct arena mem = {0};
     json_t *mistakes = json_array();
     struct status st = plan_load(out, &(struct plan_options){.files = a->pos,

@@ -232,6 +232,7 @@ struct status cli_run_slurm(const struct cli_args *a, const struct plan *p, int 
     struct slurm_submission s = {0};
     struct engine_options checked; /* the tasks will read the same options, hours from now */
     TRY(cli_engine_options(&checked, a));
+    TRY(engine_check_gpus(checked.gpus, checked.slots));
     if (p->n_sweeps != 1)
         return fail(STATUS_ARG, "--executor slurm: got %d files, expected one; submit them one after the other",
                     p->n_sweeps);

@@ -114,6 +114,8 @@ bool engine_cuda(void);
 /** What `train.precision: auto` means on the GPUs that --gpus leaves (as in engine_options): "bf16", or "fp16" when one
  *  of them is older than that; NULL: the CPU trains. Errors: STATUS_ARG for a GPU that is not there. */
 struct status engine_precision(const char **out, const char *gpus);
+/** Whether --gpus and --slots can be understood; the GPUs may be another machine's. Errors: STATUS_ARG. */
+struct status engine_check_gpus(const char *gpus, const char *slots);
 /** Workers at once when --jobs does not say; @p gpus and @p slots as in engine_options. Errors: STATUS_ARG. */
 struct status engine_jobs(int *out, const char *gpus, const char *slots);
 

@@ -62,6 +62,13 @@ static int jobs_for(int n_gpus, int slots, int cores)
     return jobs < ENGINE_MAX_JOBS ? jobs : ENGINE_MAX_JOBS;
 }
 
+struct status engine_check_gpus(const char *gpus, const char *slots)
+{
+    int chosen[ENGINE_MAX_GPUS], n, each;
+    TRY(lease_slots(&each, slots));
+    return lease_choose(chosen, &n, gpus, gpus ? ENGINE_MAX_GPUS : 0);
+}
+
 struct status engine_jobs(int *out, const char *gpus, const char *slots)
 {
     int chosen[ENGINE_MAX_GPUS], n, each;

@@ -76,6 +76,9 @@ static void cli__exit_codes_and_words(void)
         {"run --help", 0, "sweep run configs/*.yaml", NULL},
         {"help top", 0, "--by COLUMN", NULL},
         {"runn x.yaml", 2, NULL, "did you mean run?"},
+        {"run a.yaml --executor slurm --gpus 3,x", 2, NULL, "--gpus: got \"3,x\", expected all, none or numbers"},
+        {"run a.yaml --executor slurm --slots abc", 2, NULL, "--slots: got \"abc\""},
+        {"run a.yaml --executor slurm --gpus 3 --jobs x", 2, NULL, "--jobs: got \"x\""}, /* this machine has no GPU 3 */
         {"run a.yaml --executor slurm --jobs abc", 2, NULL, "--jobs: got \"abc\", expected a whole number"},
         {"plan a.yaml --set loss.weights=random", 0, NULL, NULL},
         {"top --lmit 3", 2, NULL, "did you mean --limit?"},

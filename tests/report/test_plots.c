@@ -1,4 +1,5 @@
-/* What the plots' scripts say: axes that fit, numbers that keep clear of each other, curves that tell what they omit. */
+/* What the plots' scripts say: axes that fit, numbers that keep clear of each other, curves that tell what they omit.
+ */
 #include "filled.h"
 #include <math.h>
 
@@ -57,7 +58,10 @@ static void report_plots__numbers_keep_clear(void)
         char name[20];
         snprintf(name, sizeof name, "b%d", i);
         add(&b, i,
-            (struct row){.arch = "unet", .backbone = name, .ssim = 0.6 + 0.0001 * (i % 3) + (i == 11 ? 0.05 : 0), .ms = 10 + 0.1 * i + (i == 10 ? 20 : 0)});
+            (struct row){.arch = "unet",
+                         .backbone = name,
+                         .ssim = 0.6 + 0.0001 * (i % 3) + (i == 11 ? 0.05 : 0),
+                         .ms = 10 + 0.1 * i + (i == 10 ? 20 : 0)});
     }
     double low, high, left, right, x[12], y[12];
     char *gp = script(&b, "quality-latency");
@@ -67,7 +71,8 @@ static void report_plots__numbers_keep_clear(void)
     for (const char *at = gp; (at = strstr(at, "set label '")); at++) {
         int number;
         double ms, v, dx, dy;
-        if (sscanf(at, "set label '%d' at %lf,%lf center offset char %lf,%lf", &number, &ms, &v, &dx, &dy) != 5) continue;
+        if (sscanf(at, "set label '%d' at %lf,%lf center offset char %lf,%lf", &number, &ms, &v, &dx, &dy) != 5)
+            continue;
         CU_ASSERT_EQUAL(number, n + 1);
         x[n] = (ms - left) / (right - left) * 700 + 8 * dx;
         y[n++] = (v - low) / (high - low) * 470 + 15 * dy;
@@ -83,7 +88,13 @@ static void report_plots__seeds_are_one_cell(void)
 {
     struct base b = base_open("ssim");
     for (int i = 0; i < 6; i++)
-        add(&b, i, (struct row){.arch = i % 2 ? "unet" : "fpn", .backbone = "vgg11", .seed = i, .ssim = 0.6 + 0.01 * i, .ms = 9, .loss = i % 2 ? "L" : "M"});
+        add(&b, i,
+            (struct row){.arch = i % 2 ? "unet" : "fpn",
+                         .backbone = "vgg11",
+                         .seed = i,
+                         .ssim = 0.6 + 0.01 * i,
+                         .ms = 9,
+                         .loss = i % 2 ? "L" : "M"});
     char *gp = script(&b, "quality-latency"), *curves = script(&b, "curve-loss");
     has(gp, "'1* unet / vgg11'");
     has(gp, "'2  fpn / vgg11'");
