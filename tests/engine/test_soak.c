@@ -65,6 +65,16 @@ static struct site scripted(struct rng *rng)
     return s;
 }
 
+/* The same over the database of an earlier version, whose rows must outlive it all. */
+static struct site upgraded(struct rng *rng)
+{
+    struct site s = scripted(rng);
+    char command[1200];
+    snprintf(command, sizeof command, "sqlite3 '%s' <'%s/tests/cli/upgrade/first.sql'", s.m->db, test_source_dir());
+    CU_ASSERT_EQUAL(system(command), 0);
+    return s;
+}
+
 /* Tiny nets that really train; one thread and fp32, so that a resumed training ends at the same bits. */
 static struct site real(struct rng *rng)
 {
@@ -284,13 +294,20 @@ static void engine_soak__scripted_workers(void)
     rounds("scripted", scripted, asked("SOAK_ROUNDS", 3), 6, 250);
 }
 
+static void engine_soak__over_an_earlier_versions_database(void)
+{
+    rounds("an earlier version's database", upgraded, asked("SOAK_ROUNDS", 2) > 2 ? 5 : 1, 6, 250);
+}
+
 static void engine_soak__real_workers(void)
 {
     rounds("real", real, asked("SOAK_REAL", 1), 8, 8000);
 }
 
 /* Minutes long: last, and only when asked for. */
-static const struct test tests[] = {TEST(engine_soak__scripted_workers), TEST(engine_soak__real_workers)};
+static const struct test tests[] = {TEST(engine_soak__scripted_workers),
+                                    TEST(engine_soak__over_an_earlier_versions_database),
+                                    TEST(engine_soak__real_workers)};
 
 int main(int argc, char **argv)
 {
