@@ -140,9 +140,41 @@ static struct status write_model(const char *to, const struct weights *w, const 
     return s;
 }
 
-static void print_written(const char *trial, const char *path)
+/* The call that makes the net which the file fits; what else of the model is not the default is said behind it. */
+static void add_call(struct str *out, const json_t *config)
 {
-    json_t *row = json_pack("{s:s, s:o}", "trial", trial, "path", json_of_bytes(path));
+    static const char *const told[] = {"model.arch",        "model.backbone", "model.weights",
+                                       "model.in_channels", "model.depth",    "model.output.residual"};
+    const struct zoo_info *info = zoo_backbone_info(json_str(config, "model.backbone", ""));
+    struct arena a = {0};
+    struct spec_trial plain;
+    struct status s = spec_trial_from_json(&plain, &a, NULL, "defaults");
+    CHECK(s.code == STATUS_OK, "%s", s.msg);
+    json_t *def = spec_trial_to_json(&plain, SPEC_TRAIN), *v;
+    str_addf(out, "smp.create_model(\"%s\", encoder_name=\"%s\", encoder_weights=None, in_channels=%d, classes=3",
+             json_str(config, "model.arch", ""), info ? info->reference : "",
+             (int)json_int(config, "model.in_channels", 3));
+    int depth = (int)json_int(config, "model.depth", 0);
+    if (depth > 0) str_addf(out, ", encoder_depth=%d", depth);
+    str_add(out, ")");
+    const char *key, *before = "  # and: ";
+    json_object_foreach((json_t *)(uintptr_t)config, key, v)
+    {
+        bool known = strncmp(key, "model.", 6) != 0 || json_equal(v, json_object_get(def, key));
+        for (size_t i = 0; i < LEN(told); i++) known = known || strcmp(told[i], key) == 0;
+        if (known) continue;
+        char *text = json_text(v, 0);
+        str_addf(out, "%s%s: %s", before, key, text);
+        before = ", ";
+        free(text);
+    }
+    json_decref(def);
+    arena_free(&a);
+}
+
+static void print_written(const char *trial, const char *path, const char *call)
+{
+    json_t *row = json_pack("{s:s, s:o, s:s}", "trial", trial, "path", json_of_bytes(path), "model", call);
     char *text = json_text(row, 0);
     printf("%s\n", text);
     free(text);
@@ -168,8 +200,13 @@ static struct status export_row(const struct cli_args *a, struct store *s, const
         st = write_model(to, &w, id, config);
         weights_free(&w);
     }
+    struct str call = {0};
+    add_call(&call, config);
     if (st.code == STATUS_OK && !a->value[OPT_JSON]) printf("%s\n", to);
-    if (st.code == STATUS_OK && a->value[OPT_JSON]) print_written(id, to);
+    if (st.code == STATUS_OK && !a->value[OPT_JSON])
+        fprintf(stderr, "it fits %s\n", call.s); /* stdout is the path alone */
+    if (st.code == STATUS_OK && a->value[OPT_JSON]) print_written(id, to, call.s);
+    str_free(&call);
     if (st.code == STATUS_OK && json_is_true(json_object_get(config, "model.output.residual")))
         log_warn("%s: the trial adds its input to the net's output (model.output.residual); the state dict is of the "
                  "net alone, so add the input yourself",

@@ -138,10 +138,20 @@ static void weights_export__writes_a_state_dict(void)
 
     json_t *j = sweep_json_in(dir, "weights export aaaa --format smp --json");
     CU_ASSERT_STRING_EQUAL(json_str(j, "path", ""), "aaaa00000001.smp.safetensors");
+    CU_ASSERT_STRING_EQUAL(json_str(j, "model", ""),
+                           "smp.create_model(\"unet\", encoder_name=\"tu-tf_mobilenetv3_small_minimal_100\", "
+                           "encoder_weights=None, in_channels=3, classes=3)");
+    json_decref(j);
+    j = sweep_json_in(dir, "weights export aaaa --json --out 'a\"b.safetensors'"); /* a quote, and no UTF-8 */
+    CU_ASSERT_STRING_EQUAL(json_str(j, "path", ""), "a\"b.safetensors");
+    json_decref(j);
+    j = sweep_json_in(dir, "weights export aaaa --json --out 'a\xff.safetensors'");
+    CU_ASSERT_STRING_EQUAL(json_str(j, "path", ""), "a\xef\xbf\xbd.safetensors");
     json_decref(j);
     struct answer text = sweep_in(dir, "weights export aaaa --out deep.pth");
     CU_ASSERT_STRING_EQUAL(text.out, "deep.pth\n");
     CU_ASSERT_PTR_NOT_NULL(strstr(text.err, "add the input yourself")); /* the trial is residual */
+    CU_ASSERT_PTR_NOT_NULL(strstr(text.err, "it fits smp.create_model(\"unet\""));
     answer_free(&text);
     static const char *const files[] = {"aaaa00000001.smp.safetensors", "deep.pth"};
     for (size_t f = 0; f < LEN(files); f++) {
