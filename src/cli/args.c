@@ -1,5 +1,6 @@
 /* From argv to a command and its options; help from the same tables. */
 #include "inside.h"
+#include <time.h>
 
 static const char *command_names(int i)
 {
@@ -134,9 +135,28 @@ char *cli_cache(const struct cli_args *a, struct arena *mem)
     return fs_join(mem, fs_dirname(mem, cli_db(a)), "cache");
 }
 
+bool cli_wait_for(const char *db, bool writer, const char *words)
+{
+    char who[1200] = "";
+    bool told = false;
+    while (store_writer(who, sizeof who, db) != writer) {
+        if (!told) fprintf(stderr, "%s: %s%s%s\n", db, words, writer ? "" : " ", writer ? "" : who);
+        told = true;
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    return told;
+}
+
 struct status cli_open(struct store **out, const struct cli_args *a, bool writes)
 {
-    return store_open(out, (struct store_options){.path = cli_db(a), .read_only = !writes, .command = a->line});
+    const struct store_options o = {.path = cli_db(a), .read_only = !writes, .command = a->line};
+    char who[1200];
+    struct status st;
+    do { /* another that waited may be faster */
+        if (writes && a->value[OPT_WAIT]) cli_wait_for(cli_db(a), false, "waiting for");
+        st = store_open(out, o);
+    } while (st.code != STATUS_OK && writes && a->value[OPT_WAIT] && store_writer(who, sizeof who, cli_db(a)));
+    return st;
 }
 
 static const struct cli_command *find_command(const char *name)

@@ -23,6 +23,7 @@ enum cli_option_id {
     OPT_DETACH,
     OPT_FAILED,
     OPT_DELETE,
+    OPT_WAIT,
     OPT_NO_TTY,
     OPT_NO_REPORT,
     OPT_JSON,
@@ -78,6 +79,9 @@ void cli_help(const struct cli_command *c); /* NULL: of the program */
 /** A number in lo..hi, or @p def when the option is absent. */
 struct status cli_int(int *out, const struct cli_args *a, enum cli_option_id id, int def, int lo, int hi);
 const char *cli_db(const struct cli_args *a);
+/** Returns once a run holds the database (@p writer), or none does; @p words say once what is waited for. True when
+ * there was a wait. */
+bool cli_wait_for(const char *db, bool writer, const char *words);
 /** Folder beside the database of what can be made again: pixels, what was found about pictures. In the arena. */
 char *cli_cache(const struct cli_args *a, struct arena *mem);
 struct status cli_open(struct store **out, const struct cli_args *a, bool writes);

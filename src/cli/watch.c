@@ -105,14 +105,9 @@ static struct status known_sweep(const struct cli_args *a, struct store *s)
     return cli_find_sweep(s, a->pos[0]);
 }
 
-CLI_COMMAND(cli_watch)
+/* One run, to its end. */
+static struct status watch_one(const struct cli_args *a, int *code)
 {
-    char who[1200];
-    if (!store_writer(who, sizeof who, cli_db(a))) {
-        if (a->n_pos && fs_exists(cli_db(a))) TRY(cli_with_store(a, known_sweep));
-        *code = 1;
-        return nothing_runs(a);
-    }
     struct watching w = {.a = a};
     w.live = cli_live_new(a->value[OPT_JSON] != NULL, a->value[OPT_NO_TTY] != NULL);
     w.follow = store_follow_open(cli_db(a));
@@ -124,4 +119,24 @@ CLI_COMMAND(cli_watch)
         fprintf(stderr, "the run has ended%s; `sweep top` and `sweep report` show what it found\n",
                 w.code ? ", not all of it well" : "");
     return st;
+}
+
+/* From run to run, until Ctrl-C. */
+static _Noreturn void stay(const struct cli_args *a, int *code)
+{
+    for (;;) {
+        cli_wait_for(cli_db(a), true, "waiting for the next run; Ctrl-C ends this");
+        struct status st = watch_one(a, code);
+        if (st.code != STATUS_OK) log_warn("%s", st.msg); /* the next one may do better */
+    }
+}
+
+CLI_COMMAND(cli_watch)
+{
+    char who[1200];
+    if (a->value[OPT_WAIT]) stay(a, code);
+    if (store_writer(who, sizeof who, cli_db(a))) return watch_one(a, code);
+    if (a->n_pos && fs_exists(cli_db(a))) TRY(cli_with_store(a, known_sweep));
+    *code = 1;
+    return nothing_runs(a);
 }
