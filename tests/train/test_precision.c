@@ -38,7 +38,8 @@ static double train_in(const char *arch, int size, const char *precision)
         fprintf(stderr, "%s in %s: %s\n", arch, precision, s.code == STATUS_OK ? "it diverged" : s.msg);
     CU_ASSERT_EQUAL(s.code, STATUS_OK);
     CU_ASSERT_EQUAL(result.end, TRAIN_DONE);
-    double first = tiny_metric(&t, 1, "train_loss", NAN), last = tiny_metric(&t, EPOCHS, "train_loss", NAN);
+    double first = tiny_metric(&t, 1, "train_loss", (double)NAN),
+           last = tiny_metric(&t, EPOCHS, "train_loss", (double)NAN);
     bool moved = isfinite(last) && last != first;
     if (!moved) fprintf(stderr, "%s in %s: loss %g, then %g\n", arch, precision, first, last);
     CU_ASSERT(moved);

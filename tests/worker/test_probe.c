@@ -110,12 +110,12 @@ static void worker_probe__a_loss_in_float64_is_that_of_the_cpu(void)
         TEST_OK(json_parse(&got[i], "answer", text, strlen(text)));
         free(text);
     }
-    double a = json_num(got[0], "total", NAN), b = json_num(got[1], "total", NAN);
+    double a = json_num(got[0], "total", (double)NAN), b = json_num(got[1], "total", (double)NAN);
     CU_ASSERT_TRUE(fabs(a - b) <= 1e-9 * fabs(a));
     const json_t *x = json_object_get(got[0], "grad"), *y = json_object_get(got[1], "grad");
     const json_t *xs = json_object_get(x, "samples"), *ys = json_object_get(y, "samples");
     CU_ASSERT_TRUE(json_array_size(xs) > 0 && json_array_size(xs) == json_array_size(ys));
-    double most = json_num(x, "absmax", NAN);
+    double most = json_num(x, "absmax", (double)NAN);
     for (size_t i = 0; i < json_array_size(xs); i++) {
         double d = json_number_value(json_array_get(xs, i)) - json_number_value(json_array_get(ys, i));
         CU_ASSERT_TRUE(fabs(d) <= 1e-8 * most);
