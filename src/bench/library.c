@@ -1,7 +1,13 @@
 /* Where ONNX Runtime is. */
-#include "bench.h"
+#include "ort.h"
 #include <dlfcn.h>
 #include <glob.h>
+
+void *ort_load(const char *lib, int mode)
+{
+    setenv("ORT_DISABLE_TELEMETRY", "1", 0);
+    return dlopen(lib, mode);
+}
 
 /* The first file that matches, in the arena; NULL. */
 static const char *match(struct arena *a, const char *pattern)
@@ -40,7 +46,7 @@ struct status bench_ort_library(const char **out, struct arena *a, const char *a
         if (*out) return ok();
     }
     *out = "libonnxruntime.so.1";
-    void *lib = dlopen(*out, RTLD_LAZY | RTLD_LOCAL);
+    void *lib = ort_load(*out, RTLD_LAZY | RTLD_LOCAL);
     if (lib) {
         dlclose(lib);
         return ok();

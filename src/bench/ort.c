@@ -6,7 +6,6 @@
 #include "ort.h"
 #include "host.h"
 #include <dlfcn.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* The oldest table that has every slot below; ONNX Runtime 1.16. */
@@ -76,7 +75,7 @@ static struct status said(const struct bench_ort *o, void *status, const char *w
 static struct status load_library(struct bench_ort *o, const char *asked)
 {
     TRY(bench_ort_library(&o->lib, &o->arena, asked));
-    void *lib = dlopen(o->lib, RTLD_NOW | RTLD_LOCAL); /* never closed: its threads outlive sessions */
+    void *lib = ort_load(o->lib, RTLD_NOW | RTLD_LOCAL); /* never closed: its threads outlive sessions */
     if (!lib) return fail(STATUS_IO, "%s: cannot load ONNX Runtime: %s", o->lib, dlerror());
     void *symbol = dlsym(lib, "OrtGetApiBase");
     if (!symbol)
@@ -161,17 +160,6 @@ static struct status read_all_io(struct bench_ort *o, const char *path)
     return ok();
 }
 
-/* The runtime makes an empty log of its telemetry for each process, and leaves it; removed at once, nothing stays of a
- * process that is killed, either. One that is not ours, or holds anything, is left. */
-static void remove_debug_log(void)
-{
-    char path[1100];
-    struct stat st;
-    const char *dir = getenv("TMPDIR");
-    snprintf(path, sizeof path, "%s/mat-debug-%d.log", dir && dir[0] ? dir : "/tmp", (int)getpid());
-    if (lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0 && st.st_uid == geteuid()) unlink(path);
-}
-
 /* The runtime's own words for these are a number of errno, or a line of its source. */
 static struct status readable(const char *path)
 {
@@ -186,7 +174,6 @@ static struct status open_into(struct bench_ort *o, const char *lib, const char 
 {
     TRY(readable(path));
     TRY(load_library(o, lib));
-    remove_debug_log();
     TRY(make_options(o));
     TRY(said(o, CALL(o, ORT_DEFAULT_ALLOCATOR, (void **))(&o->allocator), o->lib));
     TRY(said(o, CALL(o, ORT_CPU_MEMORY, (int, int, void **))(1, 0, &o->memory),
@@ -221,7 +208,6 @@ void bench_ort_close(struct bench_ort *o)
     if (o->memory) RELEASE(o, ORT_RELEASE_MEMORY, o->memory);
     if (o->options) RELEASE(o, ORT_RELEASE_OPTIONS, o->options);
     if (o->env) RELEASE(o, ORT_RELEASE_ENV, o->env);
-    remove_debug_log(); /* made again while it ends */
     arena_free(&o->arena);
     free(o);
 }

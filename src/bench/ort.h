@@ -20,6 +20,10 @@ struct bench_ort {
     int n_in, n_out;
 };
 
+/** dlopen() with the library's telemetry off, unless the user's ORT_DISABLE_TELEMETRY says otherwise: it runs threads
+ *  beside a measurement, calls its maker, and leaves a log in the folder of temporary files for each process. */
+void *ort_load(const char *lib, int mode);
+
 /** A prepared run: inputs made, outputs allocated by the first run and used again. */
 struct ort_feed {
     void *in[BENCH_MAX_IO], *out[BENCH_MAX_IO];
