@@ -150,6 +150,45 @@ static void store_journal__carries_everything(void)
     store_close(db);
 }
 
+/* tests/store/upgrade holds what act() wrote of two trials, in each version: collected, it is all there. */
+static void store_journal__of_the_first_version_is_collected(void)
+{
+    static const struct {
+        const char *sql;
+        int n;
+    } rows[] = {
+        {"SELECT count(*) AS n FROM trials WHERE state IN ('done', 'failed') AND params = 77 AND height = 64", 2},
+        {"SELECT count(*) AS n FROM stages WHERE stage = 'train' AND state = 'done' AND seconds = 1.5", 1},
+        {"SELECT count(*) AS n FROM stages WHERE json_extract(info, '$.precision') = 'bf16'", 2},
+        {"SELECT count(*) AS n FROM stages g JOIN environments e ON e.id = g.environment", 2},
+        {"SELECT count(*) AS n FROM metrics WHERE name = 'ssim' AND value = 0.5", 2},
+        {"SELECT count(*) AS n FROM metrics WHERE name = 'psnr' AND value IS NULL", 2},
+        {"SELECT count(*) AS n FROM image_metrics WHERE value = 0.25", 2},
+        {"SELECT count(*) AS n FROM artifacts WHERE path LIKE 'trials/%/best.safetensors'", 2},
+        {"SELECT count(*) AS n FROM latencies WHERE p50_ms = 2 AND hex(samples) = '0000FA440030FA44'", 2},
+        {"SELECT count(*) AS n FROM decisions WHERE rule = 'median' AND threshold IS NULL", 2},
+    };
+    char dir[400];
+    struct arena a = {0};
+    struct store_replayed r;
+    struct store_merged m;
+    snprintf(dir, sizeof dir, "%s", test_dir());
+    struct store *replayed = in_memory(in(dir, "sweep.db"));
+    TEST_OK(store_replay(&r, replayed, fs_join(&a, test_source_dir(), "tests/store/upgrade/first.journal")));
+    CU_ASSERT_EQUAL(r.refused, 0);
+    struct store *db = opened(in(dir, "sweep.db"));
+    TEST_OK(store_merge_store(&m, db, replayed));
+    for (size_t i = 0; i < LEN(rows); i++) {
+        int n = (int)count(db, rows[i].sql);
+        if (n != rows[i].n) fprintf(stderr, "%d: %s\n", n, rows[i].sql);
+        CU_ASSERT_EQUAL(n, rows[i].n);
+    }
+    TEST_OK(store_integrity(db));
+    store_close(replayed);
+    store_close(db);
+    arena_free(&a);
+}
+
 /* A stage in two files: interrupted in the first, done in the second; or done in one, and begun in another. */
 static void store_journal__a_result_stays(void)
 {
@@ -298,6 +337,7 @@ static void store_journal__tells_what_is_known(void)
 
 static const struct test tests[] = {
     TEST(store_journal__carries_everything),
+    TEST(store_journal__of_the_first_version_is_collected),
     TEST(store_journal__a_result_stays),
     TEST(store_journal__the_later_failure_is_told),
     TEST(store_journal__a_cut_file_is_read_to_its_last_whole_line),
