@@ -13,6 +13,7 @@ static struct status check_weights(const struct plan *p)
         const struct {
             const char *key, *path;
         } files[] = {{"model.weights", strcmp(t->model.weights, "random") == 0 ? NULL : t->model.weights},
+                     {"model.init", t->model.init},
                      {"loss.weights", t->loss.weights}};
         for (size_t k = 0; k < LEN(files) && st.code == STATUS_OK; k++) {
             struct weights w;

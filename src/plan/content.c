@@ -47,6 +47,13 @@ struct status plan_resolve(struct spec_trial *t, json_t **config, struct plan_co
     TRY(spec_note(b->mistakes, find_weights(&path, &content->model_weights, b, "model.weights", t->model.weights,
                                             t->model.backbone)));
     if (path) t->model.weights = path;
+    if (t->model.init && !fs_exists(t->model.init))
+        TRY(spec_note(b->mistakes,
+                      fail(STATUS_ARG,
+                           "%s: model.init: the file %s is not there; give a path that exists, or leave it out",
+                           plan_where(&b->plan->arena, b, "model.init"), t->model.init)));
+    else if (t->model.init)
+        TRY(plan_file_of(&content->init, b, t->model.init));
     TRY(spec_note(b->mistakes,
                   find_weights(&path, &content->loss_weights, b, "loss.weights", t->loss.weights, t->loss.network)));
     t->loss.weights = path; /* `random` is the same as none */

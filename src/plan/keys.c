@@ -25,7 +25,7 @@ const struct plan_kind_info plan_kinds[PLAN_N_KINDS] = {
 
 /* These say where something lies; its content is hashed instead. */
 static const char *const places[] = {"data.root", "data.input", "data.target", "data.split.train", "data.split.val",
-                                     "data.pairs", "model.weights", "loss.weights"};
+                                     "data.pairs", "model.weights", "model.init", "loss.weights"};
 
 /* The keys of the first version, sorted: hashed with whatever value. The list is closed; a new key is not added. */
 static const char *const first_keys[] = {
@@ -137,6 +137,7 @@ void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const jso
         for (struct plan_text *t = b->texts[k]; t->name; t++) add_line(&text, t, config);
         if (k == PLAN_TRAIN && c->images)
             str_addf(&text, "images %s\nweights %s\nloss weights %s\n", c->images, c->model_weights, c->loss_weights);
+        if (k == PLAN_TRAIN && c->init) str_addf(&text, "init %s\n", c->init);
         memcpy(out[k], hash_bytes(text.s, text.n).hex, PLAN_KEY);
     }
     str_free(&text);

@@ -26,6 +26,7 @@ static const struct {
     {"encoder", "model.backbone"}, {"encoder_name", "model.backbone"}, {"feature_extractor", "model.backbone"},
     {"decoder", "model.arch"}, {"architecture", "model.arch"}, {"model_name", "model.arch"},
     {"pretrained", "model.weights"}, {"encoder_weights", "model.weights"},
+    {"checkpoint", "model.init"}, {"init_from", "model.init"}, {"resume_from", "model.init"},
     {"encoder_depth", "model.depth"}, {"decoder_channels", "model.channels"}, {"decoder_interpolation", "model.interpolation"},
     {"decoder_attention_type", "model.attention"}, {"encoder_output_stride", "model.output_stride"}, {"in_chans", "model.in_channels"},
     {"img_size", "data.size"}, {"image_size", "data.size"}, {"imgsz", "data.size"}, {"input_size", "data.size"},

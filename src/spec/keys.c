@@ -72,6 +72,8 @@ const struct key key_table[] = {
      .pattern = true, .stages = STRUCTURE, .doc = "encoder: `sweep zoo ls` names them"},
     {.path = "model.weights", .type = KEY_TEXT, .at = AT(model.weights), .text = "random", .stages = SPEC_TRAIN,
      .doc = "what the encoder starts from: `random`, `imagenet`, or a file (safetensors, .pth)"},
+    {.path = "model.init", .type = KEY_TEXT, .at = AT(model.init), .null = "none", .stages = SPEC_TRAIN,
+     .doc = "file of a whole net (`sweep weights export`, segmentation_models_pytorch) to go on from; goes before model.weights"},
     {.path = "model.strict", .type = KEY_BOOL, .at = AT(model.strict), .num = true, .stages = SPEC_TRAIN,
      .doc = "a weights file that lacks a parameter of the encoder is an error"},
     {.path = "model.depth", .type = KEY_INT, .at = AT(model.depth), .lo = 3, .hi = 5, .zero = "the architecture's own",

@@ -59,7 +59,8 @@ struct spec_trial {
     int n_augment;
     struct {
         const char *arch, *backbone;
-        const char *weights; /* random | imagenet | path */
+        const char *weights; /* of the encoder: random | imagenet | path */
+        const char *init;    /* a whole net to start from: path, or NULL */
         int depth, output_stride, in_channels;
         struct spec_numbers channels;
         const char *interpolation, *attention, *merge, *activation;

@@ -41,13 +41,14 @@ enum train_weights train_weights_wanted(const struct spec_trial *t)
     return t->evaluate.weights && strcmp(t->evaluate.weights, "best") == 0 ? TRAIN_BEST : TRAIN_LAST;
 }
 
-/** Random parameters, and over them those of the file that model.weights names. */
+/** Random parameters, and over them those of the file that model.init or model.weights names. */
 static struct status initialise(struct train_model *m, const struct train_job *job)
 {
     const struct spec_trial *t = job->trial;
     TRY(exec_init(m->exec, (uint64_t)t->seed));
+    if (t->model.init) return load_model_file(m->exec, job, "model.init", t->model.init);
     if (!t->model.weights || strcmp(t->model.weights, "random") == 0) return ok();
-    return load_model_file(m->exec, job, t->model.weights);
+    return load_model_file(m->exec, job, "model.weights", t->model.weights);
 }
 
 struct status load_trained(struct exec *e, const struct train_job *job, enum train_weights which)

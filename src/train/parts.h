@@ -50,7 +50,7 @@ struct status judge_tensors(struct tensor **x, struct tensor **y, const struct j
 struct status judge_picture(struct tensor **out, const struct judge *j, const float *input, int n);
 
 /** Weights from a file into a model (published.c), as model.strict says, or into a loss network. */
-struct status load_model_file(struct exec *e, const struct train_job *job, const char *path);
+struct status load_model_file(struct exec *e, const struct train_job *job, const char *key, const char *path);
 struct status load_loss_file(struct exec *e, const char *network, const char *path);
 /** The weights of a finished training: best or last. */
 struct status load_trained(struct exec *e, const struct train_job *job, enum train_weights which);

@@ -83,18 +83,24 @@ static struct status misfit(const char *what, const struct str *missing, const s
                 m->unexpected ? m->unexpected_names : "none", m->reshaped ? m->reshaped_names : "none", remedy);
 }
 
-struct status load_model_file(struct exec *e, const struct train_job *job, const char *path)
+struct status load_model_file(struct exec *e, const struct train_job *job, const char *key, const char *path)
 {
     struct weights w;
     struct status loaded = weights_load(&w, path);
-    if (loaded.code != STATUS_OK) return status_at(loaded, "model.weights");
+    if (loaded.code != STATUS_OK) return status_at(loaded, "%s", key);
     struct arena a = {0};
     const char *backbone = job->trial->model.backbone;
     const struct zoo_naming *used = NULL;
     struct weights v = view_of(&w, exec_net(e), &a, backbone, &used);
     struct exec_match m = {0};
-    bool whole = !used->add[0];
+    bool whole = !used->add[0], init = strcmp(key, "model.init") == 0;
     struct status s = weights_check_numbers(v.a, v.n);
+    if (s.code == STATUS_OK && init && !whole)
+        s = fail(STATUS_ARG, "holds an encoder alone, expected a whole net; name it by model.weights");
+    if (whole && !init)
+        log_warn("model.weights: %s holds a whole net, and all of it is taken; model.init: FILE says that, and "
+                 "model.weights means the encoder (`sweep weights import` takes that out)",
+                 path);
     if (s.code == STATUS_OK && !whole) s = fit_backbone(&v, &a, exec_net(e), backbone);
     if (s.code == STATUS_OK) s = exec_load(e, &v, whole && job->trial->model.strict, &m);
     struct str missing = {0};
@@ -107,7 +113,7 @@ struct status load_model_file(struct exec *e, const struct train_job *job, const
     str_free(&missing);
     arena_free(&a);
     weights_free(&w);
-    return status_at(s, "model.weights: %s", path);
+    return status_at(s, "%s: %s", key, path);
 }
 
 struct status load_loss_file(struct exec *e, const char *network, const char *path)

@@ -295,6 +295,34 @@ static void plan_of_trained__needs_no_images_or_weights(void)
     arena_free(&a);
 }
 
+/* A net to start from is named by its content; leaving it out changes no key that there was before. */
+static void plan__start_of_a_whole_net_is_part_of_the_training(void)
+{
+    struct arena a = {0};
+    const char *dir = test_dir(), *path = fs_join(&a, dir, "i.yaml");
+    char ids[4][PLAN_ID];
+    for (size_t i = 0; i < LEN(ids); i++) { /* without, then of files with a, b and a again */
+        struct plan *p = NULL;
+        const char *file = arena_printf(&a, "%s/net%zu.pth", dir, i);
+        TEST_OK(fs_write(file, i == 2 ? "b" : "a", 1));
+        const char *text =
+            arena_printf(&a, "data: {pairs: 8, size: 64}\n%s%s\n", i ? "model.init: " : "", i ? file : "");
+        TEST_OK(fs_write(path, text, strlen(text)));
+        TEST_OK(plan_load(&p, &(struct plan_options){.files = &path, .n_files = 1}));
+        memcpy(ids[i], p->trials[0].id, PLAN_ID);
+        plan_free(p);
+    }
+    CU_ASSERT_STRING_NOT_EQUAL(ids[0], ids[1]);
+    CU_ASSERT_STRING_NOT_EQUAL(ids[1], ids[2]);
+    CU_ASSERT_STRING_EQUAL(ids[1], ids[3]);
+    struct plan *p = NULL;
+    static const char none[] = "data: {pairs: 8, size: 64}\nmodel.init: none.pth\n";
+    TEST_OK(fs_write(path, none, sizeof none - 1));
+    TEST_FAILS(plan_load(&p, &(struct plan_options){.files = &path, .n_files = 1}), STATUS_ARG,
+               "i.yaml:2:13: model.init: the file none.pth is not there");
+    arena_free(&a);
+}
+
 /* A size that some architectures refuse and unet takes is not taken without a word. */
 static void plan__says_what_becomes_of_an_uneven_size(void)
 {
@@ -374,6 +402,7 @@ static const struct test tests[] = {
     TEST(plan_load__warns_where_the_rank_does_not_compare),
     TEST(plan_load__cells_that_differ_only_in_training_share_the_gate),
     TEST(plan_of_config__finds_the_same_keys_again),
+    TEST(plan__start_of_a_whole_net_is_part_of_the_training),
     TEST(plan_of_trained__needs_no_images_or_weights),
     TEST(plan__says_what_becomes_of_an_uneven_size),
     TEST(plan_precision__reads_whole_flags),

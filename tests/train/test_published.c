@@ -145,7 +145,7 @@ static float *first_convolution(struct arena *a, const char *path, int channels,
                                                 .width = 64,
                                                 .in_channels = channels}));
     TEST_OK(exec_new(&e, net, &(struct exec_options){.compute = TENSOR_F32, .device = tensor_cpu()}));
-    TEST_OK(load_model_file(e, &t.job, path));
+    TEST_OK(load_model_file(e, &t.job, "model.weights", path));
     TEST_OK(exec_arrays(&v, &n, a, e));
     exec_free(e);
     net_free(net);
@@ -214,7 +214,39 @@ static void published__loss_network_takes_a_backbone_or_a_model(void)
     TEST_FAILS(train_with(file, &model, &told), STATUS_ARG, "loss.weights:");
 }
 
+/* model.init means the whole net: an encoder's file is refused, and the decoder is taken, too. */
+static void published__init_is_a_whole_net(void)
+{
+    struct tiny t[2];
+    struct train_model m[2] = {{.net = NULL}, {.net = NULL}};
+    struct weights_array *v[2];
+    struct arena a = {0};
+    size_t n, equal = 0;
+    const char *path = write_renamed("", "", NULL);
+    tiny_open(&t[0], "", arena_printf(&a, "{\"seed\": 1, \"model.init\": \"%s\"}", path));
+    tiny_open(&t[1], "", "{\"seed\": 77}");
+    for (int k = 0; k < 2; k++) {
+        TEST_OK(train_model_open(&m[k], &t[k].job, TRAIN_UNTRAINED, NULL));
+        TEST_OK(exec_arrays(&v[k], &n, &a, m[k].exec));
+    }
+    for (size_t i = 0; i < n; i++) equal += memcmp(v[0][i].data, v[1][i].data, v[0][i].bytes) == 0;
+    CU_ASSERT_TRUE(n > 10);
+    CU_ASSERT_EQUAL(equal, n);
+    train_model_close(&m[0]);
+    tiny_close(&t[0]);
+    path = write_renamed("encoder.model.", "", NULL);
+    tiny_open(&t[0], "", arena_printf(&a, "{\"seed\": 1, \"model.init\": \"%s\"}", path));
+    TEST_FAILS(train_model_open(&m[0], &t[0].job, TRAIN_UNTRAINED, NULL), STATUS_ARG,
+               "holds an encoder alone, expected a whole net");
+    for (int k = 0; k < 2; k++) {
+        train_model_close(&m[k]);
+        tiny_close(&t[k]);
+    }
+    arena_free(&a);
+}
+
 static const struct test tests[] = {
+    TEST(published__init_is_a_whole_net),
     TEST(published__names_of_other_makers_are_understood),
     TEST(published__what_does_not_fit_is_listed),
     TEST(published__a_whole_backbone_fits_a_shallow_model_of_any_channels),
