@@ -217,6 +217,9 @@ const struct key key_table[] = {
      .doc = "fresh processes a measurement"},
     {.path = "samples", .type = KEY_INT, .at = AT(samples), .lo = 1, .hi = 100000, .num = 8, .zero = "all",
      .unit = "images", .stages = SPEC_SAMPLES, .doc = "validation images whose output is kept for the gallery"},
+#ifdef KEY_OF_A_LATER_VERSION /* tests/plan/test_later.c is such a version */
+    KEY_OF_A_LATER_VERSION
+#endif
 };
 /* clang-format on */
 const int key_count = LEN(key_table);
