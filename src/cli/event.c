@@ -50,8 +50,8 @@ json_t *event_json(const struct engine_event *e)
 
 json_t *event_end(const struct engine_result *r, int code)
 {
-    return json_pack("{s:s, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "event", "end", "time",
+    return json_pack("{s:s, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "event", "end", "time",
                      time_now(), "code", code, "done", r->done, "failed", r->failed, "refused", r->refused, "too_slow",
-                     r->too_slow, "diverged", r->diverged, "pruned", r->pruned, "interrupted", r->interrupted, "ran",
-                     r->ran, "cached", r->cached, "seconds", r->seconds);
+                     r->too_slow, "diverged", r->diverged, "pruned", r->pruned, "interrupted", r->interrupted, "queued",
+                     r->queued, "ran", r->ran, "cached", r->cached, "seconds", r->seconds);
 }

@@ -104,7 +104,8 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
         const char *name;
         int n;
     } rest[] = {{"failed", r.failed}, {"refused", r.refused},   {"too slow", r.too_slow},
-                {"pruned", r.pruned}, {"diverged", r.diverged}, {"interrupted", r.interrupted}};
+                {"pruned", r.pruned}, {"diverged", r.diverged}, {"interrupted", r.interrupted},
+                {"queued", r.queued}};
     for (size_t i = 0; i < LEN(rest); i++)
         if (rest[i].n) fprintf(stderr, ", %d %s", rest[i].n, rest[i].name);
     fprintf(stderr, "; %d stages run, %d stored before, %s\n", r.ran, r.cached, cli_seconds(r.seconds));
@@ -213,7 +214,7 @@ static struct status print_results(struct store *s, const char *sweep, const cha
              ", r.height || 'x' || r.width AS size, r.seed, r.state, r.ssim, r.psnr, r.val_loss, r.p50_ms, r.fps, "
              "round(r.params / 1e6, 2) AS params_m, round(r.macs / 1e9, 2) AS gmacs, r.reason "
              "FROM sweep_trials st JOIN sweeps s ON s.id = st.sweep JOIN results r ON r.trial = st.trial "
-             "WHERE s.name = ?1 ORDER BY r.\"%s\" %s NULLS LAST, st.ordinal LIMIT 50",
+             "WHERE s.name = ?1 GROUP BY r.trial ORDER BY r.\"%s\" %s NULLS LAST, st.ordinal LIMIT 50",
              rank, ranks_higher(rank) ? "DESC" : "ASC");
     if (st.code == STATUS_OK) {
         printf("\n%s, by %s:\n", sweep, rank);

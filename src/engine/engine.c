@@ -140,6 +140,7 @@ struct status engine_put_plan(struct store *s, const struct plan *p, const json_
             s, &(struct store_sweep){.name = w->name, .path = w->path, .rank = w->rank, .spec = w->spec}, &sweep));
         for (int k = 0; k < w->n_cells; k++)
             TRY(store_put_sweep_trial(s, sweep, p->trials[w->cells[k].trial].id, k, w->cells[k].axes));
+        TRY(store_keep_state(s, sweep));
     }
     return ok();
 }
@@ -235,17 +236,32 @@ static bool work_left(const struct engine *e)
     return !e->stopping && e->error.code == STATUS_OK && e->totals.ended < e->totals.stages;
 }
 
+/* Trials that an earlier run left half done are interrupted, also when this one never came to them. */
+static json_t *interrupted_before(struct engine *e)
+{
+    json_t *rows, *ids = json_object();
+    struct status st = store_rows(&rows, e->s, "SELECT id FROM trials WHERE state = 'interrupted'", NULL);
+    if (st.code != STATUS_OK) return ids; /* the run has a reason of its own to say so */
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        json_object_set_new(ids, json_str(json_array_get(rows, i), "id", ""), json_true());
+    json_decref(rows);
+    return ids;
+}
+
 /* Trials that were begun and have not ended are interrupted ones, until they are run again; so are stages that were
- * between two runs. */
+ * between two runs. The others are queued, as they are in the database. */
 static void close_begun(struct engine *e)
 {
+    json_t *before = interrupted_before(e);
     for (int i = 0; i < e->p->n_stages; i++)
         if (e->tasks[i].open) writes_stage_end(e, i, "interrupted", "stopped between two of its runs");
     for (int i = 0; i < e->p->n_trials; i++) {
         if (!e->open[i]) continue;
-        e->result.interrupted++;
+        bool begun = e->begun[i] || json_object_get(before, e->p->trials[i].id);
+        ++*(begun ? &e->result.interrupted : &e->result.queued);
         if (e->begun[i]) writes_trial(e, i, "interrupted", NULL);
     }
+    json_decref(before);
     writes_end(e);
 }
 

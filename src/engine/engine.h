@@ -73,6 +73,7 @@ struct engine_options {
 struct engine_result {
     int ran, cached;                                                    /* stages */
     int done, failed, refused, diverged, too_slow, pruned, interrupted; /* trials */
+    int queued;                                                         /* trials that never began */
     double seconds;
 };
 

@@ -23,9 +23,22 @@ static int64_t count_of(const json_t *status, const char *name)
     return json_int(json_array_get(json_object_get(status, "sweeps"), 0), name, -1);
 }
 
+/* Trials in this state, as ls says it. */
+static int64_t stored(const struct site *s, const char *state)
+{
+    char command[300];
+    snprintf(command, sizeof command, "ls a --where \"state = '%s'\" --csv", state);
+    CU_ASSERT_EQUAL(site_wait(site_start(s, command, state)), 0);
+    int64_t lines = 0;
+    char *text = site_said(s, state);
+    for (const char *p = text; (p = strchr(p, '\n')); p++) lines++;
+    free(text);
+    return lines - 1; /* the head */
+}
+
 static void cli_status__counts_what_runs(void)
 {
-    struct site s = site_make("name: a\ndata: {pairs: 8, size: 64}\nseeds: 6\n", "ok:100");
+    struct site s = site_make("name: a\ndata: {pairs: 8, size: 64}\nseeds: 12\n", "ok:100");
     pid_t pid = site_start(&s, "run a.yaml --no-report --jobs 2 --no-tty", "words");
     int64_t most = 0, rows = 0;
     for (int i = 0; i < 25; i++) { /* trials are begun, stored and wait meanwhile */
@@ -48,7 +61,10 @@ static void cli_status__counts_what_runs(void)
     CU_ASSERT_EQUAL(count_of(j, "running"), 0);
     CU_ASSERT_EQUAL(json_array_size(json_object_get(j, "running")), 0);
     char *said = site_said(&s, "words"), want[60];
-    snprintf(want, sizeof want, "%d interrupted", (int)count_of(j, "waiting"));
+    int64_t interrupted = stored(&s, "interrupted"), queued = stored(&s, "queued");
+    CU_ASSERT_EQUAL(interrupted + queued, count_of(j, "waiting"));
+    CU_ASSERT_TRUE(interrupted > 0 && queued > 0);
+    snprintf(want, sizeof want, "%d interrupted, %d queued;", (int)interrupted, (int)queued);
     if (!strstr(said, want)) fprintf(stderr, "no \"%s\" in\n%s\n", want, said);
     CU_ASSERT_PTR_NOT_NULL(strstr(said, want));
     free(said);

@@ -296,7 +296,8 @@ static struct made *random_plan(struct rng *rng)
 
 static void check_result(const struct engine_result *r)
 {
-    const int *counted[N_OUTCOMES] = {&r->done, &r->refused, &r->too_slow, &r->diverged, &r->interrupted, &r->failed};
+    const int stopped = r->interrupted + r->queued; /* half done, or never begun */
+    const int *counted[N_OUTCOMES] = {&r->done, &r->refused, &r->too_slow, &r->diverged, &stopped, &r->failed};
     int want[N_OUTCOMES] = {0}, cached = 0;
     enum outcome worst;
     for (int i = 0; i < sim.m->plan.n_trials; i++) {
