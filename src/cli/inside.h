@@ -148,6 +148,7 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
 CLI_COMMAND(cli_run);
 CLI_COMMAND(cli_plan);
 CLI_COMMAND(cli_ls);
+CLI_COMMAND(cli_history);
 CLI_COMMAND(cli_show);
 CLI_COMMAND(cli_top);
 CLI_COMMAND(cli_query);

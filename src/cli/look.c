@@ -39,22 +39,55 @@ struct status cli_find_sweep(struct store *s, const char *name)
     return st;
 }
 
+/* Trials of a sweep: those that it asks for now, and, for --all, those that it asked for before it was edited. */
+static void trials_sql(struct str *sql, bool all, const char *where, int limit)
+{
+    static const char *const earlier =
+        " UNION ALL SELECT h.trial, 1000000000 + max(h.ordinal), datetime(max(h.asked), 'unixepoch') FROM state_trials "
+        "h "
+        "JOIN mine ON mine.id = h.sweep WHERE h.trial NOT IN (SELECT trial FROM sweep_trials WHERE sweep = mine.id) "
+        "GROUP BY h.trial";
+    str_addf(
+        sql,
+        "WITH mine AS (SELECT id FROM sweeps WHERE name = ?1), listed (id, place, asked) AS (SELECT st.trial, "
+        "st.ordinal, 'now' FROM sweep_trials st JOIN mine ON mine.id = st.sweep%s) "
+        "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, ssim, ssim > identity_ssim AS "
+        "beats_input, val_loss, p50_ms, train_s, %sreason FROM results r JOIN listed ON listed.id = r.trial "
+        "WHERE (%s) GROUP BY r.trial ORDER BY listed.place LIMIT %d",
+        all ? earlier : "", all ? "asked, " : "", where, limit);
+}
+
+/* An edited file leaves trials behind that are still stored. */
+static struct status tell_earlier(struct store *s, const char *sweep)
+{
+    json_t *rows, *params = json_pack("[s]", sweep);
+    struct status st = store_rows(&rows, s,
+                                  "SELECT count(DISTINCT h.trial) AS n FROM state_trials h JOIN sweeps w ON w.id = "
+                                  "h.sweep WHERE w.name = ?1 AND h.trial NOT IN (SELECT trial FROM sweep_trials WHERE "
+                                  "sweep = w.id)",
+                                  params);
+    json_decref(params);
+    TRY(st);
+    int n = (int)json_int(json_array_get(rows, 0), "n", 0);
+    if (n)
+        printf(
+            "\n%d trial%s that %s asked for before it was edited: sweep ls %s --all; what was changed: sweep history "
+            "%s\n",
+            n, n == 1 ? "" : "s", sweep, sweep, sweep);
+    json_decref(rows);
+    return ok();
+}
+
 static struct status ls(const struct cli_args *a, struct store *s)
 {
     int limit;
+    bool all = a->value[OPT_ALL] != NULL;
     TRY(cli_int(&limit, a, OPT_LIMIT, -1, 1, 1000000000));
     const char *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
     if (a->n_pos) TRY(cli_find_sweep(s, a->pos[0]));
     struct str sql = {0};
     if (a->n_pos)
-        str_addf(&sql,
-                 "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, ssim, ssim > "
-                 "identity_ssim AS "
-                 "beats_input, val_loss, p50_ms, train_s, reason FROM results r JOIN sweep_trials st ON st.trial = "
-                 "r.trial JOIN sweeps w ON w.id = "
-                 "st.sweep "
-                 "WHERE w.name = ?1 AND (%s) ORDER BY st.ordinal LIMIT %d",
-                 where, limit);
+        trials_sql(&sql, all, where, limit);
     else
         str_addf(
             &sql,
@@ -67,6 +100,7 @@ static struct status ls(const struct cli_args *a, struct store *s)
             where, limit);
     json_t *params = a->n_pos ? json_pack("[s]", a->pos[0]) : NULL;
     struct status st = cli_print_query(s, sql.s, params, cli_style_of(a));
+    if (st.code == STATUS_OK && a->n_pos && !all && cli_style_of(a) == CLI_ALIGNED) st = tell_earlier(s, a->pos[0]);
     json_decref(params);
     str_free(&sql);
     return st;
@@ -102,8 +136,9 @@ static const struct {
     const char *title, *member, *sql;
 } parts[] = {
     {"result", "result",
-     "SELECT sweep, state, reason, ssim, ms_ssim, psnr, l1, val_loss, identity_ssim, untrained_ssim, verify_max_abs, "
-     "p50_ms, fps, params, macs, train_s FROM results WHERE trial = ?1"},
+     "SELECT group_concat(sweep) AS sweep, state, reason, ssim, ms_ssim, psnr, l1, val_loss, identity_ssim, "
+     "untrained_ssim, verify_max_abs, "
+     "p50_ms, fps, params, macs, train_s FROM results WHERE trial = ?1 GROUP BY trial"},
     {"stages", "stages",
      "SELECT stage, format, device, state, attempts, round(seconds, 1) AS seconds, round(rss_bytes / 1048576.0) AS "
      "rss_mib, json_extract(info, '$.worker_cores') AS cores, json_extract(info, '$.gpu_name') AS gpu, "

@@ -83,7 +83,7 @@ static struct status select_trials(json_t **rows, const struct cli_args *a, stru
              "m.trial = "
              "r.trial AND m.epoch = -1 AND m.name = 'identity_%s') AS identity, r.\"%s\" AS ranked FROM results r "
              "WHERE state = 'done' AND (%s) AND (?1 IS NULL OR trial IN (SELECT st.trial FROM sweep_trials st "
-             "JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?1)) ORDER BY ranked %s NULLS LAST",
+             "JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?1)) GROUP BY trial ORDER BY ranked %s NULLS LAST",
              r->by, r->by, where, r->higher ? "DESC" : "ASC");
     int letters = cli_style_of(a) == CLI_ALIGNED ? 8 : 100; /* of an id: enough for eyes, and all for programs */
     json_t *params = json_pack("[s?, i]", sweep, letters);

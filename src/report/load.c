@@ -201,7 +201,7 @@ struct status report_load(struct report *r)
         "SELECT r.*, st.ordinal, coalesce(st.axes, json_object('seed', r.seed)) AS axes,"
         " (SELECT value FROM metrics m WHERE m.trial = r.trial AND m.name = ?2 AND m.epoch = -1 LIMIT 1) AS quality"
         " FROM results r LEFT JOIN sweep_trials st ON st.trial = r.trial AND st.sweep = ?1"
-        " WHERE ?1 = 0 OR st.sweep = ?1",
+        " WHERE ?1 = 0 OR st.sweep = ?1 GROUP BY r.trial", /* of several sweeps: once */
         params);
     json_decref(params);
     TRY(s);

@@ -20,6 +20,9 @@ enum store_sql {
     SQL_SWEEP_ID,
     SQL_CLEAR_SWEEP,
     SQL_PUT_SWEEP_TRIAL,
+    SQL_SAME_STATE,
+    SQL_KEEP_STATE,
+    SQL_KEEP_STATE_TRIALS,
     SQL_PUT_TRIAL,
     SQL_SET_TRIAL,
     SQL_SIZE_TRIAL,
@@ -83,6 +86,8 @@ void store_journal_note(struct store *s, enum store_sql which, const char *types
 struct status store_journal_flush(struct store *s);
 void store_journal_drop(struct store *s);
 
+/* Version 1, and what version 3 adds; the others are short or the last. */
+extern const char store_schema[], store_pruning[];
 /** Brings the file to STORE_VERSION; refuses a newer one and files of other programs. */
 struct status store_migrate(struct store *s);
 /** Removes what a killed writer of the database left of its feed. */

@@ -15,34 +15,49 @@ static const char *const choose =
         "m") "))) "
              "OR (m.state = 'pruned' AND o.state IN (" STORE_ENDS "))";
 
+/* Columns by name: two databases of one version may have them in another order, each grown by its own migrations. */
+#define COPY(how, table, columns, where)                                                                               \
+    how " INTO main." table " (" columns ") SELECT " columns " FROM other." table " WHERE " where
+#define TAKEN "stage_key IN (SELECT key FROM taken)"
+
 /* Parents before children; running this twice changes nothing. */
 static const char *const rows[] = {
-    "INSERT OR IGNORE INTO main.environments SELECT * FROM other.environments",
-    "INSERT OR IGNORE INTO main.devices SELECT * FROM other.devices",
-    "INSERT INTO main.sweeps (name, path, spec, rank, created, updated) "
-    "SELECT name, path, spec, rank, created, updated FROM other.sweeps WHERE true ON CONFLICT (name) DO NOTHING",
-    "INSERT OR IGNORE INTO main.trials SELECT * FROM other.trials",
-    "INSERT OR IGNORE INTO main.sweep_trials SELECT m.id, st.trial, st.ordinal, st.axes FROM other.sweep_trials st "
-    "JOIN other.sweeps o ON o.id = st.sweep JOIN main.sweeps m ON m.name = o.name",
-    "DELETE FROM main.metrics WHERE stage_key IN (SELECT key FROM taken)",
-    "DELETE FROM main.image_metrics WHERE stage_key IN (SELECT key FROM taken)",
-    "DELETE FROM main.artifacts WHERE stage_key IN (SELECT key FROM taken)",
-    "DELETE FROM main.latencies WHERE stage_key IN (SELECT key FROM taken)",
-    "DELETE FROM main.decisions WHERE stage_key IN (SELECT key FROM taken)",
-    "INSERT INTO main.stages SELECT * FROM other.stages WHERE key IN (SELECT key FROM taken) "
-    "ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = excluded.reason, attempts = excluded.attempts, "
-    "started = excluded.started, ended = excluded.ended, seconds = excluded.seconds, rss_bytes = excluded.rss_bytes, "
-    "environment = excluded.environment, info = excluded.info",
-    "INSERT INTO main.metrics SELECT * FROM other.metrics WHERE stage_key IN (SELECT key FROM taken)",
-    "INSERT INTO main.image_metrics SELECT * FROM other.image_metrics WHERE stage_key IN (SELECT key FROM taken)",
-    "INSERT INTO main.artifacts SELECT * FROM other.artifacts WHERE stage_key IN (SELECT key FROM taken)",
-    "INSERT INTO main.latencies (stage_key, trial, format, device, threads, height, width, visit, n, load_ms, "
-    "first_ms, "
-    "min_ms, p50_ms, p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured) "
-    "SELECT stage_key, trial, format, device, threads, height, width, visit, n, load_ms, first_ms, min_ms, p50_ms, "
-    "p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured FROM other.latencies "
-    "WHERE stage_key IN (SELECT key FROM taken)",
-    "INSERT INTO main.decisions SELECT * FROM other.decisions WHERE stage_key IN (SELECT key FROM taken)",
+    COPY("INSERT OR IGNORE", "environments", "id, info", "true"),
+    COPY("INSERT OR IGNORE", "devices", "name, info", "true"),
+    COPY("INSERT", "sweeps", "name, path, spec, rank, created, updated", "true") " ON CONFLICT (name) DO NOTHING",
+    COPY("INSERT OR IGNORE", "trials",
+         "id, config, arch, backbone, height, width, seed, loss_key, params, macs, state, reason, created, content",
+         "true"),
+    "INSERT OR IGNORE INTO main.sweep_trials (sweep, trial, ordinal, axes) SELECT m.id, st.trial, st.ordinal, st.axes "
+    "FROM other.sweep_trials st JOIN other.sweeps o ON o.id = st.sweep JOIN main.sweeps m ON m.name = o.name",
+    "INSERT OR IGNORE INTO main.sweep_states (sweep, asked, path, spec, rank) SELECT m.id, h.asked, h.path, h.spec, "
+    "h.rank FROM other.sweep_states h JOIN other.sweeps o ON o.id = h.sweep JOIN main.sweeps m ON m.name = o.name",
+    "INSERT OR IGNORE INTO main.state_trials (sweep, asked, trial, ordinal, axes) SELECT m.id, h.asked, h.trial, "
+    "h.ordinal, h.axes FROM other.state_trials h JOIN other.sweeps o ON o.id = h.sweep JOIN main.sweeps m ON m.name = "
+    "o.name",
+    "DELETE FROM main.metrics WHERE " TAKEN,
+    "DELETE FROM main.image_metrics WHERE " TAKEN,
+    "DELETE FROM main.artifacts WHERE " TAKEN,
+    "DELETE FROM main.latencies WHERE " TAKEN,
+    "DELETE FROM main.decisions WHERE " TAKEN,
+    COPY("INSERT", "stages",
+         "key, trial, stage, format, device, state, reason, attempts, started, ended, seconds, rss_bytes, environment, "
+         "info",
+         "key IN (SELECT key FROM taken)") " ON CONFLICT (key) DO UPDATE SET state = excluded.state, reason = "
+                                           "excluded.reason, attempts = excluded.attempts, "
+                                           "started = excluded.started, ended = excluded.ended, seconds = "
+                                           "excluded.seconds, rss_bytes = excluded.rss_bytes, "
+                                           "environment = excluded.environment, info = excluded.info",
+    COPY("INSERT", "metrics", "stage_key, trial, name, epoch, value", TAKEN),
+    COPY("INSERT", "image_metrics", "stage_key, trial, image, name, value", TAKEN),
+    COPY("INSERT", "artifacts", "stage_key, trial, kind, format, name, path, bytes, hash", TAKEN),
+    COPY("INSERT", "latencies",
+         "stage_key, trial, format, device, threads, height, width, visit, n, load_ms, first_ms, min_ms, p50_ms, "
+         "p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured",
+         TAKEN),
+    COPY("INSERT", "decisions",
+         "stage_key, trial, rule, rule_key, epoch, metric, value, threshold, stop, n_peers, peers, reason, decided",
+         TAKEN),
     "UPDATE main.trials SET (state, reason) = (SELECT o.state, o.reason FROM other.trials o WHERE o.id = "
     "main.trials.id) "
     "WHERE (state NOT IN " STORE_RESULTS " AND id IN (SELECT id FROM other.trials WHERE state IN " STORE_RESULTS ")) "

@@ -4,13 +4,11 @@
  */
 #include "inside.h"
 
-extern const char store_schema[];
-
 enum { APPLICATION_ID = 0x53574550 }; /* "SWEP", so that a file of another program is told from an empty one */
 
 /* A state more, and what led to it. A CHECK that allows more changes nothing on the disk: SQLite's own recipe for that
  * (lang_altertable, 7) edits the table's text; the new table tells other connections that the schema has changed. */
-static const char pruning[] =
+const char store_pruning[] =
     "PRAGMA writable_schema = ON;"
     "UPDATE sqlite_master SET sql = replace(sql, '''too_slow'',', '''too_slow'',''pruned'',') "
     "WHERE type = 'table' AND name IN ('trials', 'stages');"
@@ -33,6 +31,51 @@ static const char pruning[] =
     ") WITHOUT ROWID;"
     "CREATE INDEX decisions_trial ON decisions(trial, epoch)";
 
+/* What a sweep asked for when, so that an edited file forgets nothing. */
+static const char states[] =
+    "CREATE TABLE sweep_states ("
+    "  sweep INTEGER NOT NULL REFERENCES sweeps(id),"
+    "  asked REAL NOT NULL," /* when it first asked for this */
+    "  path  TEXT NOT NULL,"
+    "  spec  TEXT NOT NULL," /* as in sweeps */
+    "  rank  TEXT NOT NULL,"
+    "  PRIMARY KEY (sweep, asked)"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE state_trials (" /* as sweep_trials, of that time */
+    "  sweep   INTEGER NOT NULL,"
+    "  asked   REAL NOT NULL,"
+    "  trial   TEXT NOT NULL REFERENCES trials(id),"
+    "  ordinal INTEGER NOT NULL,"
+    "  axes    TEXT NOT NULL,"
+    "  PRIMARY KEY (sweep, asked, trial),"
+    "  FOREIGN KEY (sweep, asked) REFERENCES sweep_states(sweep, asked)"
+    ") WITHOUT ROWID;"
+    "INSERT INTO sweep_states (sweep, asked, path, spec, rank) SELECT id, updated, path, spec, rank FROM sweeps;"
+    "INSERT INTO state_trials (sweep, asked, trial, ordinal, axes) SELECT st.sweep, w.updated, st.trial, st.ordinal, "
+    "st.axes FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep";
+
+/* A trial of two sweeps is a row of each, so that it is found by either name. */
+static const char row_a_sweep[] =
+    "DROP VIEW results_all;"
+    "DROP VIEW results;"
+    "CREATE VIEW results AS "
+    "SELECT t.id AS trial, w.name AS sweep, "
+    "t.arch, t.backbone, t.height, t.width, t.seed, t.state, t.reason, "
+    "f.ssim, f.ms_ssim, f.psnr, f.l1, f.val_loss, f.train_loss, f.identity_ssim, f.untrained_ssim, f.verify_max_abs, "
+    "l.p50_ms, l.p90_ms, l.p99_ms, l.min_ms, 1000.0 / l.p50_ms AS fps, l.load_ms, l.first_ms, l.unstable, l.device, "
+    "t.params, t.macs, t.loss_key, "
+    "(SELECT sum(seconds) FROM stages g WHERE g.trial = t.id AND g.stage = 'train') AS train_s, t.config "
+    "FROM trials t LEFT JOIN sweep_trials st ON st.trial = t.id LEFT JOIN sweeps w ON w.id = st.sweep "
+    "LEFT JOIN finals f ON f.trial = t.id "
+    "LEFT JOIN latency_summary l ON l.trial = t.id AND l.format = 'onnx' AND l.device = coalesce( "
+    "nullif(json_extract(t.config, '$.\"gate.device\"'), ''), 'cpu') AND l.threads = 1 "
+    "AND l.height = t.height AND l.width = t.width;"
+    "CREATE VIEW results_all AS "
+    "SELECT r.trial, r.sweep, r.arch, r.backbone, r.seed, r.state, r.ssim, r.ms_ssim, r.psnr, r.l1, r.val_loss, "
+    "l.format, l.device, l.threads, l.height, l.width, l.visits, l.n, l.min_ms, l.p50_ms, l.p90_ms, l.p99_ms, "
+    "l.load_ms, l.first_ms, l.unstable, l.busy, l.rss_bytes, r.params, r.macs "
+    "FROM results r JOIN latency_summary l ON l.trial = r.trial";
+
 static const struct {
     int to;
     const char *sql;
@@ -40,7 +83,9 @@ static const struct {
     {.to = 1, .sql = store_schema},
     /* JSON: hashes of the images and weights behind the places that config names */
     {.to = 2, .sql = "ALTER TABLE trials ADD COLUMN content TEXT"},
-    {.to = 3, .sql = pruning},
+    {.to = 3, .sql = store_pruning},
+    {.to = 4, .sql = states},
+    {.to = 4, .sql = row_a_sweep},
 };
 
 static struct status exec_sql(struct store *s, const char *sql, const char *doing)

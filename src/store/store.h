@@ -13,7 +13,7 @@
 
 #include "base.h"
 
-enum { STORE_VERSION = 3 }; /* of the schema: PRAGMA user_version */
+enum { STORE_VERSION = 4 }; /* of the schema: PRAGMA user_version */
 
 struct store;
 
@@ -54,6 +54,8 @@ struct store_sweep {
 /** Makes or updates the row of this name; its trials are set anew by store_put_sweep_trial. */
 struct status store_put_sweep(struct store *s, const struct store_sweep *w, int64_t *id);
 struct status store_put_sweep_trial(struct store *s, int64_t sweep, const char *trial, int ordinal, const json_t *axes);
+/** All trials are put: what the sweep asks for joins its history, where that differs from what it asked for last. */
+struct status store_keep_state(struct store *s, int64_t sweep);
 
 struct store_trial {
     const char *id, *arch, *backbone, *loss_key;

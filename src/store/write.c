@@ -16,6 +16,19 @@ static const char *const sql[STORE_N_SQL] = {
     [SQL_CLEAR_SWEEP] = "DELETE FROM sweep_trials WHERE sweep = ?1",
     [SQL_PUT_SWEEP_TRIAL] =
         "INSERT OR IGNORE INTO sweep_trials (sweep, trial, ordinal, axes) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_SAME_STATE] =
+        "SELECT count(*) FROM sweep_states h JOIN sweeps w ON w.id = h.sweep WHERE w.id = ?1 AND h.asked = "
+        "(SELECT max(asked) FROM sweep_states WHERE sweep = ?1) AND h.spec = w.spec AND h.rank = w.rank AND "
+        "(SELECT count(*) FROM state_trials WHERE sweep = ?1 AND asked = h.asked) = "
+        "(SELECT count(*) FROM sweep_trials WHERE sweep = ?1) AND NOT EXISTS "
+        "(SELECT trial, ordinal FROM sweep_trials WHERE sweep = ?1 EXCEPT "
+        "SELECT trial, ordinal FROM state_trials WHERE sweep = ?1 AND asked = h.asked)",
+    [SQL_KEEP_STATE] =
+        "INSERT INTO sweep_states (sweep, asked, path, spec, rank) SELECT id, updated, path, spec, rank FROM sweeps "
+        "WHERE id = ?1",
+    [SQL_KEEP_STATE_TRIALS] =
+        "INSERT INTO state_trials (sweep, asked, trial, ordinal, axes) SELECT st.sweep, w.updated, st.trial, st.ordinal, "
+        "st.axes FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep WHERE w.id = ?1",
     [SQL_PUT_TRIAL] =
         "INSERT INTO trials (id, config, arch, backbone, height, width, seed, loss_key, params, macs, created, content) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, nullif(?9, 0), nullif(?10, 0), ?11, ?12) "
@@ -159,6 +172,15 @@ struct status store_put_sweep(struct store *s, const struct store_sweep *w, int6
 struct status store_put_sweep_trial(struct store *s, int64_t sweep, const char *trial, int ordinal, const json_t *axes)
 {
     return store_run(s, SQL_PUT_SWEEP_TRIAL, "itij", sweep, trial, (int64_t)ordinal, axes);
+}
+
+struct status store_keep_state(struct store *s, int64_t sweep)
+{
+    int64_t same;
+    TRY(store_run_int(&same, s, SQL_SAME_STATE, "i", sweep));
+    if (same) return ok();
+    TRY(store_run(s, SQL_KEEP_STATE, "i", sweep));
+    return store_run(s, SQL_KEEP_STATE_TRIALS, "i", sweep);
 }
 
 struct status store_put_trial(struct store *s, const struct store_trial *t)

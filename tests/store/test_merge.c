@@ -1,6 +1,7 @@
 /* Two databases become one; a copy is a whole one; a stage is forgotten. */
 #include "opened.h"
 #include <math.h>
+#include <sqlite3.h>
 
 static const char *place(const char *name)
 {
@@ -132,6 +133,52 @@ static void store_merge__takes_results_and_files_once(void)
     store_close(a);
 }
 
+/* Two databases of one version may have their columns in another order, each grown by its own migrations. */
+static void store_merge__goes_by_the_names_of_columns(void)
+{
+    const char *theirs = place("theirs");
+    struct store *a = with_sweep(place("ours")), *b = with_sweep(theirs);
+    put(b, "b00000000000", "done", "theirs");
+    store_close(b);
+    sqlite3 *db = NULL;
+    CU_ASSERT_EQUAL(sqlite3_open(theirs, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL(
+        sqlite3_exec(db,
+                     "PRAGMA legacy_alter_table = ON; ALTER TABLE metrics RENAME TO old; CREATE TABLE metrics (value "
+                     "REAL, trial TEXT NOT NULL, stage_key TEXT NOT NULL, epoch INTEGER NOT NULL DEFAULT -1, name TEXT "
+                     "NOT NULL, PRIMARY KEY (stage_key, name, epoch)); INSERT INTO metrics (value, trial, stage_key, "
+                     "epoch, name) SELECT value, trial, stage_key, epoch, name FROM old; DROP TABLE old",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    struct store_merged m;
+    TEST_OK(store_merge(&m, a, theirs));
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM metrics WHERE trial = 'b00000000000' AND name = 'ssim' AND "
+                             "epoch = -1 AND value = 6"),
+                    1);
+    store_close(a);
+}
+
+static void store_merge__brings_the_history_of_a_sweep(void)
+{
+    const char *theirs = place("theirs");
+    struct store *a = with_sweep(place("ours")), *b = with_sweep(theirs);
+    put(a, "a00000000000", "done", "ours");
+    TEST_OK(store_keep_state(a, 1));
+    TEST_OK(store_keep_state(a, 1)); /* the same as the last */
+    put(b, "b00000000000", "done", "theirs");
+    TEST_OK(store_keep_state(b, 1));
+    store_close(b);
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM sweep_states"), 1);
+    struct store_merged m;
+    TEST_OK(store_merge(&m, a, theirs));
+    TEST_OK(store_merge(&m, a, theirs));
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM sweep_states"), 2);
+    CU_ASSERT_EQUAL(count(a, "SELECT count(*) AS n FROM state_trials"), 2);
+    TEST_OK(store_integrity(a));
+    store_close(a);
+}
+
 static void store_merge__refuses_what_is_no_database(void)
 {
     struct store *a = with_sweep(place("ours"));
@@ -224,9 +271,10 @@ static void store_writer__is_named_while_it_writes(void)
 }
 
 static const struct test tests[] = {
-    TEST(store_merge__takes_results_and_files_once), TEST(store_merge__refuses_what_is_no_database),
-    TEST(store_merge__goes_on_after_a_failure),      TEST(store_backup__is_whole_and_replaces_nothing),
-    TEST(store_forget_stage__drops_what_it_told),    TEST(store_writer__is_named_while_it_writes),
+    TEST(store_merge__takes_results_and_files_once),  TEST(store_merge__goes_by_the_names_of_columns),
+    TEST(store_merge__brings_the_history_of_a_sweep), TEST(store_merge__refuses_what_is_no_database),
+    TEST(store_merge__goes_on_after_a_failure),       TEST(store_backup__is_whole_and_replaces_nothing),
+    TEST(store_forget_stage__drops_what_it_told),     TEST(store_writer__is_named_while_it_writes),
 };
 
 TEST_MAIN("store merge", tests)

@@ -259,20 +259,23 @@ static void store_commit__a_full_disk_says_so_and_keeps_what_is_stored(void)
     store_close(s);
 }
 
-extern const char store_schema[];
+extern const char store_schema[], store_pruning[];
 
-/* A database as versions 1 and 2 of the program made it, with a trial under way. */
+/* A database as earlier versions of the program made it, with a trial under way. */
 static void make_old(const char *path, int version)
 {
     struct arena a = {0};
     TEST_OK(fs_mkdir(fs_dirname(&a, path)));
     exec_sql(path, store_schema);
     if (version >= 2) exec_sql(path, "ALTER TABLE trials ADD COLUMN content TEXT");
+    if (version >= 3) exec_sql(path, store_pruning);
     exec_sql(path, arena_printf(&a, "PRAGMA application_id = %d; PRAGMA user_version = %d", 0x53574550, version));
     exec_sql(path, "INSERT INTO trials (id, config, arch, backbone, height, width, seed, loss_key, created) VALUES "
                    "('t1', '{}', 'unet', 'resnet18', 64, 64, 0, 'l', 1);"
                    "INSERT INTO stages (key, trial, stage, state) VALUES ('k1', 't1', 'train', 'interrupted');"
-                   "INSERT INTO metrics VALUES ('k1', 't1', 'ssim', 1, 0.5)");
+                   "INSERT INTO metrics VALUES ('k1', 't1', 'ssim', 1, 0.5);"
+                   "INSERT INTO sweeps VALUES (1, 'old', 'old.yaml', '{}', 'ssim', 1, 2);"
+                   "INSERT INTO sweep_trials VALUES (1, 't1', 0, '{}')");
     arena_free(&a);
 }
 
@@ -293,6 +296,11 @@ static void store_migrate__brings_old_files_up_to_date(void)
                                      "trials t ON t.id = g.trial AND t.content IS NULL"),
                             1);
             CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM decisions"), 0);
+            CU_ASSERT_EQUAL(count(s,
+                                  "SELECT count(*) AS n FROM sweep_states h JOIN state_trials t ON t.sweep = h.sweep "
+                                  "AND t.asked = h.asked WHERE h.asked = 2 AND t.trial = 't1'"),
+                            1);
+            CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM results WHERE sweep = 'old'"), 1);
             TEST_OK(store_stage_end(s, "k1", "pruned", "behind", 1, 0));
             TEST_OK(store_set_trial(s, "t1", "pruned", "behind"));
             TEST_FAILS(store_set_trial(s, "t1", "nonesuch", NULL), STATUS_DB, "CHECK constraint failed");
