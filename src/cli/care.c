@@ -95,25 +95,67 @@ CLI_COMMAND(cli_retry)
 
 /* ---- gc --------------------------------------------------------------------------------------------------------- */
 
+static double bytes_of(const json_t *files)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < json_array_size(files); i++) bytes += json_num(json_array_get(files, i), "bytes", 0);
+    return bytes;
+}
+
+/* --keep, --older: checkpoints that are known and yet not wanted. */
+static struct status surplus(json_t **out, const struct cli_args *a, struct store *s)
+{
+    const char *keep = a->value[OPT_KEEP];
+    int days;
+    *out = NULL;
+    if (a->value[OPT_OLDER] && !keep)
+        return fail(STATUS_ARG,
+                    "--older: says how old checkpoints must be; expected --keep best or --keep none with it");
+    TRY(cli_int(&days, a, OPT_OLDER, 0, 0, 100000));
+    if (!keep) return ok();
+    if (strcmp(keep, "best") != 0 && strcmp(keep, "none") != 0)
+        return fail(STATUS_ARG, "--keep: got \"%s\", expected best or none", keep);
+    return engine_surplus(out, s, keep, 86400.0 * days);
+}
+
+/* One list of both, without what only the removal asks about. */
+static json_t *listed(const json_t *garbage, const json_t *more)
+{
+    json_t *all = json_array();
+    static const char *const shown[] = {"path", "bytes", "reason"};
+    const json_t *lists[] = {garbage, more};
+    for (size_t l = 0; l < LEN(lists); l++)
+        for (size_t i = 0; i < json_array_size(lists[l]); i++) {
+            json_t *row = json_object();
+            for (size_t k = 0; k < LEN(shown); k++)
+                json_object_set(row, shown[k], json_object_get(json_array_get(lists[l], i), shown[k]));
+            json_array_append_new(all, row);
+        }
+    return all;
+}
+
 CLI_COMMAND(cli_gc)
 {
     struct store *s;
-    json_t *garbage;
+    json_t *garbage = NULL, *more = NULL;
     (void)code;
     TRY(cli_open(&s, a, true)); /* nothing may be running: a file in the making has no row yet */
     struct status st = cli_cluster_idle(s);
+    if (st.code == STATUS_OK) st = surplus(&more, a, s);
     if (st.code == STATUS_OK) st = engine_garbage(&garbage, s);
     if (st.code == STATUS_OK) {
-        double bytes = 0;
-        for (size_t i = 0; i < json_array_size(garbage); i++) bytes += json_num(json_array_get(garbage, i), "bytes", 0);
-        cli_print_rows(garbage, cli_style_of(a));
+        json_t *all = listed(garbage, more);
+        cli_print_rows(all, cli_style_of(a));
         if (a->value[OPT_DELETE]) st = engine_remove(s, garbage);
+        if (a->value[OPT_DELETE] && more && st.code == STATUS_OK) st = engine_drop(s, more);
         if (st.code == STATUS_OK)
-            fprintf(stderr, "%zu files, %sB %s%s\n", json_array_size(garbage), cli_count(bytes),
+            fprintf(stderr, "%zu files, %sB %s%s\n", json_array_size(all), cli_count(bytes_of(all)),
                     a->value[OPT_DELETE] ? "removed" : "could go",
-                    a->value[OPT_DELETE] || !json_array_size(garbage) ? "" : "; --delete removes them");
-        json_decref(garbage);
+                    a->value[OPT_DELETE] || !json_array_size(all) ? "" : "; --delete removes them");
+        json_decref(all);
     }
+    json_decref(garbage);
+    json_decref(more);
     store_close(s);
     return st;
 }

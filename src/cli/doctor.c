@@ -161,6 +161,37 @@ static struct finding database(const struct cli_args *a)
     return f;
 }
 
+/* What the trials take, and what of it a policy would let go. */
+static struct finding stored(const struct cli_args *a)
+{
+    struct finding f = {.fine = true};
+    struct store *s = NULL;
+    json_t *rows = NULL, *best = NULL;
+    if (!fs_exists(cli_db(a)) || cli_open(&s, a, false).code != STATUS_OK) {
+        snprintf(f.what, sizeof f.what, "nothing is stored");
+        return f;
+    }
+    struct status st = store_rows(&rows, s,
+                                  "SELECT count(DISTINCT trial) AS trials, total(bytes) AS bytes, total(CASE WHEN kind "
+                                  "IN ('best', 'last') THEN bytes END) AS weights FROM artifacts",
+                                  NULL);
+    if (st.code == STATUS_OK) st = engine_surplus(&best, s, "best", 0);
+    const json_t *row = json_array_get(rows, 0);
+    double spare = 0;
+    for (size_t i = 0; i < json_array_size(best); i++) spare += json_num(json_array_get(best, i), "bytes", 0);
+    int n = snprintf(f.what, sizeof f.what, "%sB in files of %d trials, %sB of them checkpoints",
+                     cli_count(json_num(row, "bytes", 0)), (int)json_int(row, "trials", 0),
+                     cli_count(json_num(row, "weights", 0)));
+    if (spare > 0)
+        snprintf(f.what + n, sizeof f.what - (size_t)n, "; sweep gc --keep best --delete frees %sB", cli_count(spare));
+    if (st.code != STATUS_OK) snprintf(f.what, sizeof f.what, "%s", st.msg);
+    f.fine = st.code == STATUS_OK;
+    json_decref(rows);
+    json_decref(best);
+    store_close(s);
+    return f;
+}
+
 /* Whether files can be made in a folder, or in the nearest one above it that is there. */
 static struct finding writable(const char *dir)
 {
@@ -250,6 +281,8 @@ CLI_COMMAND(cli_doctor)
     struct arena mem = {0};
     f = writable(fs_dirname(&mem, cli_db(a)));
     add(rows, "results", &f, code);
+    f = stored(a);
+    add(rows, "stored", &f, code);
     f = writable("reports");
     add(rows, "reports", &f, code);
     f = published();

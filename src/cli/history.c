@@ -11,7 +11,8 @@ static struct status sweep_rows(json_t **out, struct store *s, const char *sql, 
 
 /* The oldest is number 1; a merge may bring older ones, and then they are counted first. */
 static const char *const states_sql =
-    "WITH h AS (SELECT h.*, row_number() OVER (ORDER BY h.asked) AS state, lag(h.asked) OVER (ORDER BY h.asked) AS before "
+    "WITH h AS (SELECT h.*, row_number() OVER (ORDER BY h.asked) AS state, lag(h.asked) OVER (ORDER BY h.asked) AS "
+    "before "
     "FROM sweep_states h JOIN sweeps w ON w.id = h.sweep WHERE w.name = ?1) "
     "SELECT state, datetime(asked, 'unixepoch') AS asked, "
     "(SELECT count(*) FROM state_trials a WHERE a.sweep = h.sweep AND a.asked = h.asked) AS trials, "
@@ -38,15 +39,16 @@ static json_t *keys_of(const json_t *spec)
 {
     json_t *out = json_object(), *v;
     const char *key;
-    json_object_foreach((json_t *)(uintptr_t)spec, key, v)
-        if (strcmp(key, "base") != 0 && strcmp(key, "axes") != 0) json_object_set(out, key, v);
+    json_object_foreach((json_t *)(uintptr_t)spec, key, v) if (strcmp(key, "base") != 0 && strcmp(key, "axes") != 0)
+        json_object_set(out, key, v);
     json_object_update(out, json_object_get(spec, "base"));
     const json_t *axes = json_object_get(spec, "axes");
     for (size_t i = 0; i < json_array_size(axes); i++) {
         struct arena mem = {0};
         const json_t *axis = json_array_get(axes, i);
         json_t *values = json_object_get(axis, "values");
-        json_object_set(out, arena_printf(&mem, "axes.%s", json_str(axis, "key", "?")), values ? values : (json_t *)(uintptr_t)axis);
+        json_object_set(out, arena_printf(&mem, "axes.%s", json_str(axis, "key", "?")),
+                        values ? values : (json_t *)(uintptr_t)axis);
         arena_free(&mem);
     }
     return out;
@@ -58,7 +60,7 @@ static void add_changes(json_t *out, const json_t *old, const json_t *new)
     const char *key;
     json_t *v;
     json_object_update(all, (json_t *)(uintptr_t)old);
-    json_object_update(all, (json_t *)(uintptr_t)new);
+    json_object_update(all, (json_t *)(uintptr_t) new);
     json_object_foreach(all, key, v)
     {
         json_t *from = json_object_get(old, key), *to = json_object_get(new, key);

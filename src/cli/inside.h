@@ -23,6 +23,8 @@ enum cli_option_id {
     OPT_DETACH,
     OPT_FAILED,
     OPT_DELETE,
+    OPT_KEEP,
+    OPT_OLDER,
     OPT_WAIT,
     OPT_NO_TTY,
     OPT_NO_REPORT,

@@ -52,7 +52,8 @@ static void trials_sql(struct str *sql, bool all, const char *where, int limit)
         "WITH mine AS (SELECT id FROM sweeps WHERE name = ?1), listed (id, place, asked) AS (SELECT st.trial, "
         "st.ordinal, 'now' FROM sweep_trials st JOIN mine ON mine.id = st.sweep%s) "
         "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, ssim, ssim > identity_ssim AS "
-        "beats_input, val_loss, p50_ms, train_s, %sreason FROM results r JOIN listed ON listed.id = r.trial "
+        "beats_input, val_loss, p50_ms, train_s, %sround((SELECT sum(bytes) FROM artifacts f WHERE "
+        "f.trial = r.trial) / 1048576.0, 1) AS mib, reason FROM results r JOIN listed ON listed.id = r.trial "
         "WHERE (%s) GROUP BY r.trial ORDER BY listed.place LIMIT %d",
         all ? earlier : "", all ? "asked, " : "", where, limit);
 }
@@ -95,6 +96,7 @@ static struct status ls(const struct cli_args *a, struct store *s)
             "sum(t.state = 'failed') AS failed, sum(t.state = 'pruned') AS pruned, "
             "sum(t.state IN ('refused', 'too_slow', 'diverged')) AS not_possible, "
             "sum(t.state IN ('queued', 'running', 'interrupted')) AS open, w.rank, w.path, "
+            "round(sum((SELECT sum(bytes) FROM artifacts f WHERE f.trial = t.id)) / 1048576.0, 1) AS mib, "
             "datetime(w.updated, 'unixepoch') AS updated FROM sweeps w LEFT JOIN sweep_trials st ON st.sweep = w.id "
             "LEFT JOIN trials t ON t.id = st.trial GROUP BY w.id ORDER BY w.updated DESC) WHERE (%s) LIMIT %d",
             where, limit);

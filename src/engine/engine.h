@@ -85,6 +85,12 @@ struct engine_result {
  */
 struct status engine_run(struct engine_result *out, const struct engine_options *o);
 
+/** Checkpoints of finished trials that this policy (best, none) would not keep, of trainings that ended @p older_s
+ * seconds ago or earlier: trial, kind, needed, path, bytes, reason. Owner: the caller. */
+struct status engine_surplus(json_t **out, struct store *s, const char *keep, double older_s);
+/** Removes them, rows and files. */
+struct status engine_drop(struct store *s, const json_t *surplus);
+
 /* ---- GPUs ------------------------------------------------------------------------------------------------------- */
 
 enum { ENGINE_MAX_GPUS = 32, ENGINE_GPU_PROCESSES = 16 };

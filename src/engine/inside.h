@@ -216,6 +216,8 @@ json_t *engine_estimate(const struct plan_stage *g);
 void writes_stage_start(struct engine *e, int task);
 void writes_stage_end(struct engine *e, int task, const char *state, const char *reason);
 void writes_trial(struct engine *e, int trial, const char *state, const char *reason);
+/** The trial's checkpoint of this kind is not kept (store_drop_file). */
+void writes_drop(struct engine *e, int trial, const char *kind, bool needed);
 /** Errors: STATUS_ARG for an event that is not as the protocol says, which is not stored. */
 struct status writes_event(struct engine *e, int task, const json_t *event);
 /** What a rule said of a training. */
@@ -234,5 +236,17 @@ bool engine_take_signals(struct engine *e);
 /** Keeps the first failure in e->error. */
 void engine_keep(struct engine *e, struct status st);
 struct store_stage engine_stage_row(const struct engine *e, int task);
+
+/* ---- checkpoints of finished trials: keep.c -----------------------------------------------------------------------
+ */
+
+/** As the trial's `keep` says. */
+void keep_apply(struct engine *e, int trial);
+
+/* ---- more epochs of a stored training: longer.c -------------------------------------------------------------------
+ */
+
+/** Adds `from` to the job of a training that goes on from that of fewer epochs; says why where it cannot. */
+struct status longer_from(json_t *job, struct engine *e, int task);
 
 #endif

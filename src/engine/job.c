@@ -83,6 +83,7 @@ struct status job_json(json_t **out, struct engine *e, int task)
     if (g->kind == PLAN_TRAIN) json_object_set_new(j, "micro_batch", json_integer(ladder_micro(e, task)));
     struct status st = fs_mkdir(cache);
     if (st.code == STATUS_OK) st = measure_members(j, &a, e, task);
+    if (st.code == STATUS_OK && g->kind == PLAN_TRAIN) st = longer_from(j, e, task);
     arena_free(&a);
     *out = j;
     if (st.code != STATUS_OK) {

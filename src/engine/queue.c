@@ -124,6 +124,7 @@ static void trial_done(struct engine *e, int trial)
     if (strcmp(state, "failed") == 0) e->totals.trials_failed++;
     if (strcmp(state, "pruned") == 0) e->totals.trials_pruned++;
     writes_trial(e, trial, state, e->why[trial]);
+    if (strcmp(state, "done") == 0) keep_apply(e, trial);
     engine_tell(e,
                 (struct engine_event){
                     .kind = ENGINE_TRIAL_END, .trial = &e->p->trials[trial], .state = state, .reason = e->why[trial]});

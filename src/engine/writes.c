@@ -9,9 +9,10 @@
 static const double again_every_s = 1;
 
 struct write {
-    enum { WRITE_START, WRITE_END, WRITE_TRIAL, WRITE_EVENT, WRITE_DECISION } kind;
+    enum { WRITE_START, WRITE_END, WRITE_TRIAL, WRITE_EVENT, WRITE_DECISION, WRITE_DROP } kind;
     int task, trial;
-    char *state, *reason; /* owned */
+    char *state, *reason; /* owned; of a dropped file: its kind */
+    bool needed;
     double seconds;
     int64_t rss_bytes;
     json_t *event; /* or decision */
@@ -35,7 +36,7 @@ static struct status apply_decision(struct engine *e, const struct store_stage *
 static struct status apply(struct engine *e, const struct write *w)
 {
     struct store_stage row = {0};
-    if (w->kind != WRITE_TRIAL) row = engine_stage_row(e, w->task);
+    if (w->kind != WRITE_TRIAL && w->kind != WRITE_DROP) row = engine_stage_row(e, w->task);
     switch (w->kind) {
     case WRITE_START:
         return store_stage_start(e->s, &row);
@@ -45,6 +46,8 @@ static struct status apply(struct engine *e, const struct write *w)
         return store_set_trial(e->s, e->p->trials[w->trial].id, w->state, w->reason);
     case WRITE_EVENT:
         return store_event(e->s, &row, w->event);
+    case WRITE_DROP:
+        return store_drop_file(e->s, e->p->trials[w->trial].id, w->state, w->needed);
     case WRITE_DECISION:
         return apply_decision(e, &row, w->event);
     }
@@ -189,6 +192,13 @@ void writes_trial(struct engine *e, int trial, const char *state, const char *re
 {
     struct status st =
         put(e, (struct write){.kind = WRITE_TRIAL, .trial = trial, .state = copy(state), .reason = copy(reason)});
+    CHECK(st.code == STATUS_OK, "%s", st.msg);
+}
+
+void writes_drop(struct engine *e, int trial, const char *kind, bool needed)
+{
+    struct status st =
+        put(e, (struct write){.kind = WRITE_DROP, .trial = trial, .state = copy(kind), .needed = needed});
     CHECK(st.code == STATUS_OK, "%s", st.msg);
 }
 

@@ -143,6 +143,17 @@ void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const jso
     str_free(&text);
 }
 
+void plan_train_key(char out[PLAN_KEY], const struct plan *p, int trial, int epochs)
+{
+    char part[PLAN_N_KINDS][PLAN_KEY];
+    const struct plan_trial *t = &p->trials[trial];
+    json_t *config = json_copy(t->config);
+    json_object_set_new(config, "train.epochs", json_integer(epochs));
+    plan_keys(part, p->build, config, &t->content);
+    json_decref(config);
+    memcpy(out, part[PLAN_TRAIN], PLAN_KEY);
+}
+
 void plan_key_of(char out[PLAN_KEY], const char *part, const char *format, const char *device, const char *const *from,
                  int n_from)
 {

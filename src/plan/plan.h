@@ -187,4 +187,7 @@ const char *plan_precision_of(const char *cpuinfo);
  *  WEIGHTS_DIR/BACKBONE.TAG.safetensors; NULL for random. In the arena. */
 const char *plan_weights_path(struct arena *a, const char *weights_dir, const char *value, const char *backbone);
 
+/** Key that the trial's training would have with so many epochs, all else being equal. */
+void plan_train_key(char out[PLAN_KEY], const struct plan *p, int trial, int epochs);
+
 #endif

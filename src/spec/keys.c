@@ -170,6 +170,10 @@ const struct key key_table[] = {
     {.path = "evaluate.weights", .type = KEY_CHOICE, .at = AT(evaluate.weights), .choices = ONE_OF("best", "last"),
      .text = "best", .stages = SPEC_EVALUATE | SPEC_EXPORT | SPEC_SAMPLES, .doc = "checkpoint that is judged and exported"},
 
+    {.path = "keep", .type = KEY_CHOICE, .at = AT(keep), .choices = ONE_OF("both", "best", "none", "all"), .text = "both",
+     .doc = "checkpoints of a finished trial: `both`, best and last; `best`, the one that is judged and exported; `none`; "
+            "`all`, both and the optimiser's state, from which more epochs go on"},
+
     {.path = "gate.device", .type = KEY_CHOICE, .at = AT(gate.device), .table = &devices, .text = "cpu",
      .stages = SPEC_SCREEN, .doc = "where the untrained model is timed first"},
     {.path = "gate.p50_ms", .type = KEY_REAL, .at = AT(gate.p50_ms), .lo = 0, .hi = 1e6, .above = true, .zero = "no gate",

@@ -118,7 +118,8 @@ struct spec_trial {
         bool io_image;               /* export.io: tensor | image */
         int visits;                  /* fresh processes a measurement */
     } bench;
-    int samples; /* validation images whose output is kept for the gallery; 0: all */
+    const char *keep; /* both | best | none | all: checkpoints of a finished trial */
+    int samples;      /* validation images whose output is kept for the gallery; 0: all */
 };
 
 /** Where a value was written. Line 0: not in a file ("--set train.epochs=3"). */

@@ -29,6 +29,8 @@ static const struct row {
     [SQL_METRIC] = {"metric", "tttin", true},
     [SQL_IMAGE_METRIC] = {"image_metric", "ttttn", true},
     [SQL_ARTIFACT] = {"artifact", "ttttttit", true},
+    [SQL_FORGET_FILE] = {"file_forgotten", "tt", false},
+    [SQL_EMPTY_FILE] = {"file_emptied", "tt", false},
     [SQL_LATENCY] = {"latency", "ttttiiiiinnnnnnnniinbjd", true},
     [SQL_DECISION] = {"decision", "ttttitddiijtd", true},
 };

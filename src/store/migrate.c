@@ -50,6 +50,7 @@ static const char states[] =
     "  PRIMARY KEY (sweep, asked, trial),"
     "  FOREIGN KEY (sweep, asked) REFERENCES sweep_states(sweep, asked)"
     ") WITHOUT ROWID;"
+    "CREATE INDEX artifacts_trial ON artifacts(trial);"
     "INSERT INTO sweep_states (sweep, asked, path, spec, rank) SELECT id, updated, path, spec, rank FROM sweeps;"
     "INSERT INTO state_trials (sweep, asked, trial, ordinal, axes) SELECT st.sweep, w.updated, st.trial, st.ordinal, "
     "st.axes FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep";

@@ -80,6 +80,9 @@ struct status store_stage_start(struct store *s, const struct store_stage *g);
 /** Stage ends; @p seconds are added to those of earlier attempts. */
 struct status store_stage_end(struct store *s, const char *key, const char *state, const char *reason, double seconds,
                               int64_t rss_bytes);
+/** A checkpoint (@p kind best, last) of a finished trial is no longer kept. @p needed: its row stays, without bytes, so
+ * that the training counts as to be done again for a stage that is asked for later. */
+struct status store_drop_file(struct store *s, const char *trial, const char *kind, bool needed);
 /** What a rule said of a training at one epoch: whether it goes on. */
 struct store_decision {
     const char *rule, *rule_key, *metric, *reason; /* rule_key: hash of all that the rule is made of */

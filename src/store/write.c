@@ -55,6 +55,8 @@ static const char *const sql[STORE_N_SQL] = {
     [SQL_ARTIFACT] =
         "INSERT OR REPLACE INTO artifacts (stage_key, trial, kind, format, name, path, bytes, hash) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_FORGET_FILE] = "DELETE FROM artifacts WHERE trial = ?1 AND kind = ?2",
+    [SQL_EMPTY_FILE] = "UPDATE artifacts SET bytes = 0 WHERE trial = ?1 AND kind = ?2",
     [SQL_LATENCY] =
         "INSERT OR REPLACE INTO latencies (stage_key, trial, format, device, threads, height, width, visit, n, load_ms, "
         "first_ms, min_ms, p50_ms, p90_ms, p99_ms, mean_ms, cov, unstable, busy, rss_bytes, samples, info, measured) "
@@ -215,6 +217,11 @@ struct status store_stage_end(struct store *s, const char *key, const char *stat
                               int64_t rss_bytes)
 {
     return store_run(s, SQL_STAGE_END, "tttddi", key, state, reason, time_now(), seconds, rss_bytes);
+}
+
+struct status store_drop_file(struct store *s, const char *trial, const char *kind, bool needed)
+{
+    return store_run(s, needed ? SQL_EMPTY_FILE : SQL_FORGET_FILE, "tt", trial, kind);
 }
 
 struct status store_put_decision(struct store *s, const struct store_stage *g, const struct store_decision *d)

@@ -4,10 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#define STATE    "state/"
 #define POSITION "sweep.position"
-#define KEY      "sweep.key"
-#define TRIAL    "sweep.trial"
 #define HASH     "sweep.hash"
 
 void position_free(struct position *p)

@@ -286,13 +286,16 @@ static double last_value(const struct run *r, const char *name)
 
 static struct status finish(struct run *r)
 {
+    bool all = r->t->keep && strcmp(r->t->keep, "all") == 0;
+    if (all && !r->at.finished)
+        TRY(checkpoint_save(r->job, "last", &r->w, &r->at, true)); /* more epochs go on from it */
     if (!r->at.finished) {
         if (r->at.best_epoch == 0) { /* the monitor never was a number: the last weights are all there is */
             r->at.best_epoch = r->at.epoch;
             TRY(checkpoint_save(r->job, "best", &r->w, &r->at, false));
         }
         r->at.finished = 1;
-        TRY(checkpoint_save(r->job, "last", &r->w, &r->at, false));
+        if (!all) TRY(checkpoint_save(r->job, "last", &r->w, &r->at, false));
     }
     TRY(checkpoint_strip(r->job, "best"));
     TRY(checkpoint_tell(r->job, "best", "best"));
@@ -309,6 +312,7 @@ static struct status run_all(struct run *r, struct train_result *out)
 {
     TRY(run_open(r));
     bool resumed;
+    TRY(longer_adopt(r->job));
     TRY(resume(r, &resumed));
     if (resumed) {
         size_t i;

@@ -69,6 +69,10 @@ struct status validate(struct values *out, struct judge *j, const struct validat
 
 /* ---- checkpoints: checkpoint.c ------------------------------------------------------------------------------ */
 
+#define STATE "state/" /* before the names of what only continuing needs */
+#define KEY   "sweep.key"
+#define TRIAL "sweep.trial"
+
 /** Where a run stands: what continues it beside the tensors. */
 struct position {
     int epoch;       /* done, validation included */
@@ -111,5 +115,11 @@ struct status checkpoint_strip(const struct train_job *job, const char *name);
 struct status checkpoint_weights(const struct train_job *job, const char *name, struct exec *e);
 /** The `artifact` event of a file. */
 struct status checkpoint_tell(const struct train_job *job, const char *kind, const char *name);
+
+/* ---- more epochs: longer.c ------------------------------------------------------------------------------------ */
+
+/** Where the folder has no checkpoint yet and the job names a training of fewer epochs: its checkpoints become ours, or
+ * a log event says why they cannot. */
+struct status longer_adopt(const struct train_job *job);
 
 #endif

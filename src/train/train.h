@@ -32,7 +32,8 @@ struct train_job {
     const char *cache;  /* of decoded images; NULL: none */
     int micro_batch;    /* images at once, gradients added up to those of train.batch; 0: the whole batch. Batch norms
                            then see so many images: their statistics, and so the weights, differ a little */
-    const char *device; /* "auto", "cpu", "cuda:1"; NULL: auto */
+    const char *from_dir, *from_key; /* a finished training of fewer epochs that this one goes on from; NULL: none */
+    const char *device;              /* "auto", "cpu", "cuda:1"; NULL: auto */
     void (*emit)(void *user, json_t *event);                   /* borrows the event; may be NULL */
     void (*after_step)(void *user, int64_t step, double loss); /* steps of the whole run, from 0; may be NULL */
     void *user;

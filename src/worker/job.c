@@ -32,6 +32,7 @@ static struct status fill(struct job *j)
     j->compute = json_str(o, "compute", "auto");
     j->model = json_str(o, "model", NULL);
     j->threads = (int)json_int(o, "threads", 0);
+    j->from = json_object_get(o, "from");
     j->micro_batch = (int)json_int(o, "micro_batch", 0);
     TRY(need(j->stage, "stage"));
     TRY(need(j->dir, "dir"));

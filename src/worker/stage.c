@@ -99,6 +99,8 @@ static int run(const struct stage *stage, const struct job *j)
                           .cache = j->cache,
                           .device = j->compute,
                           .micro_batch = j->micro_batch,
+                          .from_dir = json_str(j->from, "dir", NULL),
+                          .from_key = json_str(j->from, "key", NULL),
                           .emit = events_emit,
                           .stop = &worker_stop};
     struct outcome o = {.state = "done"};

@@ -12,6 +12,7 @@ struct job {
     struct arena arena;
     const char *stage, *trial, *key, *images, *dir, *cache, *format, *device, *model, *compute;
     int threads, micro_batch;
+    const json_t *from; /* dir and key of a training of fewer epochs that this one goes on from; NULL: none */
     struct spec_trial config;
 };
 /** Reads the whole of @p in. Errors: STATUS_ARG saying which member; the process then exits 2.

@@ -122,6 +122,49 @@ static void train__killed_anywhere_continues_to_the_bit(void)
     CU_ASSERT_TRUE(same_end(dirs[0], dirs[1]));
 }
 
+/* One training in @p to, which may go on from that in @p from. */
+static int told_from(const char *to, const char *from, const char *key, const char *changes)
+{
+    struct tiny t;
+    struct train_result r;
+    tiny_open(&t, to, changes);
+    t.job.key = key;
+    t.job.from_dir = from;
+    t.job.from_key = "shorter";
+    TEST_OK(train_run(&r, &t.job));
+    int logs = tiny_count(&t, "log");
+    tiny_close(&t);
+    return logs;
+}
+
+static void train__more_epochs_go_on_to_the_bit(void)
+{
+    static const char *const settings[] = {
+        "{\"keep\": \"all\", \"train.schedule\": \"constant\", \"train.ema\": 0.9, \"train.epochs\": ",
+        "{\"keep\": \"all\", \"train.schedule\": \"constant\", \"train.optimizer\": \"sgd\", \"train.patience\": 9, "
+        "\"train.checkpoint_every\": 2, \"train.epochs\": "};
+    for (size_t i = 0; i < LEN(settings); i++) {
+        char few[300], many[300];
+        snprintf(few, sizeof few, "%s2}", settings[i]);
+        snprintf(many, sizeof many, "%s5}", settings[i]);
+        told_from(fresh_dir(0), NULL, "whole", many);
+        told_from(fresh_dir(1), NULL, "shorter", few);
+        CU_ASSERT_EQUAL(told_from(fresh_dir(2), dirs[1], "longer", many), 0);
+        CU_ASSERT_TRUE(same_end(dirs[0], dirs[2]));
+        CU_ASSERT_FALSE(tiny_same_weights(dirs[1], dirs[2], "last"));
+    }
+}
+
+static void train__more_epochs_start_anew_without_the_optimisers_state(void)
+{
+    static const char few[] = "{\"train.schedule\": \"constant\", \"train.epochs\": 2}",
+                      many[] = "{\"train.schedule\": \"constant\", \"train.epochs\": 3}";
+    told_from(fresh_dir(0), NULL, "whole", many);
+    told_from(fresh_dir(1), NULL, "shorter", few);
+    CU_ASSERT_EQUAL(told_from(fresh_dir(2), dirs[1], "longer", many), 1); /* it says so */
+    CU_ASSERT_TRUE(same_end(dirs[0], dirs[2]));
+}
+
 static void train__finished_is_finished(void)
 {
     struct tiny t;
@@ -213,9 +256,14 @@ static void train__another_configuration_is_not_continued(void)
 }
 
 static const struct test tests[] = {
-    TEST(train__stopped_anywhere_tells_the_same_rates),     TEST(train__stopped_anywhere_continues_to_the_bit),
-    TEST(train__killed_anywhere_continues_to_the_bit),      TEST(train__finished_is_finished),
-    TEST(train__without_its_best_file_is_made_whole_again), TEST(train__damaged_checkpoint_is_named_and_passed_over),
+    TEST(train__stopped_anywhere_tells_the_same_rates),
+    TEST(train__stopped_anywhere_continues_to_the_bit),
+    TEST(train__killed_anywhere_continues_to_the_bit),
+    TEST(train__more_epochs_go_on_to_the_bit),
+    TEST(train__more_epochs_start_anew_without_the_optimisers_state),
+    TEST(train__finished_is_finished),
+    TEST(train__without_its_best_file_is_made_whole_again),
+    TEST(train__damaged_checkpoint_is_named_and_passed_over),
     TEST(train__another_configuration_is_not_continued),
 };
 
