@@ -4,7 +4,10 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { LEAST_NAME = 12 };
+enum {
+    LEAST_NAME = 12,
+    TALL = 22 /* lines that are free on a screen where more than the best cell is shown */
+};
 
 static const char *text_of(const json_t *j, const char *key)
 {
@@ -75,10 +78,34 @@ void draw_stage(char *out, size_t n, const json_t *e)
              on);
 }
 
-static void row_text(char *out, size_t n, const struct live_row *r, int columns)
+/* "  val_loss 0.41  ssim 0.71": of the last epoch, what a training is judged by. */
+static void epoch_text(char *out, size_t n, const json_t *values, const char *rank)
+{
+    const char *const shown[] = {"val_loss", strcmp(rank, "val_loss") == 0 ? "" : rank};
+    out[0] = 0;
+    for (size_t i = 0; i < LEN(shown); i++) {
+        const json_t *v = json_object_get(values, shown[i]);
+        size_t at = strlen(out);
+        if (json_is_number(v)) snprintf(out + at, n - at, "  %s %.4g", shown[i], json_number_value(v));
+    }
+}
+
+/* As much of the axis values as there is room for: two cells of one net are two lines. */
+static void add_axes(char *out, int columns, const json_t *e, size_t n)
+{
+    char axes[200];
+    standing_axes(axes, sizeof axes, e);
+    int room = columns - draw_columns(out) - 2;
+    if (!axes[0] || room < LEAST_NAME / 2) return;
+    draw_cut(axes, room);
+    size_t at = strlen(out);
+    snprintf(out + at, n - at, "  %s", axes);
+}
+
+static void row_text(char *out, size_t n, const struct live_row *r, const char *rank, int columns)
 {
     const json_t *e = r->start, *p = r->progress;
-    char id[16], stage[80], detail[160], tail[260], name[160];
+    char id[16], stage[80], detail[160], tail[260], name[160], epoch[100], axes[200];
     int runs = (int)json_int(e, "runs", 1), epochs = (int)json_int(p, "epochs", 0);
     draw_stage(stage, sizeof stage, e);
     if (runs > 1)
@@ -91,9 +118,14 @@ static void row_text(char *out, size_t n, const struct live_row *r, int columns)
     snprintf(id, sizeof id, "  %.6s ", text_of(e, "trial"));
     snprintf(tail, sizeof tail, "  %s  %s", stage, detail);
     snprintf(name, sizeof name, "%s x %s", text_of(e, "arch"), text_of(e, "backbone"));
-    int room = columns - draw_columns(id) - draw_columns(tail);
+    standing_axes(axes, sizeof axes, e);
+    int room = columns - draw_columns(id) - draw_columns(tail) - (axes[0] ? draw_columns(axes) + 2 : 0);
     draw_cut(name, room > LEAST_NAME ? room : LEAST_NAME); /* the name gives way, then the rest */
     snprintf(out, n, "%s%s%s", id, name, tail);
+    epoch_text(epoch, sizeof epoch, r->epoch, rank);
+    if (draw_columns(out) + draw_columns(epoch) + draw_columns(axes) + 2 <= columns) /* axes tell cells apart: first */
+        snprintf(out + strlen(out), n - strlen(out), "%s", epoch);
+    add_axes(out, columns, e, n);
     draw_cut(out, columns);
 }
 
@@ -124,10 +156,11 @@ void draw_totals(char *out, size_t n, const struct cli_live *l, int columns)
     const json_t *t = l->totals;
     double error_s = json_num(t, "left_error_s", -1), rate = cells_per_hour(l);
     int failed = (int)json_int(t, "failed", 0), pruned = (int)json_int(t, "trials_pruned", 0);
+    int trained = (int)json_int(t, "trained", 0), ended = (int)json_int(t, "trials_ended", 0);
     char left[120];
     /* The most wanted first; what does not fit is left out. */
     out[0] = 0;
-    add_part(out, n, columns, "%d of %d trials", (int)json_int(t, "trials_ended", 0), (int)json_int(t, "trials", 0));
+    add_part(out, n, columns, "%d of %d trials", ended, (int)json_int(t, "trials", 0));
     if (failed) add_part(out, n, columns, "%d failed", failed);
     snprintf(left, sizeof left, "about %s left", cli_seconds(json_num(t, "left_s", 0)));
     if (error_s > 0)
@@ -135,6 +168,7 @@ void draw_totals(char *out, size_t n, const struct cli_live *l, int columns)
     add_part(out, n, columns, "%s", left);
     add_part(out, n, columns, "%d of %d stages (%d stored before)", (int)json_int(t, "ended", 0),
              (int)json_int(t, "stages", 0), (int)json_int(t, "cached", 0));
+    if (trained > ended) add_part(out, n, columns, "%d trained", trained);
     if (pruned) add_part(out, n, columns, "%d pruned", pruned);
     if (rate > 0) add_part(out, n, columns, "%.*f cells/h", rate < 10 ? 1 : 0, rate);
     if (l->tty && l->cpu.percent >= 0) add_part(out, n, columns, "CPU %.0f %%", l->cpu.percent);
@@ -148,22 +182,50 @@ static void add_line(struct str *out, struct live_screen *s, const char *text)
     s->columns[s->n++] = draw_columns(text);
 }
 
+/* What is best so far: a line, or as many as a tall screen has room for. */
+static void add_standing(struct str *out, struct cli_live *l, int columns, int room)
+{
+    const json_t *cells = l->standing.cells;
+    char text[600];
+    int n = (int)json_array_size(cells), most = room < TALL ? 1 : room - 2;
+    if (!n || room < 1) return;
+    if (most > 1) {
+        snprintf(text, sizeof text, "best so far, by %s:", l->standing.rank);
+        add_line(out, &l->screen, text);
+    }
+    for (int i = 0; i < n && i < most; i++) {
+        const json_t *cell = json_array_get(cells, (size_t)i);
+        if (most > 1)
+            snprintf(text, sizeof text, "%4d  %-8.4g", i + 1, json_num(cell, "value", 0));
+        else
+            snprintf(text, sizeof text, "best so far: %s %.4g ", l->standing.rank, json_num(cell, "value", 0));
+        size_t at = strlen(text);
+        snprintf(text + at, sizeof text - at, " %.6s %s x %s", text_of(cell, "trial"), text_of(cell, "arch"),
+                 text_of(cell, "backbone"));
+        draw_cut(text, columns);
+        add_axes(text, columns, cell, sizeof text);
+        add_line(out, &l->screen, text);
+    }
+}
+
 void draw_frame(struct cli_live *l)
 {
     struct str out = {0};
     struct winsize w = terminal();
     char text[600];
     int columns = w.ws_col - 1, most = w.ws_row - 3, shown = l->n_rows <= most ? l->n_rows : most - 1;
+    if (most > LIVE_MAX_ROWS) most = LIVE_MAX_ROWS;
     draw_look_at_cpu(&l->cpu);
     add_erase(&out, &l->screen);
     for (int i = 0; i < shown; i++) {
-        row_text(text, sizeof text, &l->rows[i], columns);
+        row_text(text, sizeof text, &l->rows[i], l->standing.rank, columns);
         add_line(&out, &l->screen, text);
     }
     if (shown < l->n_rows) {
         snprintf(text, sizeof text, "  and %d more", l->n_rows - shown);
         add_line(&out, &l->screen, text);
     }
+    add_standing(&out, l, columns, most - l->screen.n);
     draw_totals(text, sizeof text, l, columns);
     add_line(&out, &l->screen, text);
     flush(&out);

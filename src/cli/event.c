@@ -10,9 +10,10 @@ static const char *const names[] = {
 
 static json_t *totals_json(const struct engine_totals *t)
 {
-    json_t *j = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "stages", t->stages, "ended", t->ended,
-                          "cached", t->cached, "failed", t->failed, "running", t->running, "trials", t->trials,
-                          "trials_ended", t->trials_ended, "trials_pruned", t->trials_pruned, "left_s", t->left_s);
+    json_t *j =
+        json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "stages", t->stages, "ended", t->ended,
+                  "cached", t->cached, "failed", t->failed, "running", t->running, "trials", t->trials, "trials_ended",
+                  t->trials_ended, "trials_pruned", t->trials_pruned, "trained", t->trained, "left_s", t->left_s);
     if (t->left_error_s >= 0) json_object_set_new(j, "left_error_s", json_real(t->left_error_s));
     if (t->gpus) {
         json_object_set_new(j, "gpus", json_integer(t->gpus));
@@ -28,8 +29,8 @@ json_t *event_json(const struct engine_event *e)
     json_t *j =
         json_pack("{s:s, s:f, s:o}", "event", names[e->kind], "time", time_now(), "totals", totals_json(e->totals));
     if (t) {
-        json_t *of = json_pack("{s:s, s:s, s:s, s:i}", "trial", t->id, "arch", t->t.model.arch, "backbone",
-                               t->t.model.backbone, "epochs", t->t.train.epochs);
+        json_t *of = json_pack("{s:s, s:s, s:s, s:I, s:i}", "trial", t->id, "arch", t->t.model.arch, "backbone",
+                               t->t.model.backbone, "seed", (json_int_t)t->t.seed, "epochs", t->t.train.epochs);
         json_object_update(j, of);
         json_decref(of);
     }

@@ -109,7 +109,7 @@ struct cli_live *cli_live_new(bool json, bool no_tty);
 void cli_live_free(struct cli_live *l);
 void cli_live_event(void *ctx, const struct engine_event *e);
 /** Tells those who watch from elsewhere, too, until it is freed. */
-void cli_live_publish(struct cli_live *l, const struct store *s, const struct plan *p);
+void cli_live_publish(struct cli_live *l, struct store *s, const struct plan *p);
 /** The run is over; @p code: its exit status. */
 void cli_live_end(struct cli_live *l, const struct engine_result *r, int code);
 /** How often the view wants to be told of passing time; 0: never. */

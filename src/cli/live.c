@@ -13,6 +13,8 @@ struct cli_live *cli_live_new(bool json, bool no_tty)
     l->said = json_object();
     l->totals = json_object();
     l->sweeps = json_array();
+    l->axes = json_object();
+    l->standing.cells = json_array();
     l->cpu.percent = -1;
     l->tty = !json && !no_tty && isatty(STDERR_FILENO);
     return l;
@@ -27,6 +29,7 @@ static void row_free(struct live_row *r)
 {
     json_decref(r->start);
     json_decref(r->progress);
+    json_decref(r->epoch);
 }
 
 static void no_rows(struct cli_live *l)
@@ -43,6 +46,8 @@ void cli_live_free(struct cli_live *l)
     json_decref(l->said);
     json_decref(l->totals);
     json_decref(l->sweeps);
+    json_decref(l->axes);
+    standing_free(&l->standing);
     free(l);
 }
 
@@ -86,20 +91,22 @@ static void row_drop(struct cli_live *l, int i)
     memmove(&l->rows[i], &l->rows[i + 1], sizeof *l->rows * (size_t)(--l->n_rows - i));
 }
 
-static void row_add(struct cli_live *l, const json_t *start, const json_t *progress)
+static void row_add(struct cli_live *l, const json_t *start, const json_t *progress, const json_t *epoch)
 {
     row_drop(l, row_of(l, start)); /* an earlier run of it, which was tried again or is one visit of several */
     if (l->n_rows == LIVE_MAX_ROWS) return;
     json_t *kept = json_copy((json_t *)(uintptr_t)start);
     json_object_del(kept, "totals");
-    l->rows[l->n_rows++] = (struct live_row){.start = kept, .progress = json_incref((json_t *)(uintptr_t)progress)};
+    l->rows[l->n_rows++] = (struct live_row){.start = kept,
+                                             .progress = json_incref((json_t *)(uintptr_t)progress),
+                                             .epoch = json_incref((json_t *)(uintptr_t)epoch)};
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static void on_stage_start(struct cli_live *l, const json_t *e)
 {
-    row_add(l, e, NULL);
+    row_add(l, e, NULL, NULL);
 }
 
 static void on_progress(struct cli_live *l, const json_t *e)
@@ -113,7 +120,12 @@ static void on_progress(struct cli_live *l, const json_t *e)
 static void on_metrics(struct cli_live *l, const json_t *e)
 {
     const json_t *data = json_object_get(e, "data"), *v = json_object_get(data, "values");
-    int epoch = (int)json_int(data, "epoch", -1);
+    int epoch = (int)json_int(data, "epoch", -1), row = row_of(l, e);
+    standing_hear(&l->standing, e);
+    if (row >= 0 && epoch > 0) {
+        json_decref(l->rows[row].epoch);
+        l->rows[row].epoch = json_incref((json_t *)(uintptr_t)v);
+    }
     if (epoch < 0 || l->tty || strcmp(json_str(e, "stage", ""), "train") != 0) return; /* epoch 0 is evaluate's */
     char text[300], cell[160];
     int n = snprintf(text, sizeof text, "%s  epoch %d/%d", cell_of(cell, sizeof cell, e), epoch,
@@ -190,10 +202,11 @@ static void on_state(struct cli_live *l, const json_t *e)
     l->ended_before = (int)json_int(e, "ended_before", 0);
     json_decref(l->sweeps);
     l->sweeps = json_incref(json_object_get(e, "sweeps"));
+    standing_take(&l->standing, e);
     no_rows(l);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
-        row_add(l, json_object_get(row, "start"), json_object_get(row, "progress"));
+        row_add(l, json_object_get(row, "start"), json_object_get(row, "progress"), json_object_get(row, "epoch"));
     }
     if (first && l->began > 0) say_totals(l);
 }
@@ -229,11 +242,12 @@ json_t *live_state(const struct cli_live *l)
     json_t *rows = json_array();
     for (int i = 0; i < l->n_rows; i++) {
         const struct live_row *r = &l->rows[i];
-        json_array_append_new(rows, json_pack("{s:O, s:O*}", "start", r->start, "progress", r->progress));
+        json_array_append_new(
+            rows, json_pack("{s:O, s:O*, s:O*}", "start", r->start, "progress", r->progress, "epoch", r->epoch));
     }
-    return json_pack("{s:s, s:f, s:O, s:f, s:i, s:O, s:i, s:o}", "event", "state", "time", time_now(), "totals",
-                     l->totals, "began", l->began, "ended_before", l->ended_before, "sweeps", l->sweeps, "pid",
-                     (int)getpid(), "rows", rows);
+    return json_pack("{s:s, s:f, s:O, s:f, s:i, s:O, s:o, s:i, s:o}", "event", "state", "time", time_now(), "totals",
+                     l->totals, "began", l->began, "ended_before", l->ended_before, "sweeps", l->sweeps, "best",
+                     standing_json(&l->standing), "pid", (int)getpid(), "rows", rows);
 }
 
 /* ---- our own run ------------------------------------------------------------------------------------------------- */
@@ -274,7 +288,8 @@ static void pass_on(struct cli_live *l, const json_t *event)
 void cli_live_event(void *ctx, const struct engine_event *e)
 {
     struct cli_live *l = ctx;
-    json_t *j = event_json(e);
+    json_t *j = event_json(e), *axes = e->trial ? json_object_get(l->axes, e->trial->id) : NULL;
+    if (axes) json_object_set(j, "axes", axes);
     if (e->kind == ENGINE_TICK) {
         json_decref(l->totals);
         l->totals = json_incref(json_object_get(j, "totals"));
@@ -292,8 +307,9 @@ void cli_live_end(struct cli_live *l, const struct engine_result *r, int code)
     json_decref(j);
 }
 
-void cli_live_publish(struct cli_live *l, const struct store *s, const struct plan *p)
+void cli_live_publish(struct cli_live *l, struct store *s, const struct plan *p)
 {
     l->feed = store_feed_open(s);
     for (int i = 0; i < p->n_sweeps; i++) json_array_append_new(l->sweeps, json_string(p->sweeps[i].name));
+    standing_open(l, s, p);
 }

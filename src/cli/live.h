@@ -22,6 +22,7 @@ enum { LIVE_MAX_ROWS = 64, LIVE_MS_FRAME = 200 };
 /* A running stage, by what was told of it. */
 struct live_row {
     json_t *start, *progress; /* owned; progress may be NULL */
+    json_t *epoch;            /* values of its last epoch, owned; NULL: none yet */
     double published;         /* when its progress was last passed on */
 };
 
@@ -36,6 +37,12 @@ struct live_screen {
     int columns[LIVE_MAX_ROWS + 4], n; /* of each line that was drawn */
 };
 
+/* Cells by the metric that ranks the sweep, best first. */
+struct standing {
+    char rank[32];
+    json_t *cells; /* trial, arch, backbone, axes, value; at most LIVE_MAX_ROWS */
+};
+
 struct cli_live {
     bool json, tty;
     struct live_row rows[LIVE_MAX_ROWS]; /* in the order in which they began */
@@ -46,6 +53,8 @@ struct cli_live {
     int ended_before;
     json_t *said; /* log texts shown: what every cell says is shown once */
     json_t *sweeps;
+    json_t *axes; /* of our own run: trial -> the axis values that tell it from others */
+    struct standing standing;
     struct live_cpu cpu;
     struct live_screen screen;
     struct store_feed *feed; /* of our own run; NULL: we only watch */
@@ -57,6 +66,19 @@ void live_hear(struct cli_live *l, const json_t *event);
 void live_draw(struct cli_live *l, bool now);
 /** Events so far as one, for who comes late: the totals, and what runs. Owner: the caller. */
 json_t *live_state(const struct cli_live *l);
+
+/* ---- what is best so far (standing.c) ---------------------------------------------------------------------------- */
+
+/** What is stored of the plan's sweeps, and the axis values of its trials. */
+void standing_open(struct cli_live *l, struct store *s, const struct plan *p);
+/** Final metrics of a trial take their place. */
+void standing_hear(struct standing *t, const json_t *event);
+/** For who comes late, and from there. Owner of the result: the caller. */
+json_t *standing_json(const struct standing *t);
+void standing_take(struct standing *t, const json_t *state);
+void standing_free(struct standing *t);
+/** "lr 0.01, seed 1": the event's axis values but the net's names; "" without any. */
+void standing_axes(char *out, size_t n, const json_t *event);
 
 /* ---- the terminal (draw.c) -------------------------------------------------------------------------------------- */
 

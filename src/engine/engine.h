@@ -32,6 +32,7 @@ enum engine_event_kind {
 struct engine_totals {
     int stages, ended, cached, failed, running; /* stages: all of the plan; ended counts the cached ones, too */
     int trials, trials_ended, trials_failed, trials_pruned;
+    int trained;         /* trials whose training is done, whatever of them still waits */
     double left_s;       /* predicted wall time to the end, */
     double left_error_s; /* and how wrong that may be; negative: not known */
     int gpus, gpus_busy;

@@ -32,12 +32,13 @@ void keep_apply(struct engine *e, int trial)
 struct status engine_surplus(json_t **out, struct store *s, const char *keep, double older_s)
 {
     json_t *rows, *params = json_pack("[f]", time_now() - older_s);
-    struct status st = store_rows(&rows, s,
-                                  "SELECT a.trial, a.kind, a.path, a.bytes, json_extract(t.config, "
-                                  "'$.\"evaluate.weights\"') AS wanted FROM artifacts a JOIN trials t ON t.id = a.trial "
-                                  "JOIN stages g ON g.key = a.stage_key WHERE a.kind IN ('best', 'last') AND a.bytes > "
-                                  "0 AND t.state = 'done' AND g.state = 'done' AND g.ended <= ?1 ORDER BY g.ended",
-                                  params);
+    struct status st =
+        store_rows(&rows, s,
+                   "SELECT a.trial, a.kind, a.path, a.bytes, json_extract(t.config, "
+                   "'$.\"evaluate.weights\"') AS wanted FROM artifacts a JOIN trials t ON t.id = a.trial "
+                   "JOIN stages g ON g.key = a.stage_key WHERE a.kind IN ('best', 'last') AND a.bytes > "
+                   "0 AND t.state = 'done' AND g.state = 'done' AND g.ended <= ?1 ORDER BY g.ended",
+                   params);
     json_decref(params);
     TRY(st);
     *out = json_array();

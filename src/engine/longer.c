@@ -13,7 +13,8 @@ static struct status shorter(json_t **out, struct store *s, const struct plan_tr
     struct status st = store_rows(
         out, s,
         "SELECT t.id, g.key, json_extract(t.config, '$.\"train.epochs\"') AS epochs FROM trials t JOIN stages g ON "
-        "g.trial = t.id AND g.stage = 'train' AND g.state = 'done' WHERE t.arch = ?1 AND t.backbone = ?2 AND t.loss_key "
+        "g.trial = t.id AND g.stage = 'train' AND g.state = 'done' WHERE t.arch = ?1 AND t.backbone = ?2 AND "
+        "t.loss_key "
         "= ?3 AND t.seed = ?4 AND json_extract(t.config, '$.\"train.epochs\"') < ?5 ORDER BY epochs DESC",
         params);
     json_decref(params);
@@ -42,9 +43,10 @@ struct status longer_from(json_t *job, struct engine *e, int task)
                                           arena_printf(&a, "%s/trials/%s", store_dir(e->s), id), "key", key, "epochs",
                                           epochs));
         else
-            log_info("train of %s starts anew, though %s has its first %d epochs: the rate of train.schedule %s depends "
-                     "on how many there are; constant goes on",
-                     t->id, id, epochs, t->t.train.schedule);
+            log_info(
+                "train of %s starts anew, though %s has its first %d epochs: the rate of train.schedule %s depends "
+                "on how many there are; constant goes on",
+                t->id, id, epochs, t->t.train.schedule);
         break;
     }
     if (!begun && st.code == STATUS_OK) json_decref(rows);

@@ -159,6 +159,7 @@ static void settle(struct engine *e, int task, const char *state, const char *re
     e->totals.ended++;
     ahead_add(e, task, t->run - engine_runs(g));
     bool done = !skipped && strcmp(state, "done") == 0;
+    e->totals.trained += done && g->kind == PLAN_TRAIN;
     for (int i = e->after_at[task]; i < e->after_at[task + 1]; i++) {
         struct task *d = &e->tasks[e->after[i]];
         if (d->state != TASK_WAITING) continue;

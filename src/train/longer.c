@@ -1,7 +1,7 @@
 /*
- * More epochs for a finished training: its checkpoints under our own name, from which the loop then goes on as after any
- * stop. To the bit what a training of that length would have come to, since nothing before the last step depends on how
- * many epochs there are (the coordinator sees to the schedule).
+ * More epochs for a finished training: its checkpoints under our own name, from which the loop then goes on as after
+ * any stop. To the bit what a training of that length would have come to, since nothing before the last step depends on
+ * how many epochs there are (the coordinator sees to the schedule).
  */
 #include "parts.h"
 
@@ -13,9 +13,9 @@ static char *path_in(struct arena *a, const char *dir, const char *name)
 static void tell_anew(const struct train_job *job, const char *why)
 {
     struct arena a = {0};
-    train_emit(job, "log", "{s:s, s:s}", "level", "info", "text",
-               arena_printf(&a, "%s has fewer epochs of the same training, but %s: this one starts anew", job->from_dir,
-                            why));
+    train_emit(
+        job, "log", "{s:s, s:s}", "level", "info", "text",
+        arena_printf(&a, "%s has fewer epochs of the same training, but %s: this one starts anew", job->from_dir, why));
     arena_free(&a);
 }
 

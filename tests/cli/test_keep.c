@@ -94,7 +94,6 @@ static void cli_run__keeps_the_checkpoints_that_are_wanted(void)
     arena_free(&a);
 }
 
-
 static bool logged(const char *trial, const char *words)
 {
     struct arena a = {0};
@@ -118,9 +117,10 @@ static void cli_run__goes_on_with_more_epochs(void)
     free(run(dir, "run more.yaml --no-report"));
     free(run(dir, "run more.yaml --no-report --db whole/sweep.db"));
     json_t *rows[2];
-    static const char *const ask[] = {"query \"SELECT r.trial, r.ssim, r.val_loss, a.hash FROM results r JOIN artifacts a "
-                                      "ON a.trial = r.trial AND a.kind = 'best' WHERE sweep = 'more'\" --json",
-                                      " --db whole/sweep.db"};
+    static const char *const ask[] = {
+        "query \"SELECT r.trial, r.ssim, r.val_loss, a.hash FROM results r JOIN artifacts a "
+        "ON a.trial = r.trial AND a.kind = 'best' WHERE sweep = 'more'\" --json",
+        " --db whole/sweep.db"};
     rows[0] = sweep_json_in(dir, ask[0]);
     rows[1] = sweep_json_in(dir, arena_printf(&a, "%s%s", ask[0], ask[1]));
     static const char *const same[] = {"trial", "ssim", "val_loss"};

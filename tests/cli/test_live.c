@@ -76,6 +76,42 @@ static void cli_live__leaves_out_rows_that_do_not_fit(void)
     terminal_free(&t);
 }
 
+/* Two cells of one net are told apart, what is best is said, and a tall screen is used. */
+static void cli_live__says_what_runs_and_what_is_best(void)
+{
+    static const struct {
+        const char *text;
+        bool tall;
+    } said[] = {
+        {"  lr 0.01, seed 0\r\n", true},
+        {"  lr 0.02, seed 1\r\n", true},
+        {"  val_loss 0.375  ssim 0.625  lr 0.0", true},
+        {"best so far, by ssim:\r\n", true},
+        {"\r\n   3  0.", true},
+        {"lr 0.01, seed 1\r\n", true},
+        {" trained", true},
+        {"best so far: ssim 0.", false},
+        {"  lr 0.01, s", false},
+    };
+    for (int tall = 0; tall < 2; tall++) {
+        struct site s =
+            site_make("name: a\naxes: {train.lr: [0.01, 0.02], seed: [0, 1]}\ndata: {size: 64, pairs: 6}\n", "ok:30");
+        setenv("FAKE_train", "epoch:60", 1);
+        struct terminal t = terminal_start(&s, "run a.yaml --jobs 2 --no-report", tall ? 160 : 80, tall ? 50 : 24);
+        CU_ASSERT_EQUAL(terminal_end(&t), 0);
+        unsetenv("FAKE_train");
+        CU_ASSERT_FALSE(t.lost);
+        CU_ASSERT_TRUE(t.widest < t.width);
+        for (size_t i = 0; i < LEN(said); i++) {
+            bool has = strstr(t.raw.s, said[i].text) != NULL;
+            if (said[i].tall != tall) continue;
+            if (!has) fprintf(stderr, "no \"%s\" in\n%s\n", said[i].text, t.raw.s);
+            CU_ASSERT_TRUE(has);
+        }
+        terminal_free(&t);
+    }
+}
+
 static void cli_live__is_plain_where_that_is_asked(void)
 {
     struct site s = site_make(two, "ok:20");
@@ -184,6 +220,7 @@ static const struct test tests[] = {
     TEST(cli_live__fits_the_terminal),
     TEST(cli_live__follows_the_terminals_size),
     TEST(cli_live__leaves_out_rows_that_do_not_fit),
+    TEST(cli_live__says_what_runs_and_what_is_best),
     TEST(cli_live__is_plain_where_that_is_asked),
     TEST(cli_watch__shows_a_run_of_another_terminal),
     TEST(cli_watch__streams_events),
