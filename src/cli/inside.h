@@ -121,6 +121,9 @@ double cli_live_tick_ms(const struct cli_live *l);
 struct status cli_with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *));
 /** STATUS_ARG with the nearest name when the sweep is not stored. */
 struct status cli_find_sweep(struct store *s, const char *name);
+/** After a table: how many pairs data.skip_damaged left out, of the sweep's trials or of all (NULL); nothing when none.
+ */
+struct status cli_tell_skipped(struct store *s, const char *sweep);
 /** Trial by id or a unique beginning of it. Owner: the caller json_decrefs *out, the row of `trials`. */
 struct status cli_trial(json_t **out, struct store *s, const char *id);
 /** @p out NULL: reports/NAME. @p unless_same: a report that shows what is stored already stays as it is. */

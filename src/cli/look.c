@@ -58,6 +58,26 @@ static void trials_sql(struct str *sql, bool all, const char *where, int limit)
         all ? earlier : "", all ? "asked, " : "", where, limit);
 }
 
+struct status cli_tell_skipped(struct store *s, const char *sweep)
+{
+    json_t *rows, *params = json_pack("[s?]", sweep);
+    struct status st = store_rows(
+        &rows, s,
+        "SELECT count(DISTINCT g.trial) AS trials, max(json_extract(g.info, '$.skipped_pairs')) AS pairs FROM stages g "
+        "WHERE g.stage = 'train' AND json_extract(g.info, '$.skipped_pairs') > 0 AND (?1 IS NULL OR g.trial IN (SELECT "
+        "st.trial FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?1))",
+        params);
+    json_decref(params);
+    TRY(st);
+    const json_t *row = json_array_get(rows, 0);
+    int trials = (int)json_int(row, "trials", 0), pairs = (int)json_int(row, "pairs", 0);
+    if (trials)
+        printf("\n%d damaged pair%s left out of the images of %d trial%s (data.skip_damaged)\n", pairs,
+               pairs == 1 ? "" : "s", trials, trials == 1 ? "" : "s");
+    json_decref(rows);
+    return ok();
+}
+
 /* An edited file leaves trials behind that are still stored. */
 static struct status tell_earlier(struct store *s, const char *sweep)
 {

@@ -219,6 +219,7 @@ static struct status print_results(struct store *s, const char *sweep, const cha
     if (st.code == STATUS_OK) {
         printf("\n%s, by %s:\n", sweep, rank);
         st = cli_print_query(s, sql.s, params, CLI_ALIGNED);
+        if (st.code == STATUS_OK) st = cli_tell_skipped(s, sweep);
         json_decref(keys);
     }
     fflush(stdout);

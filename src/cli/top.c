@@ -330,6 +330,7 @@ static struct status top(const struct cli_args *a, struct store *s)
         rank_groups(&r);
         print_ranking(a, &r, rows, limit);
         if (cli_style_of(a) == CLI_ALIGNED) st = tell_pruned(a, s);
+        if (cli_style_of(a) == CLI_ALIGNED && st.code == STATUS_OK) st = cli_tell_skipped(s, sweep);
     }
     for (int i = 0; i < r.n; i++) json_decref(r.v[i].config);
     free(r.v);

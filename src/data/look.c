@@ -21,8 +21,10 @@ struct view {
 };
 
 struct look {
-    struct view *v; /* inputs, then targets */
-    int n, next, fresh;
+    struct view *v;           /* inputs, then targets */
+    int n, next, fresh, done; /* fresh: not known before; done: of these */
+    int quarter;              /* of the way, when that was told last */
+    double began, told;
     pthread_mutex_t lock;
 };
 
@@ -63,6 +65,19 @@ static void decode(struct view *v)
     v->why = mem_strdup(named ? s.msg + n + 2 : s.msg);
 }
 
+/* How far it is, each quarter of the way and every few seconds; called with the lock held. */
+static void tell_progress(struct look *l)
+{
+    static const double every_s = 2;
+    double now = time_mono();
+    int quarter = 4 * l->done / l->fresh;
+    if (l->fresh <= SLOW_SET || l->done == l->fresh || (quarter == l->quarter && now - l->told < every_s)) return;
+    l->quarter = quarter;
+    l->told = now;
+    log_info("looked at %d of %d pictures, about %.0f s left", l->done, l->fresh,
+             (now - l->began) / l->done * (l->fresh - l->done));
+}
+
 static void *decode_some(void *arg)
 {
     struct look *l = arg;
@@ -73,6 +88,10 @@ static void *decode_some(void *arg)
         pthread_mutex_unlock(&l->lock);
         if (i < 0) return NULL;
         decode(&l->v[i]);
+        pthread_mutex_lock(&l->lock);
+        l->done++;
+        tell_progress(l);
+        pthread_mutex_unlock(&l->lock);
     }
 }
 
@@ -83,6 +102,7 @@ static void decode_all(struct look *l)
     int n = 0, want = cores_usable() - 1;
     for (int i = 0; i < l->n; i++) l->fresh += l->v[i].verdict == UNKNOWN;
     if (l->fresh > SLOW_SET) log_info("looking at %d pictures once, whether any is damaged", l->fresh);
+    l->began = l->told = time_mono();
     if (want > MOST) want = MOST;
     if (want > l->fresh - 1) want = l->fresh - 1;
     while (n < want && pthread_create(&threads[n], NULL, decode_some, l) == 0) n++;

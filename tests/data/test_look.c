@@ -228,7 +228,36 @@ static void data_open__says_which_targets_are_grey(void)
     CU_ASSERT_PTR_NULL(strstr(notes, "p2.png"));
 }
 
+/* A long look says how far it is; what it logs goes to a file meanwhile. */
+static void data_look__tells_progress_of_a_large_set(void)
+{
+    const char *root = root_of(1), *words = in(root, "words.txt");
+    enum { PAIRS = 1001 };
+    for (int i = 1; i < PAIRS; i++) {
+        static const char *const folders[] = {"input", "target"};
+        for (size_t k = 0; k < LEN(folders); k++)
+            CU_ASSERT_EQUAL(link(in(root, arena_printf(&arena, "%s/p0.png", folders[k])),
+                                 in(root, arena_printf(&arena, "%s/p%d.png", folders[k], i))),
+                            0);
+    }
+    fflush(stderr);
+    int kept = dup(STDERR_FILENO), n;
+    CU_ASSERT_PTR_NOT_NULL(freopen(words, "w", stderr));
+    notes_of(&n, options(root));
+    fflush(stderr);
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    CU_ASSERT_EQUAL(n, PAIRS);
+    char *text = NULL;
+    TEST_OK(fs_read(&text, NULL, words));
+    int lines = 0;
+    for (const char *p = text; (p = strstr(p, " of 2002 pictures, about ")); p++) lines++;
+    CU_ASSERT_TRUE(lines >= 3);
+    free(text);
+}
+
 static const struct test tests[] = {
+    TEST(data_look__tells_progress_of_a_large_set),
     TEST(data_open__passes_over_what_is_no_file),
     TEST(data_open__holds_no_image_where_all_are_folders),
     TEST(data_open__says_which_partner_is_nearly_there),
