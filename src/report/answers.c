@@ -21,25 +21,26 @@ static bool ties(const struct report *r, const struct family *a, const struct fa
     return fabs(a->mean - b->mean) < noise;
 }
 
-static bool may_win(const struct report *r, const struct family *f, double fps)
+/* Among cells of the size that @p of has: pictures of several sizes are not ranked together. */
+static bool may_win(const struct report *r, const struct family *f, const struct family *of, double fps)
 {
-    return beats_input(r, f->mean) && rate_of(f) >= fps;
+    return same_size(f->best, of->best) && beats_input(r, f->mean) && rate_of(f) >= fps;
 }
 
 /* The best of those that are as fast; families are sorted, best first. NULL: none is. */
-static const struct family *best_at(const struct report *r, double fps)
+static const struct family *best_at(const struct report *r, const struct family *of, double fps)
 {
     for (int i = 0; i < r->n_families; i++)
-        if (may_win(r, &r->families[i], fps)) return &r->families[i];
+        if (may_win(r, &r->families[i], of, fps)) return &r->families[i];
     return NULL;
 }
 
-static const struct family *fastest(const struct report *r)
+static const struct family *fastest(const struct report *r, const struct family *of)
 {
     const struct family *best = NULL;
     for (int i = 0; i < r->n_families; i++) {
         const struct family *f = &r->families[i];
-        if (may_win(r, f, 0) && f->p50_ms > 0 && (!best || f->p50_ms < best->p50_ms)) best = f;
+        if (may_win(r, f, of, 0) && f->p50_ms > 0 && (!best || f->p50_ms < best->p50_ms)) best = f;
     }
     return best;
 }
@@ -51,7 +52,7 @@ static void add_ties(struct str *out, const struct report *r, const struct famil
     int found = 0;
     for (int i = 0; i < r->n_families; i++) {
         const struct family *f = &r->families[i];
-        if (f == won || !may_win(r, f, fps) || !ties(r, won, f) || ++found > SHOWN) continue;
+        if (f == won || !may_win(r, f, won, fps) || !ties(r, won, f) || ++found > SHOWN) continue;
         str_add(out, found == 1 ? "<p>not told apart from " : ", ");
         add_escaped(out, f->label);
     }
@@ -63,14 +64,14 @@ static void add_card(struct str *out, const struct report *r, const char *what, 
 {
     str_addf(out, "<div class=card><h3>%s</h3><p class=big>", what);
     add_escaped(out, f->label);
-    str_addf(out, "</p><p>%s %s", r->rank->name, number(f->mean, digits(r)));
+    str_addf(out, "</p><p>%s %s", metric_shown(r->rank->name), number(f->mean, digits(r)));
     if (f->n > 1) str_addf(out, " ± %s over %d seeds", number(f->spread, digits(r)), f->n);
     if (f->p50_ms > 0) str_addf(out, ", %s ms (%s frames/s)", number(f->p50_ms, 1), number(rate_of(f), 1));
     str_add(out, "</p>");
 }
 
 /* One card a distinct cell: what it is best for, all in its head. */
-static void add_cards(struct str *out, const struct report *r)
+static void add_cards(struct str *out, const struct report *r, const struct family *of)
 {
     enum { FASTEST = -1 };
     static const struct {
@@ -83,7 +84,9 @@ static void add_cards(struct str *out, const struct report *r)
                    {"Fastest", FASTEST}};
     const struct family *won[LEN(answers)];
     for (size_t i = 0; i < LEN(answers); i++)
-        won[i] = answers[i].fps == FASTEST ? fastest(r) : best_at(r, answers[i].fps);
+        won[i] = answers[i].fps == FASTEST ? fastest(r, of) : best_at(r, of, answers[i].fps);
+    if (!won[0]) return;
+    if (r->n_sizes > 1) str_addf(out, "<h2>At %d x %d pixels</h2>\n", of->best->width, of->best->height);
     str_add(out, "<div class=cards>\n");
     for (size_t i = 0; i < LEN(answers); i++) {
         const struct family *f = won[i];
@@ -115,10 +118,16 @@ void add_answers(const struct report *r, struct str *out)
                  "<p class=note><b>No cell draws a better picture than the input handed back</b>, by %s: %s at best, "
                  "over seeds, and %s for the input. So none is named the best. Train for longer, or with another "
                  "rate, or rank by a metric that tells a drawing from a photograph.</p>\n",
-                 r->rank->name, number(r->families[0].mean, digits(r)), number(r->identity, digits(r)));
+                 metric_shown(r->rank->name), number(r->families[0].mean, digits(r)), number(r->identity, digits(r)));
     else if (good < n)
         str_addf(out,
                  "<p class=note>%d of %d cells %s no better than the input handed back, and none of these wins.</p>\n",
                  n - good, n, n - good == 1 ? "is" : "are");
-    if (good) add_cards(out, r);
+    if (r->n_sizes > 1)
+        str_addf(out,
+                 "<p class=note>The pictures have %d sizes, between which %s does not compare: each size has ranks, "
+                 "winners and a front of its own.</p>\n",
+                 r->n_sizes, metric_shown(r->rank->name));
+    for (int i = 0; i < n; i++)
+        if (!i || !same_size(r->families[i].best, r->families[i - 1].best)) add_cards(out, r, &r->families[i]);
 }

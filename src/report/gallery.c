@@ -63,7 +63,7 @@ static void add_sample(struct report *r, struct str *out, const char *trial, con
     if (isnan(value))
         snprintf(text, sizeof text, "%s", caption);
     else
-        snprintf(text, sizeof text, "%s%s%s %.3f", caption, *caption ? ": " : "", r->rank->name, value);
+        snprintf(text, sizeof text, "%s%s%s %.3f", caption, *caption ? ": " : "", metric_shown(r->rank->name), value);
     if (!row || !add_picture(r, out, json_str(row, "path", ""), image, text))
         str_add(out, "<figure></figure>\n"); /* a column keeps its place */
     json_decref(rows);
@@ -116,7 +116,7 @@ static void add_worst(struct report *r, struct str *out, const struct cell *cons
         if (name) image[k] = arena_strdup(&r->arena, name);
         json_decref(worst);
     }
-    str_addf(out, "<h2>Each cell's worst picture by %s</h2>\n<div class=gallery>\n", r->rank->name);
+    str_addf(out, "<h2>Each cell's worst picture by %s</h2>\n<div class=gallery>\n", metric_shown(r->rank->name));
     for (int k = 0; k < n; k++) {
         const struct cell *same[MAX_GALLERY_CELLS];
         int n_same = 0;

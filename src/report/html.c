@@ -53,9 +53,10 @@ static void add_table(struct report *r, struct str *out)
         str_addf(out, "<th scope=col><button type=button>%s%s%s%s</button></th>", columns[i].name,
                  *columns[i].unit ? " <small>" : "", columns[i].unit, *columns[i].unit ? "</small>" : "");
     str_add(out, "</tr></thead><tbody>\n");
-    for (int i = 0; i < r->n_cells; i++) {
+    for (int i = 0, rank = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
-        str_addf(out, "<tr%s><td class=num data-v=%d>%d</td><td>", c->pareto ? " class=front" : "", i + 1, i + 1);
+        rank = i && !isnan(c->quality) && !same_size(c, c - 1) ? 1 : rank + 1; /* each size from the first on */
+        str_addf(out, "<tr%s><td class=num data-v=%d>%d</td><td>", c->pareto ? " class=front" : "", i + 1, rank);
         add_escaped(out, c->label);
         str_addf(out, "%s%s<br><code>%s</code></td>", c->pareto ? " <span class=tag>Pareto</span>" : "",
                  beats_input(r, c->quality) ? "" : " <span class=tag>no better than the input</span>", c->id);
@@ -108,7 +109,7 @@ static void add_families(const struct report *r, struct str *out)
              "<h2>Over seeds</h2>\n<div class=scroll><table class=plain><thead><tr><th>cell</th><th>seeds</th><th>%s, "
              "mean</th>"
              "<th>standard deviation</th><th>p50 <small>ms</small></th></tr></thead><tbody>\n",
-             r->rank->name);
+             metric_shown(r->rank->name));
     for (int i = 0; i < r->n_families; i++) {
         const struct family *f = &r->families[i];
         str_add(out, "<tr><td>");
@@ -127,14 +128,19 @@ static void add_notes(struct report *r, const struct report_written *w, struct s
             out,
             "<p class=note>The cells were trained by %d different losses: their <b>val loss</b> values do not compare."
             " Rank by a metric that no axis changes, as this page does with %s.</p>\n",
-            r->n_losses, r->rank->name);
+            r->n_losses, metric_shown(r->rank->name));
+    if (r->n_skipped)
+        str_addf(
+            out,
+            "<p class=note>%d damaged pair%s left out of the images, as <code>data.skip_damaged</code> says.</p>\n",
+            r->n_skipped, r->n_skipped == 1 ? " is" : "s are");
     if (*w->missing) {
         str_add(out, "<p class=note>No plots: ");
         add_escaped(out, w->missing);
         str_add(out, "</p>\n");
     }
     if (!isnan(r->identity)) {
-        str_addf(out, "<p>For comparison: returning the input unchanged has %s <b>%s</b>", r->rank->name,
+        str_addf(out, "<p>For comparison: returning the input unchanged has %s <b>%s</b>", metric_shown(r->rank->name),
                  number(r->identity, 4));
         if (!isnan(r->untrained)) str_addf(out, "; the untrained nets have %s on average", number(r->untrained, 4));
         str_add(out, ".</p>\n");
@@ -168,7 +174,7 @@ struct status write_page(struct report *r, const struct report_written *w)
         &s,
         "</h1>\n<p class=sub>%d cells, %d with a result; ranked by %s (%s is better); latency of the fp32 ONNX on %s,"
         " one thread, batch 1. Written %s.</p>\n",
-        r->n_cells, r->n_ranked, r->rank->name, r->rank->higher_is_better ? "higher" : "lower", r->device,
+        r->n_cells, r->n_ranked, metric_shown(r->rank->name), r->rank->higher_is_better ? "higher" : "lower", r->device,
         time_iso(&a, time_now()));
     arena_free(&a);
     add_answers(r, &s);

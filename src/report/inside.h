@@ -35,6 +35,8 @@ struct report {
     int64_t sweep;                   /* row id, 0: all */
     struct cell *cells;              /* best first; those without quality last */
     int n_cells, n_ranked, n_losses; /* distinct training losses */
+    int n_sizes;                     /* of pictures that have a quality */
+    int n_skipped;                   /* damaged pairs that data.skip_damaged left out, of the cell with most */
     struct family *families;         /* the best mean first */
     int n_families, n_seeded;        /* with several seeds */
     double identity, untrained;      /* the rank metric of the identity mapping and of the untrained nets (mean) */
@@ -46,6 +48,8 @@ struct report {
 struct status report_find(struct report *r);
 /** Its cells; after report_find. */
 struct status report_load(struct report *r);
+/** Only then do qualities of two cells compare. */
+bool same_size(const struct cell *a, const struct cell *b);
 bool better(const struct report *r, double a, double b);
 /** False when pictures of this quality are no better than those that the net was given; true where that is not known.
  */
@@ -66,6 +70,8 @@ struct status mark_of(struct hash *out, struct report *r);
 bool mark_holds(struct report *r, const struct hash *mark);
 struct status mark_put(struct report *r, const struct hash *mark);
 
+/** A metric's name as people write it: "SSIM" for ssim. */
+const char *metric_shown(const char *metric);
 /** "%.3g"-like text, or "" for NAN. Borrowed, from a ring. */
 const char *number(double v, int digits);
 /** "1.2 M", "3.4 G". */

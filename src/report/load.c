@@ -20,9 +20,22 @@ bool beats_input(const struct report *r, double quality)
 
 static struct report *sorting; /* qsort has no context; reports are written by one thread */
 
+static int64_t pixels(const struct cell *c)
+{
+    return (int64_t)c->height * c->width;
+}
+
+bool same_size(const struct cell *a, const struct cell *b)
+{
+    return a->height == b->height && a->width == b->width;
+}
+
+/* Pictures of several sizes are other pictures: each size by itself, the smallest first. */
 static int by_quality(const void *pa, const void *pb)
 {
     const struct cell *a = pa, *b = pb;
+    bool ranked = !isnan(a->quality) && !isnan(b->quality);
+    if (ranked && pixels(a) != pixels(b)) return pixels(a) < pixels(b) ? -1 : 1;
     if (better(sorting, a->quality, b->quality)) return -1;
     if (better(sorting, b->quality, a->quality)) return 1;
     return (a->ordinal > b->ordinal) - (a->ordinal < b->ordinal);
@@ -122,6 +135,12 @@ struct status report_find(struct report *r)
     return r->rank ? ok() : fail(STATUS_ARG, "report: sweep %s ranks by %s, which is no metric", r->title, rank);
 }
 
+static void count_sizes(struct report *r)
+{
+    for (int i = 0; i < r->n_families; i++)
+        r->n_sizes += !i || !same_size(r->families[i].best, r->families[i - 1].best); /* they are sorted by size */
+}
+
 static void count_losses(struct report *r)
 {
     for (int i = 0; i < r->n_cells; i++) {
@@ -135,6 +154,7 @@ static void count_losses(struct report *r)
 static int by_mean(const void *pa, const void *pb)
 {
     const struct family *a = pa, *b = pb;
+    if (pixels(a->best) != pixels(b->best)) return pixels(a->best) < pixels(b->best) ? -1 : 1;
     if (a->mean != b->mean) return better(sorting, a->mean, b->mean) ? -1 : 1;
     return strcmp(a->label, b->label);
 }
@@ -199,6 +219,8 @@ struct status report_load(struct report *r)
     struct status s = store_rows(
         &rows, r->store,
         "SELECT r.*, st.ordinal, coalesce(st.axes, json_object('seed', r.seed)) AS axes,"
+        " (SELECT max(json_extract(g.info, '$.skipped_pairs')) FROM stages g WHERE g.trial = r.trial AND g.stage ="
+        " 'train') AS skipped,"
         " (SELECT value FROM metrics m WHERE m.trial = r.trial AND m.name = ?2 AND m.epoch = -1 LIMIT 1) AS quality"
         " FROM results r LEFT JOIN sweep_trials st ON st.trial = r.trial AND st.sweep = ?1"
         " WHERE ?1 = 0 OR st.sweep = ?1 GROUP BY r.trial", /* of several sweeps: once */
@@ -212,12 +234,15 @@ struct status report_load(struct report *r)
         const json_t *row = json_array_get(rows, (size_t)i);
         cell_from(r, &r->cells[i], row);
         r->n_ranked += !isnan(r->cells[i].quality);
+        int skipped = (int)json_int(row, "skipped", 0);
+        r->n_skipped = skipped > r->n_skipped ? skipped : r->n_skipped;
         if (json_str(row, "device", NULL)) r->device = arena_strdup(&r->arena, json_str(row, "device", ""));
     }
     json_decref(rows);
     sorting = r;
     qsort(r->cells, (size_t)r->n_cells, sizeof *r->cells, by_quality);
     load_families(r);
+    count_sizes(r);
     count_losses(r);
     TRY(load_baselines(r));
     mark_pareto(r);
@@ -237,7 +262,7 @@ void mark_pareto(struct report *r)
         f->pareto = is_choice(r, f);
         for (int j = 0; j < r->n_families && f->pareto; j++) {
             const struct family *o = &r->families[j];
-            if (i == j || !is_choice(r, o)) continue;
+            if (i == j || !is_choice(r, o) || !same_size(f->best, o->best)) continue;
             bool worse = better(r, f->mean, o->mean) || o->p50_ms > f->p50_ms;
             if (!worse && (better(r, o->mean, f->mean) || o->p50_ms < f->p50_ms)) f->pareto = false;
         }

@@ -133,7 +133,7 @@ static void add_axes(struct report *r, struct str *gp, const struct picture *p)
     char text[200];
     plot_head(gp, "quality-latency", WIDTH, HEIGHT);
     snprintf(text, sizeof text, "%s%s%s", r->rank->unit, *r->rank->unit ? ", " : "", plot_direction(r));
-    plot_axis(gp, "y", r->rank->name, text);
+    plot_axis(gp, "y", metric_shown(r->rank->name), text);
     snprintf(text, sizeof text, "ms a frame, median; fp32 ONNX on %s, 1 thread", r->device);
     plot_axis(gp, "x", "latency", text);
     str_addf(gp, "%sset xrange [%g:%g]\nset yrange [%.8g:%.8g]\n",
@@ -176,6 +176,26 @@ static void add_baseline(struct report *r, struct str *gp, const struct picture 
     plot_quoted(gp, text);
 }
 
+/* The points of each size's front, a line of its own. False: there are none. */
+static bool add_front(struct str *gp, const struct picture *p)
+{
+    bool any = false;
+    str_add(gp, "$front << EOD\n");
+    for (int i = 0; i < p->n; i++) {
+        bool first = true;
+        for (int k = 0; k < i; k++) first = first && !same_size(p->v[i]->best, p->v[k]->best);
+        for (int k = i; first && k < p->n; k++) {
+            const struct family *f = p->v[k];
+            if (!f->pareto || !same_size(f->best, p->v[i]->best)) continue;
+            str_addf(gp, "%.6g %.8g\n", f->p50_ms, drawn(p, f->mean));
+            any = true;
+        }
+        if (first) str_add(gp, "\n");
+    }
+    str_add(gp, "EOD\n");
+    return any;
+}
+
 bool plot_quality_latency(struct report *r, struct str *gp)
 {
     struct picture p = picture_of(r);
@@ -198,11 +218,8 @@ bool plot_quality_latency(struct report *r, struct str *gp)
         add_points(gp, &p, &archs, k, false);
         edge[k] = add_points(gp, &p, &archs, k, true);
     }
-    bool front = false;
-    str_add(gp, "$front << EOD\n");
-    for (int i = 0; i < p.n; i++)
-        if (p.v[i]->pareto) str_addf(gp, "%.6g %.8g\n", p.v[i]->p50_ms, drawn(&p, p.v[i]->mean)), front = true;
-    str_add(gp, "EOD\nplot ");
+    bool front = add_front(gp, &p);
+    str_add(gp, "plot ");
     if (front)
         str_add(gp, "$front using 1:2 with steps lw 2 dt 2 lc rgb '#444444' title 'Pareto front'");
     else

@@ -107,7 +107,7 @@ static json_t *points_of(struct report *r, const struct cell *c, const char *met
 static void add_chosen(const struct report *r, struct str *gp, int n, int n_more, int n_others)
 {
     struct str title = {0};
-    if (n_more) str_addf(&title, "the best %d of %d cells by %s", n, n + n_more, r->rank->name);
+    if (n_more) str_addf(&title, "the best %d of %d cells by %s", n, n + n_more, metric_shown(r->rank->name));
     if (n_others)
         str_addf(&title, "%s%d cell%s of other losses left out, which do not compare", title.n ? "; " : "", n_others,
                  n_others == 1 ? "" : "s");
@@ -162,7 +162,7 @@ static bool curves(struct report *r, struct str *gp, const char *plot, const cha
         plot_head(gp, plot, 1100, 480);
         plot_axis(gp, "x", "epoch", "");
         if (last <= 12) str_add(gp, "set xtics 1\n"); /* there are no half epochs */
-        plot_axis(gp, "y", metric, unit);
+        plot_axis(gp, "y", metric_shown(metric), unit);
         add_chosen(r, gp, n, n_with - n, n_others);
         str_addf(gp, "set yrange [%.8g:%.8g]\nset clip two\n", y.low, y.high); /* one odd epoch flattens no curve */
         str_addf(gp, "set key outside right top Left reverse samplen 2 spacing 1.25\n%s%s\n", data.s, draw.s);
@@ -285,8 +285,8 @@ static bool heat_map(struct report *r, struct str *gp, struct heat h)
 static bool heat_quality(struct report *r, struct str *gp)
 {
     char title[200];
-    snprintf(title, sizeof title, "%s%s%s (%s; best of the other axes)", r->rank->name, *r->rank->unit ? ", " : "",
-             r->rank->unit, plot_direction(r));
+    snprintf(title, sizeof title, "%s%s%s (%s; best of the other axes)", metric_shown(r->rank->name),
+             *r->rank->unit ? ", " : "", r->rank->unit, plot_direction(r));
     int digits = *r->rank->unit ? 2 : 3;
     return heat_map(r, gp, (struct heat){"heat-quality", title, quality_of, r->rank->higher_is_better, digits});
 }
@@ -313,7 +313,7 @@ static bool seeds(struct report *r, struct str *gp)
         char unit[100];
         snprintf(unit, sizeof unit, "%s%smean and standard deviation over seeds", r->rank->unit,
                  *r->rank->unit ? ", " : "");
-        plot_axis(gp, "x", r->rank->name, unit);
+        plot_axis(gp, "x", metric_shown(r->rank->name), unit);
         str_add(gp, "$s << EOD\n");
         for (int i = 0; i < shown; i++)
             str_addf(gp, "%.8g %d %.8g\n", f[i].mean, i, isnan(f[i].spread) ? 0 : f[i].spread);

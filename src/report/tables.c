@@ -1,6 +1,16 @@
 /* The same rows as CSV, for programs, and as Markdown, for people; and how numbers are written everywhere. */
 #include "inside.h"
 
+const char *metric_shown(const char *metric)
+{
+    static const struct {
+        const char *name, *shown;
+    } names[] = {{"ssim", "SSIM"}, {"ms_ssim", "MS-SSIM"}, {"psnr", "PSNR"}, {"l1", "L1"}, {"val_loss", "val loss"}};
+    for (size_t i = 0; i < LEN(names); i++)
+        if (strcmp(names[i].name, metric) == 0) return names[i].shown;
+    return metric;
+}
+
 const char *number(double v, int digits)
 {
     static char ring[16][32];
@@ -102,11 +112,11 @@ struct status write_markdown(struct report *r)
 {
     struct str s = {0};
     str_addf(&s, "# %s\n\nRanked by %s (%s is better). Latency: fp32 ONNX on %s, one thread, batch 1.\n\n", r->title,
-             r->rank->name, r->rank->higher_is_better ? "higher" : "lower", r->device);
+             metric_shown(r->rank->name), r->rank->higher_is_better ? "higher" : "lower", r->device);
     bool own = strcmp(r->rank->name, "ssim") != 0 && strcmp(r->rank->name, "psnr") != 0 &&
                strcmp(r->rank->name, "val_loss") != 0; /* these have columns anyway */
     str_add(&s, "| | cell |");
-    if (own) str_addf(&s, " %s |", r->rank->name);
+    if (own) str_addf(&s, " %s |", metric_shown(r->rank->name));
     str_addf(&s,
              " SSIM | PSNR dB | val loss | p50 ms | frames/s | params | MACs | Pareto | state "
              "|\n|---|---|%s---|---|---|---|---|---|---|---|---|\n",
@@ -127,7 +137,8 @@ struct status write_markdown(struct report *r)
         }
         str_add(&s, " |\n");
     }
-    if (!isnan(r->identity)) str_addf(&s, "\nThe identity mapping has %s %s", r->rank->name, number(r->identity, 4));
+    if (!isnan(r->identity))
+        str_addf(&s, "\nThe identity mapping has %s %s", metric_shown(r->rank->name), number(r->identity, 4));
     if (!isnan(r->identity) && !isnan(r->untrained))
         str_addf(&s, ", the untrained nets %s on average", number(r->untrained, 4));
     if (!isnan(r->identity)) str_add(&s, ".\n");

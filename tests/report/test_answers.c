@@ -49,6 +49,33 @@ static void report_write__winners_are_cells_that_beat_the_input(void)
     base_close(&b);
 }
 
+/* Pictures of another size are other pictures: none wins against them, and none takes another's place on the front. */
+static void report_write__ranks_each_size_by_itself(void)
+{
+    struct base b = base_open("ssim");
+    add(&b, 0, (struct row){.arch = "unet", .backbone = "small", .ssim = 0.70, .ms = 10});
+    add(&b, 1, (struct row){.arch = "fpn", .backbone = "small", .ssim = 0.65, .ms = 20});
+    add(&b, 2, (struct row){.arch = "unet", .backbone = "large", .ssim = 0.60, .ms = 30});
+    sql(&b, "UPDATE trials SET height = 256, width = 256 WHERE backbone = 'large';"
+            "UPDATE latencies SET height = 256, width = 256 WHERE trial = '000000000002'");
+    char *text = answers_of(&b);
+    has(text, "<h2>At 256 x 256 pixels</h2>");
+    const char *large = strstr(text, "unet / large");
+    CU_ASSERT_PTR_NOT_NULL(large);
+    free(text);
+    char *page = written(&b, "index.html"), *csv = written(&b, "results.csv");
+    has(page, "The pictures have 2 sizes, between which SSIM does not compare");
+    has(page, "<h2>At 128 x 128 pixels</h2>");
+    has(page, "data-v=3>1</td>"); /* third row, first of its size */
+    has(page, "ranked by SSIM");
+    CU_ASSERT_PTR_NULL(strstr(page, "ranked by ssim"));
+    const char *row = strstr(csv, "unet,large");
+    CU_ASSERT_TRUE(row && strstr(row, ",0.6,1,")); /* on its own front */
+    free(page);
+    free(csv);
+    base_close(&b);
+}
+
 static void report_write__says_first_when_nothing_was_learnt(void)
 {
     struct base b = base_open("ssim");
@@ -67,6 +94,7 @@ static void report_write__says_first_when_nothing_was_learnt(void)
 
 static const struct test tests[] = {
     TEST(report_write__winners_are_cells_that_beat_the_input),
+    TEST(report_write__ranks_each_size_by_itself),
     TEST(report_write__says_first_when_nothing_was_learnt),
 };
 TEST_MAIN("report.answers", tests)

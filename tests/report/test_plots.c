@@ -45,7 +45,7 @@ static void report_plots__an_axis_fits_the_data(void)
     gp = script(&b, "curve-loss");
     range_of(&low, &high, gp);
     CU_ASSERT_TRUE(high < 10); /* one odd epoch */
-    has(gp, "set title 'the best 8 of 10 cells by ssim'");
+    has(gp, "set title 'the best 8 of 10 cells by SSIM'");
     free(gp);
     base_close(&b);
 }

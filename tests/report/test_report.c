@@ -126,8 +126,8 @@ static void report_write__shows_pictures(void)
     TEST_OK(report(&b, "demo", NULL, &w));
     char *page = written(&b, "index.html");
     has(page, "The same faces through 2 cells");
-    has(page, "src=\"data:image/png;base64,cGl4ZWxz\"><figcaption>unet / a: ssim 0.250");
-    const char *worst = strstr(page, "worst picture by ssim");
+    has(page, "src=\"data:image/png;base64,cGl4ZWxz\"><figcaption>unet / a: SSIM 0.250");
+    const char *worst = strstr(page, "worst picture by SSIM");
     CU_ASSERT_PTR_NOT_NULL_FATAL(worst);
     CU_ASSERT_PTR_NULL(strstr(worst, "0.375")); /* not the better of its two images */
     free(page);
