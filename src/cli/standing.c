@@ -47,12 +47,13 @@ static void read_stored(struct cli_live *l, struct store *s)
 {
     for (size_t i = 0; i < json_array_size(l->sweeps); i++) {
         json_t *rows, *params = json_pack("[O, s]", json_array_get(l->sweeps, i), l->standing.rank);
-        struct status st = store_rows(&rows, s,
-                                      "SELECT DISTINCT t.id AS trial, t.arch, t.backbone, m.value FROM metrics m JOIN "
-                                      "trials t ON t.id = m.trial JOIN sweep_trials st ON st.trial = t.id JOIN sweeps w "
-                                      "ON w.id = st.sweep WHERE w.name = ?1 AND m.name = ?2 AND m.epoch = -1 AND t.state "
-                                      "= 'done' AND m.value IS NOT NULL",
-                                      params);
+        struct status st =
+            store_rows(&rows, s,
+                       "SELECT DISTINCT t.id AS trial, t.arch, t.backbone, m.value FROM metrics m JOIN "
+                       "trials t ON t.id = m.trial JOIN sweep_trials st ON st.trial = t.id JOIN sweeps w "
+                       "ON w.id = st.sweep WHERE w.name = ?1 AND m.name = ?2 AND m.epoch = -1 AND t.state "
+                       "= 'done' AND m.value IS NOT NULL",
+                       params);
         json_decref(params);
         if (st.code != STATUS_OK) return; /* the run itself will say what is wrong */
         for (size_t k = 0; k < json_array_size(rows); k++) {

@@ -80,14 +80,49 @@ static struct status made_before(bool *out, const char *to, const char *hash)
     return s;
 }
 
+/* Every element of every array whose name ends so has this value, and there are some. */
+static bool all_are(const struct weights *w, const char *end, float value)
+{
+    size_t n = strlen(end), found = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        const struct weights_array *x = &w->a[i];
+        size_t length = strlen(x->name);
+        if (x->dtype != WEIGHTS_F32 || length < n || strcmp(x->name + length - n, end) != 0) continue;
+        const float *v = x->data;
+        for (size_t k = 0; k < x->bytes / sizeof *v; k++)
+            if (v[k] < value || v[k] > value) return false;
+        found++;
+    }
+    return found > 0;
+}
+
+/* Why a file should not be stored as what a backbone was published with; NULL: nothing speaks against it. A norm's
+ * statistics move with the first training step, and so does a bias that began at zero. */
+static const char *not_published(const struct weights *w)
+{
+    if (json_str(w->meta, "trial", NULL) || json_str(w->meta, "sweep.trial", NULL))
+        return "a net that this program trained, not a published one";
+    bool fresh = all_are(w, ".running_mean", 0) && all_are(w, ".running_var", 1);
+    bool norms = false;
+    for (size_t i = 0; i < w->n; i++) norms = norms || strstr(w->a[i].name, ".running_mean");
+    if (fresh || (!norms && all_are(w, ".bias", 0))) return "random weights: it was never trained";
+    return NULL;
+}
+
 static struct status import_loaded(json_t *rows, struct arena *a, const struct weights *w, const char *path,
-                                   const char *tag)
+                                   const char *tag, bool tagged)
 {
     struct hash hash;
     struct zoo_recognised r;
     bool here;
     TRY(hash_file(&hash, path));
     TRY(status_at(recognise(&r, a, w), "%s", path));
+    const char *why = tagged ? NULL : not_published(w);
+    if (why)
+        return fail(STATUS_ARG,
+                    "%s: %s; model.weights: %s would mean it; give --tag NAME to store it under another name, or start "
+                    "from a whole net by model.init",
+                    path, why, tag);
     const char *to = arena_printf(a, "%s/%s.%s.safetensors", weights_dir, r.backbone, tag);
     TRY(status_at(made_before(&here, to, hash.hex), "%s: is of %s", path, r.backbone));
     if (!here) TRY(status_at(convert(to, w, &r, path, hash.hex), "%s", path));
@@ -110,7 +145,7 @@ static struct status import(const struct cli_args *a)
         struct arena arena = {0};
         s = weights_load(&w, a->pos[i]);
         if (s.code != STATUS_OK) break;
-        s = import_loaded(rows, &arena, &w, a->pos[i], tag_of(a));
+        s = import_loaded(rows, &arena, &w, a->pos[i], tag_of(a), a->value[OPT_TAG] != NULL);
         weights_free(&w);
         arena_free(&arena);
     }

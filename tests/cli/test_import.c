@@ -217,10 +217,46 @@ static void weights_import__refuses_what_does_not_fit(void)
     arena_free(&a);
 }
 
+/* A name such as imagenet is a promise: no file of random weights gets it unasked, and none that we trained. */
+static void weights_import__wants_a_name_for_what_is_not_published(void)
+{
+    struct arena a = {0};
+    size_t n;
+    const char *dir = test_dir();
+    struct weights_array *v = encoder_arrays(&n, &a, "mobilenet_v2");
+    json_t *meta = json_pack("{s:s}", "trial", "0123456789ab");
+    TEST_OK(weights_save(fs_join(&a, dir, "trained.safetensors"), v, n, meta));
+    json_decref(meta);
+    for (size_t i = 0; i < n; i++) {
+        bool var = strstr(v[i].name, ".running_var") != NULL;
+        if (!var && !strstr(v[i].name, ".running_mean")) continue;
+        float *stats = arena_alloc(&a, v[i].bytes);
+        for (size_t k = 0; k < v[i].bytes / sizeof *stats; k++) stats[k] = var;
+        v[i].data = stats;
+    }
+    save(dir, "fresh.safetensors", v, n);
+    v = encoder_arrays(&n, &a, "vgg11");
+    for (size_t i = 0; i < n; i++)
+        if (strstr(v[i].name, ".bias")) v[i].data = arena_alloc(&a, v[i].bytes);
+    save(dir, "plain.safetensors", v, n);
+    static const char *const why[][2] = {{"trained", "that this program trained"},
+                                         {"fresh", "random weights: it was never trained"},
+                                         {"plain", "random weights: it was never trained"}};
+    for (size_t i = 0; i < LEN(why); i++) {
+        const char *command = arena_printf(&a, "weights import %s.safetensors", why[i][0]);
+        check_refused(dir, command, why[i][1], "--tag NAME");
+        json_decref(sweep_json_in(dir, arena_printf(&a, "%s --tag %s --json", command, why[i][0])));
+    }
+    CU_ASSERT_TRUE(fs_exists(fs_join(&a, dir, "weights/mobilenet_v2.fresh.safetensors")));
+    CU_ASSERT_FALSE(fs_exists(fs_join(&a, dir, "weights/mobilenet_v2.imagenet.safetensors")));
+    arena_free(&a);
+}
+
 static const struct test tests[] = {
     TEST(weights_import__takes_each_project_s_names),
     TEST(weights_import__takes_the_encoder_of_a_model),
     TEST(weights_import__refuses_malformed_files),
     TEST(weights_import__refuses_what_does_not_fit),
+    TEST(weights_import__wants_a_name_for_what_is_not_published),
 };
 TEST_MAIN("cli.import", tests)
