@@ -1,12 +1,25 @@
 #include "base.h"
 
+/* What did not fit is cut between characters: a reader of JSON or of the database takes no half of one. */
+static void cut(struct status *s, int wanted)
+{
+    size_t n = strlen(s->msg), tail = n;
+    if (wanted < 0 || (size_t)wanted < sizeof s->msg) return;
+    while (tail > 0 && n - tail < 4 && ((unsigned char)s->msg[tail - 1] & 0xc0) == 0x80) tail--;
+    if (!tail) return;
+    unsigned char lead = (unsigned char)s->msg[tail - 1];
+    size_t length = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+    if (tail - 1 + length > n) s->msg[tail - 1] = 0;
+}
+
 struct status fail(enum status_code code, const char *fmt, ...)
 {
     struct status s = {.code = code};
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(s.msg, sizeof s.msg, fmt, ap);
+    int n = vsnprintf(s.msg, sizeof s.msg, fmt, ap);
     va_end(ap);
+    cut(&s, n);
     return s;
 }
 
@@ -18,7 +31,8 @@ struct status status_at(struct status s, const char *fmt, ...)
     va_start(ap, fmt);
     int n = vsnprintf(out.msg, sizeof out.msg, fmt, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof out.msg) snprintf(out.msg + n, sizeof out.msg - (size_t)n, ": %s", s.msg);
+    if (n >= 0 && (size_t)n < sizeof out.msg) n += snprintf(out.msg + n, sizeof out.msg - (size_t)n, ": %s", s.msg);
+    cut(&out, n);
     return out;
 }
 

@@ -42,7 +42,7 @@ json_t *event_json(const struct engine_event *e)
         if (e->gpu >= 0) json_object_set_new(j, "gpu", json_integer(e->gpu));
     }
     if (e->state) json_object_set_new(j, "state", json_string(e->state));
-    if (e->reason) json_object_set_new(j, "reason", json_string(e->reason));
+    if (e->reason) json_object_set_new(j, "reason", json_of_bytes(e->reason));
     if (e->kind == ENGINE_STAGE_END) json_object_set_new(j, "seconds", json_real(e->seconds));
     if (e->kind == ENGINE_TRIAL_END && t) json_object_set_new(j, "stages", json_integer(t->n_stages));
     if (e->json) json_object_set(j, "data", (json_t *)(uintptr_t)e->json);

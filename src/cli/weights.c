@@ -220,7 +220,7 @@ static struct status export_row(const struct cli_args *a, struct store *s, const
 {
     const char *id = json_str(t, "id", ""), *to = a->value[OPT_OUT];
     json_t *rows, *params = json_pack("[s,s]", id, json_str(config, "evaluate.weights", "best"));
-    struct status st = store_rows(&rows, s, "SELECT path FROM artifacts WHERE trial = ?1 AND kind = ?2", params);
+    struct status st = store_rows(&rows, s, "SELECT path, bytes FROM artifacts WHERE trial = ?1 AND kind = ?2", params);
     json_decref(params);
     TRY(st);
     struct arena arena = {0};
@@ -231,6 +231,11 @@ static struct status export_row(const struct cli_args *a, struct store *s, const
         st = fail(STATUS_ARG, "trial %s: is not trained yet (%s)", id, json_str(t, "state", ""));
     else
         st = weights_load(&w, fs_join(&arena, store_dir(s), path));
+    if (path && st.code != STATUS_OK && json_int(json_array_get(rows, 0), "bytes", -1) == 0)
+        st = fail(STATUS_ARG,
+                  "trial %s: its weights were not kept (keep: none); with keep: best, `sweep export %s` trains "
+                  "it again",
+                  id, id);
     if (st.code == STATUS_OK) {
         st = write_model(to, &w, id, config);
         weights_free(&w);

@@ -23,7 +23,7 @@ void train_warn(const struct train_job *job, const char *format, ...)
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     log_warn("%s", text);
-    train_emit(job, "log", "{s:s, s:s}", "level", "warn", "text", text);
+    train_emit(job, "log", "{s:s, s:o}", "level", "warn", "text", json_of_bytes(text)); /* a path may be any bytes */
 }
 
 void values_add(struct values *to, double v, const char *format, ...)

@@ -111,7 +111,8 @@ static int run(const struct stage *stage, const struct job *j)
     int code = end_of(&state, s.code);
     if (s.code != STATUS_OK)
         log_at(code == EXIT_OK || code == EXIT_INTERRUPTED ? LOG_INFO : LOG_ERROR, "%s: %s", stage->name, s.msg);
-    train_emit(&t, "end", "{s:s, s:s}", "state", state, "reason", s.code == STATUS_OK ? o.reason : s.msg);
+    train_emit(&t, "end", "{s:s, s:o}", "state", state, "reason",
+               json_of_bytes(s.code == STATUS_OK ? o.reason : s.msg)); /* it may name a path, which is any bytes */
     return code;
 }
 
@@ -129,7 +130,7 @@ int worker_stage(FILE *in)
     } else {
         log_error("%s", s.msg);
         struct train_job t = {.emit = events_emit};
-        train_emit(&t, "end", "{s:s, s:s}", "state", "failed", "reason", s.msg);
+        train_emit(&t, "end", "{s:s, s:o}", "state", "failed", "reason", json_of_bytes(s.msg));
     }
     job_free(&j);
     return code;

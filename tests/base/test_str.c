@@ -40,6 +40,26 @@ static void str_nearest__takes_spellings_for_one_name(void)
     CU_ASSERT_FALSE(str_same_name("unet", "unet++"));
 }
 
-static const struct test tests[] = {TEST(str_add_quoted__survives_a_shell),
+/* What does not fit into a message is cut between characters. */
+static void status__is_cut_between_characters(void)
+{
+    static const char *const characters[] = {"x", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    for (size_t c = 0; c < LEN(characters); c++)
+        for (int shift = 0; shift < 5; shift++) {
+            struct str text = {0};
+            for (int i = 0; i < 1200; i++) str_add(&text, characters[c]);
+            struct status st[2] = {fail(STATUS_IO, "%.*s%s", shift, "abcde", text.s)};
+            st[1] = status_at(st[0], "%.*s", shift, "abcde");
+            for (size_t k = 0; k < LEN(st); k++) {
+                json_t *j = json_string(st[k].msg);
+                CU_ASSERT_PTR_NOT_NULL(j); /* valid UTF-8 */
+                CU_ASSERT_TRUE(strlen(st[k].msg) > sizeof st[k].msg - 6);
+                json_decref(j);
+            }
+            str_free(&text);
+        }
+}
+
+static const struct test tests[] = {TEST(status__is_cut_between_characters), TEST(str_add_quoted__survives_a_shell),
                                     TEST(str_nearest__takes_spellings_for_one_name)};
 TEST_MAIN("base.str", tests)

@@ -33,6 +33,28 @@ static void stage__what_is_not_understood_exits_2(void)
     json_decref(e);
 }
 
+/* A file's name is any bytes, and so is a message that names it; an event is text. */
+static void stage__a_reason_is_text_whatever_it_names(void)
+{
+    static const char *const files[] = {"input/a\xff.png", "target/b.png"};
+    struct arena a = {0};
+    json_t *e;
+    make_dir();
+    for (size_t i = 0; i < LEN(files); i++) {
+        const char *path = fs_join(&a, dir, files[i]);
+        TEST_OK(fs_mkdir(fs_dirname(&a, path)));
+        TEST_OK(fs_write(path, "none", 4));
+    }
+    CU_ASSERT_EQUAL(
+        run(&e, "train",
+            arena_printf(&a, "{\"data.root\": \"%s\", \"data.input\": \"input\", \"data.target\": \"target\"}", dir)),
+        1);
+    check_end(e, "failed");
+    CU_ASSERT_PTR_NOT_NULL(strstr(json_str(find(e, "end"), "reason", ""), "a\xef\xbf\xbd"));
+    json_decref(e);
+    arena_free(&a);
+}
+
 static void stage_train__refuses_images_that_changed_since_the_plan(void)
 {
     json_t *e;
@@ -156,9 +178,14 @@ static void worker__says_what_it_can(void)
 }
 
 static const struct test tests[] = {
-    TEST(stage__what_is_not_understood_exits_2),   TEST(stage_train__refuses_images_that_changed_since_the_plan),
-    TEST(stage__impossible_is_refused_not_failed), TEST(stage__asked_to_stop_writes_a_checkpoint),
-    TEST(stage__nobody_listening_is_a_stop),       TEST(stage__dead_parent_is_a_stop),
-    TEST(stage__computes_where_it_is_told),        TEST(worker__says_what_it_can),
+    TEST(stage__what_is_not_understood_exits_2),
+    TEST(stage__a_reason_is_text_whatever_it_names),
+    TEST(stage_train__refuses_images_that_changed_since_the_plan),
+    TEST(stage__impossible_is_refused_not_failed),
+    TEST(stage__asked_to_stop_writes_a_checkpoint),
+    TEST(stage__nobody_listening_is_a_stop),
+    TEST(stage__dead_parent_is_a_stop),
+    TEST(stage__computes_where_it_is_told),
+    TEST(worker__says_what_it_can),
 };
 TEST_MAIN("worker.end", tests)
