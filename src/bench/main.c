@@ -243,7 +243,8 @@ static int for_coordinator(struct arguments *a)
                         : s.code == STATUS_REFUSED     ? "refused"
                         : s.code == STATUS_INTERRUPTED ? "interrupted"
                                                        : "failed";
-    struct status told = event(json_pack("{s:s, s:s, s:s}", "ev", "end", "state", state, "reason", s.msg));
+    struct status told =
+        event(json_pack("{s:s, s:s, s:o}", "ev", "end", "state", state, "reason", json_of_bytes(s.msg)));
     json_decref(j);
     if (s.code == STATUS_INTERRUPTED || told.code != STATUS_OK) return EXIT_INTERRUPTED;
     if (!understood) return EXIT_USAGE;

@@ -10,7 +10,8 @@ struct teller {
 
 static void tell_image(void *user, const char *image, const struct values *v)
 {
-    train_emit(((struct teller *)user)->job, "image", "{s:s, s:o}", "image", image, "values", values_json(v));
+    train_emit(((struct teller *)user)->job, "image", "{s:o, s:o}", "image", json_of_bytes(image), "values",
+               values_json(v)); /* a file's name is any bytes */
 }
 
 static struct status measure(struct values *mean, json_t *all, const char *prefix, struct judge *j,

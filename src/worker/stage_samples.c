@@ -15,7 +15,8 @@ static struct status save_one(struct images *im, const struct job *j, const stru
                               const struct shown *room)
 {
     TRY(images_run(im, k));
-    const char *name = data_name(im->data, im->index[k]);
+    json_t *text = json_of_bytes(data_name(im->data, im->index[k])); /* a file's name is any bytes, a row's is text */
+    const char *name = json_string_value(text);
     data_input_picture(room->input, im->input, im->channels, im->height, im->width);
     const float *const values[LEN(pictures)] = {room->input, im->target, im->output};
     struct arena a = {0};
@@ -27,6 +28,7 @@ static struct status save_one(struct images *im, const struct job *j, const stru
         if (s.code == STATUS_OK) s = tell_artifact(t, pictures[i].kind, "png", name, path);
     }
     arena_free(&a);
+    json_decref(text);
     return s;
 }
 

@@ -1,4 +1,5 @@
 /* How a worker ends: what it does not understand, what is impossible, who asks it to stop, who is gone. */
+#include "data.h"
 #include "spec.h"
 #include "started.h"
 
@@ -52,6 +53,32 @@ static void stage__a_reason_is_text_whatever_it_names(void)
     check_end(e, "failed");
     CU_ASSERT_PTR_NOT_NULL(strstr(json_str(find(e, "end"), "reason", ""), "a\xef\xbf\xbd"));
     json_decref(e);
+    arena_free(&a);
+}
+
+static void stage__pictures_may_have_any_name(void)
+{
+    static const char *const stages[] = {"train", "evaluate", "samples"}, *const folders[] = {"input", "target"};
+    static uint8_t pixels[3 * 64 * 64];
+    struct arena a = {0};
+    make_dir();
+    for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 7);
+    for (int i = 0; i < 8; i++)
+        for (size_t k = 0; k < LEN(folders); k++) {
+            const char *path = arena_printf(&a, "%s/%s/%d\xff.png", dir, folders[k], i);
+            TEST_OK(fs_mkdir(fs_dirname(&a, path)));
+            TEST_OK(data_image_save(path, pixels, 64, 64));
+        }
+    const char *changes = arena_printf(&a,
+                                       "{\"data.root\": \"%s\", \"data.input\": \"input\", \"data.target\": "
+                                       "\"target\", \"train.epochs\": 1}",
+                                       dir);
+    for (size_t i = 0; i < LEN(stages); i++) {
+        json_t *e;
+        CU_ASSERT_EQUAL(run(&e, stages[i], changes), 0);
+        check_end(e, "done");
+        json_decref(e);
+    }
     arena_free(&a);
 }
 
@@ -178,14 +205,10 @@ static void worker__says_what_it_can(void)
 }
 
 static const struct test tests[] = {
-    TEST(stage__what_is_not_understood_exits_2),
-    TEST(stage__a_reason_is_text_whatever_it_names),
-    TEST(stage_train__refuses_images_that_changed_since_the_plan),
-    TEST(stage__impossible_is_refused_not_failed),
-    TEST(stage__asked_to_stop_writes_a_checkpoint),
-    TEST(stage__nobody_listening_is_a_stop),
-    TEST(stage__dead_parent_is_a_stop),
-    TEST(stage__computes_where_it_is_told),
-    TEST(worker__says_what_it_can),
+    TEST(stage__what_is_not_understood_exits_2),   TEST(stage__a_reason_is_text_whatever_it_names),
+    TEST(stage__pictures_may_have_any_name),       TEST(stage_train__refuses_images_that_changed_since_the_plan),
+    TEST(stage__impossible_is_refused_not_failed), TEST(stage__asked_to_stop_writes_a_checkpoint),
+    TEST(stage__nobody_listening_is_a_stop),       TEST(stage__dead_parent_is_a_stop),
+    TEST(stage__computes_where_it_is_told),        TEST(worker__says_what_it_can),
 };
 TEST_MAIN("worker.end", tests)
