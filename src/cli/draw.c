@@ -102,28 +102,45 @@ static void add_axes(char *out, int columns, const json_t *e, size_t n)
     snprintf(out + at, n - at, "  %s", axes);
 }
 
-static void row_text(char *out, size_t n, const struct live_row *r, const char *rank, int columns)
+/* How far a stage is. @p brief: where there is no room for its speed. */
+static void add_detail(struct str *out, const struct live_row *r, bool brief)
 {
     const json_t *e = r->start, *p = r->progress;
-    char id[16], stage[80], detail[160], tail[260], name[160], epoch[100], axes[200];
     int runs = (int)json_int(e, "runs", 1), epochs = (int)json_int(p, "epochs", 0);
+    if (runs > 1) {
+        str_addf(out, "visit %d/%d", (int)json_int(e, "run", 0) + 1, runs);
+    } else if (epochs) {
+        str_addf(out, "epoch %d/%d  ", (int)json_int(p, "epoch", 0), epochs);
+        if (!brief) str_addf(out, "loss %.4g  %.1f images/s  ", json_num(p, "loss", 0), json_num(p, "images_per_s", 0));
+        str_addf(out, "%s left", cli_seconds(json_num(p, "eta_s", 0)));
+    } else {
+        str_add(out, cli_seconds(time_now() - json_num(e, "time", time_now())));
+    }
+}
+
+/* What gives way, in this order: the last epoch's metrics, the speed, the name, the axis values. */
+static void row_text(char *out, size_t n, const struct live_row *r, const char *rank, int columns)
+{
+    const json_t *e = r->start;
+    char id[16], stage[80], name[160], epoch[100], axes[200];
+    int room = 0;
     draw_stage(stage, sizeof stage, e);
-    if (runs > 1)
-        snprintf(detail, sizeof detail, "visit %d/%d", (int)json_int(e, "run", 0) + 1, runs);
-    else if (epochs)
-        snprintf(detail, sizeof detail, "epoch %d/%d  loss %.4g  %.1f images/s  %s left", (int)json_int(p, "epoch", 0),
-                 epochs, json_num(p, "loss", 0), json_num(p, "images_per_s", 0), cli_seconds(json_num(p, "eta_s", 0)));
-    else
-        snprintf(detail, sizeof detail, "%s", cli_seconds(time_now() - json_num(e, "time", time_now())));
     snprintf(id, sizeof id, "  %.6s ", text_of(e, "trial"));
-    snprintf(tail, sizeof tail, "  %s  %s", stage, detail);
     snprintf(name, sizeof name, "%s x %s", text_of(e, "arch"), text_of(e, "backbone"));
     standing_axes(axes, sizeof axes, e);
-    int room = columns - draw_columns(id) - draw_columns(tail) - (axes[0] ? draw_columns(axes) + 2 : 0);
-    draw_cut(name, room > LEAST_NAME ? room : LEAST_NAME); /* the name gives way, then the rest */
-    snprintf(out, n, "%s%s%s", id, name, tail);
     epoch_text(epoch, sizeof epoch, r->epoch, rank);
-    if (draw_columns(out) + draw_columns(epoch) + draw_columns(axes) + 2 <= columns) /* axes tell cells apart: first */
+    struct str tail = {0};
+    for (int brief = 0; brief < 2; brief++) {
+        tail.n = 0;
+        str_addf(&tail, "  %s  ", stage);
+        add_detail(&tail, r, brief);
+        room = columns - draw_columns(id) - draw_columns(tail.s) - (axes[0] ? draw_columns(axes) + 2 : 0);
+        if (!axes[0] || room >= LEAST_NAME) break;
+    }
+    draw_cut(name, room > LEAST_NAME ? room : LEAST_NAME);
+    snprintf(out, n, "%s%s%s", id, name, tail.s);
+    str_free(&tail);
+    if (draw_columns(out) + draw_columns(epoch) + draw_columns(axes) + 2 <= columns)
         snprintf(out + strlen(out), n - strlen(out), "%s", epoch);
     add_axes(out, columns, e, n);
     draw_cut(out, columns);
@@ -162,13 +179,13 @@ void draw_totals(char *out, size_t n, const struct cli_live *l, int columns)
     out[0] = 0;
     add_part(out, n, columns, "%d of %d trials", ended, (int)json_int(t, "trials", 0));
     if (failed) add_part(out, n, columns, "%d failed", failed);
+    if (trained > ended) add_part(out, n, columns, "%d trained", trained);
     snprintf(left, sizeof left, "about %s left", cli_seconds(json_num(t, "left_s", 0)));
     if (error_s > 0)
         snprintf(left, sizeof left, "about %s +- %s left", cli_seconds(json_num(t, "left_s", 0)), cli_seconds(error_s));
     add_part(out, n, columns, "%s", left);
     add_part(out, n, columns, "%d of %d stages (%d stored before)", (int)json_int(t, "ended", 0),
              (int)json_int(t, "stages", 0), (int)json_int(t, "cached", 0));
-    if (trained > ended) add_part(out, n, columns, "%d trained", trained);
     if (pruned) add_part(out, n, columns, "%d pruned", pruned);
     if (rate > 0) add_part(out, n, columns, "%.*f cells/h", rate < 10 ? 1 : 0, rate);
     if (l->tty && l->cpu.percent >= 0) add_part(out, n, columns, "CPU %.0f %%", l->cpu.percent);
