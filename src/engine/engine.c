@@ -89,9 +89,9 @@ static json_t *environment(const struct engine *e)
 
 struct status engine_put_trial(struct store *s, const struct plan_trial *t)
 {
-    json_t *content =
-        json_pack("{s:s*, s:s*, s:s*, s:s*}", "images", t->content.images, "model_weights", t->content.model_weights,
-                  "loss_weights", t->content.loss_weights, "init", t->content.init);
+    json_t *content = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*}", "images", t->content.images, "model_weights",
+                                t->content.model_weights, "loss_weights", t->content.loss_weights, "init",
+                                t->content.init, "judge", t->content.judge);
     struct status st = store_put_trial(s, &(struct store_trial){.id = t->id,
                                                                 .arch = t->t.model.arch,
                                                                 .backbone = t->t.model.backbone,

@@ -50,7 +50,7 @@ static const struct {
 
 struct prune_rule prune_rule_of(const struct spec_trial *t)
 {
-    struct prune_rule r = {.metric = t->prune.metric ? t->prune.metric : t->evaluate.rank,
+    struct prune_rule r = {.metric = t->prune.metric ? t->prune.metric : spec_rank(t),
                            .epochs = t->train.epochs,
                            .warmup = t->prune.warmup_epochs,
                            .min = t->prune.min_epochs,

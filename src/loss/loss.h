@@ -1,6 +1,7 @@
 /*
- * loss: what a picture is compared by, as nets: the weighted perceptual loss that trains and the metrics that rank.
- * Both take "pred" and "target"; exec runs them like any other net. Nothing here knows of tensors.
+ * loss: what a picture is compared by, as nets: the weighted perceptual loss that trains, the metrics that rank, and
+ * the judge, a trained network that ranks as people do. All take "pred" and "target"; exec runs them like any other
+ * net. Nothing here knows of tensors.
  *
  *     struct net *n;
  *     TRY(loss_build(&n, &(struct loss_options){.height = 256, .width = 256, .pixel_weight = 1,
@@ -54,6 +55,38 @@ extern const struct loss_metric loss_metrics[];
  * Owner:  the caller, net_free.
  */
 struct status loss_metrics_build(struct net **out, int height, int width, const float mean[3], const float std[3]);
+
+/** Normalised pictures back to 0..1, clipped as a screen would. */
+net_val loss_shown(struct net *n, net_val x, const float mean[3], const float std[3]);
+
+/** What a judge is: a trained network of the zoo that no cell's loss chooses, so that cells of all losses compare. */
+struct loss_judge_options {
+    const char *network;
+    int height, width;
+    const float *mean, *std; /* of pred and target */
+    bool taps;               /* also the distances of each tap */
+};
+
+/**
+ * Distances of two pictures in the features of a judge, at its five taps; the pictures are clipped first. Distance of
+ * features: each pixel's channels made a vector of length 1, the squared difference, summed over channels, mean over
+ * pixels. Distance of styles: the absolute difference of the Gram matrices over the sum of the target's.
+ * Shape:  inputs "pred", "target" [N,3,H,W], normalised -> [N] "feature_distance", "style_distance" (means over the
+ *         taps; with .taps also each, "feature_distance.1" on), and [N,D,1,1] the two of loss_judge_pooled: means over
+ *         the picture of taps 3, 4 and 5, for loss_kid. Parameters: the backbone's own.
+ * Errors: STATUS_ARG: unknown network, a size that it cannot take.
+ * Owner:  the caller, net_free.
+ * Source: arXiv:1801.03924 without its learnt weights; arXiv:1508.06576.
+ */
+struct status loss_judge_build(struct net **out, const struct loss_judge_options *o);
+extern const char *const loss_judge_pooled[2]; /* names of the outputs, pred's and target's */
+
+struct loss_kid {
+    double kid, deviation; /* of a bootstrap over the images; not a number for fewer than two */
+};
+/** Kernel distance of two sets of @p n pictures: the unbiased squared discrepancy, kernel (x.y/d + 1)^3, of their
+ * pooled features [n,d]. May be below 0. Source: arXiv:1801.01401. */
+struct loss_kid loss_kid(const float *pred, const float *target, int n, int d);
 
 /** Scales that MS-SSIM uses at this size: 5, fewer where the smallest would be under its 11-pixel window. */
 int loss_ms_ssim_scales(int height, int width);

@@ -101,8 +101,7 @@ const struct loss_metric loss_metrics[] = {
 };
 /* clang-format on */
 
-/** Normalised pictures to 0..1, clipped as a screen would. */
-static net_val shown(struct net *n, net_val x, const float mean[3], const float std[3])
+net_val loss_shown(struct net *n, net_val x, const float mean[3], const float std[3])
 {
     return net_clamp(n, net_channel_affine(n, x, std, mean), 0, 1);
 }
@@ -116,8 +115,8 @@ struct status loss_metrics_build(struct net **out, int height, int width, const 
     net_val pred = net_input(n, "pred", 3, height, width);
     net_val target = net_input(n, "target", 3, height, width);
     if (std) {
-        pred = shown(n, pred, mean, std);
-        target = shown(n, target, mean, std);
+        pred = loss_shown(n, pred, mean, std);
+        target = loss_shown(n, target, mean, std);
     }
     for (const struct loss_metric *m = loss_metrics; m->name; m++) net_output(n, m->name, m->build(n, pred, target));
     struct status s = net_finish(n);

@@ -98,6 +98,8 @@ struct status plan_size_of(struct plan_size *out, const char **refused, struct p
 /** Where @p key was written, for messages; in the arena or borrowed. */
 const char *plan_where(struct arena *a, const struct plan_build *b, const char *key);
 struct status plan_images_of(struct plan_images *out, struct plan_build *b, const struct spec_trial *t);
+/** What a file's results are ordered by. */
+struct status plan_rank(const char **out, struct plan_build *b, const struct spec *s);
 /** Files, precision: what the configuration leaves to this machine is put in words before it is hashed. @p config:
  * owner the caller. */
 struct status plan_resolve(struct spec_trial *t, json_t **config, struct plan_content *content, struct plan_build *b);

@@ -14,9 +14,9 @@ static json_t *trial_json(const struct plan *p, const struct plan_trial *t)
 {
     json_t *stages = json_array();
     for (int i = 0; i < t->n_stages; i++) json_array_append_new(stages, json_string(p->stages[t->stages[i]].key));
-    json_t *content =
-        json_pack("{s:s*, s:s*, s:s*, s:s*}", "images", t->content.images, "model_weights", t->content.model_weights,
-                  "loss_weights", t->content.loss_weights, "init", t->content.init);
+    json_t *content = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*}", "images", t->content.images, "model_weights",
+                                t->content.model_weights, "loss_weights", t->content.loss_weights, "init",
+                                t->content.init, "judge", t->content.judge);
     return json_pack("{s:s, s:O, s:o, s:i, s:s, s:I, s:I, s:s?, s:o}", "id", t->id, "config", t->config, "content",
                      content, "skipped_pairs", t->content.skipped, "loss_key", t->loss_key, "params",
                      (json_int_t)t->size.params, "macs", (json_int_t)t->size.macs, "refused", t->refused, "stages",

@@ -25,7 +25,8 @@ const struct plan_kind_info plan_kinds[PLAN_N_KINDS] = {
 
 /* These say where something lies; its content is hashed instead. */
 static const char *const places[] = {"data.root", "data.input", "data.target", "data.split.train", "data.split.val",
-                                     "data.pairs", "model.weights", "model.init", "loss.weights"};
+                                     "data.pairs", "model.weights", "model.init", "loss.weights",
+                                     "evaluate.judge.weights"};
 
 /* The keys of the first version, sorted: hashed with whatever value. The list is closed; a new key is not added. */
 static const char *const first_keys[] = {
@@ -138,6 +139,10 @@ void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const jso
         if (k == PLAN_TRAIN && c->images)
             str_addf(&text, "images %s\nweights %s\nloss weights %s\n", c->images, c->model_weights, c->loss_weights);
         if (k == PLAN_TRAIN && c->init) str_addf(&text, "init %s\n", c->init);
+        if (k == PLAN_EVALUATE && c->judge) str_addf(&text, "judge %s\n", c->judge);
+        if (k == PLAN_TRAIN && c->judge &&
+            spec_judged(json_str(config, "train.monitor", ""))) /* it picks the weights */
+            str_addf(&text, "judge %s %s\n", json_str(config, "evaluate.judge.network", ""), c->judge);
         memcpy(out[k], hash_bytes(text.s, text.n).hex, PLAN_KEY);
     }
     str_free(&text);

@@ -157,7 +157,7 @@ static void check_rank(struct plan_build *b, const struct plan_sweep *w)
         plan_warn(
             b, arena_printf(&b->plan->arena,
                             "%s: evaluate.rank is %s, but its cells are trained by different losses, whose values do "
-                            "not compare; rank by ssim or psnr",
+                            "not compare; rank by feature_distance or ssim",
                             w->path, w->rank));
         return;
     }
@@ -206,7 +206,7 @@ static struct status add_sweep(struct plan_build *b, const char *path)
         struct plan_sweep *w = &p->sweeps[p->n_sweeps++];
         *w = (struct plan_sweep){.name = arena_strdup(&p->arena, s->name),
                                  .path = arena_strdup(&p->arena, path),
-                                 .rank = arena_strdup(&p->arena, json_str(s->base, "evaluate.rank", "ssim")),
+                                 .rank = "",
                                  .spec = spec_to_json(s),
                                  .slurm = spec_slurm_copy(&p->arena, &s->slurm),
                                  .cells = arena_alloc(&p->arena, sizeof(struct plan_cell) * (size_t)cells.n)};
@@ -215,6 +215,7 @@ static struct status add_sweep(struct plan_build *b, const char *path)
             if (i >= ENOUGH_CELLS && json_array_size(b->mistakes)) break;
             st = spec_note(b->mistakes, add_cell(b, w, &cells.v[i]));
         }
+        if (st.code == STATUS_OK) st = spec_note(b->mistakes, plan_rank(&w->rank, b, s));
         if (st.code == STATUS_OK) check_rank(b, w);
     }
     plan_cells_free(&cells);

@@ -65,6 +65,7 @@ struct plan_size {
 /** Hashes that stand for the places named in the configuration: what a trial was planned with. Borrowed. */
 struct plan_content {
     const char *images, *model_weights, *loss_weights, *init; /* init: NULL where model.init is not given */
+    const char *judge;                                        /* NULL without one */
     int skipped; /* damaged pairs that data.skip_damaged leaves out of the images */
 };
 

@@ -8,6 +8,14 @@ static const char *metric_name(int i)
     return spec_metrics[i].name;
 }
 
+/* A metric, or what evaluate.rank comes to. */
+static const char *monitor_name(int i)
+{
+    int n = 0;
+    while (spec_metrics[n].name) n++;
+    return i < n ? spec_metrics[i].name : i == n ? "auto" : NULL;
+}
+
 static const char *format_name(int i)
 {
     return spec_formats[i].name;
@@ -29,6 +37,7 @@ static bool device_built(int i)
 }
 
 static const struct key_choices metrics = {.name = metric_name};
+static const struct key_choices monitors = {.name = monitor_name};
 static const struct key_choices formats = {.name = format_name, .built = format_built};
 static const struct key_choices devices = {.name = device_name, .built = device_built};
 
@@ -154,8 +163,8 @@ const struct key key_table[] = {
      .unit = "epochs", .stages = SPEC_TRAIN, .doc = "the encoder stands still for this long at the start"},
     {.path = "train.freeze_bn", .type = KEY_BOOL, .at = AT(train.freeze_bn), .stages = SPEC_TRAIN,
      .doc = "batch norms of the encoder keep their statistics"},
-    {.path = "train.monitor", .type = KEY_CHOICE, .at = AT(train.monitor), .table = &metrics, .text = "val_loss",
-     .stages = SPEC_TRAIN, .doc = "metric that picks the best checkpoint and stops early"},
+    {.path = "train.monitor", .type = KEY_CHOICE, .at = AT(train.monitor), .table = &monitors, .text = "val_loss",
+     .stages = SPEC_TRAIN, .doc = "metric that picks the best checkpoint and stops early; auto: as evaluate.rank"},
     {.path = "train.patience", .type = KEY_INT, .at = AT(train.patience), .lo = 1, .hi = 100000, .zero = "never",
      .unit = "epochs", .stages = SPEC_TRAIN, .doc = "stop when the monitor has not improved for this long"},
     {.path = "train.drop_last", .type = KEY_BOOL, .at = AT(train.drop_last), .stages = SPEC_TRAIN,
@@ -165,8 +174,19 @@ const struct key key_table[] = {
     {.path = "train.checkpoint_every", .type = KEY_INT, .at = AT(train.checkpoint_every), .lo = 1, .hi = 100000, .num = 1,
      .unit = "epochs", .doc = "how much work a crash may cost"},
 
-    {.path = "evaluate.rank", .type = KEY_CHOICE, .at = AT(evaluate.rank), .table = &metrics, .text = "ssim",
+    {.path = "evaluate.rank", .type = KEY_CHOICE, .at = AT(evaluate.rank), .table = &metrics,
+     .null = "`feature_distance` where there is a judge, else `ssim`",
      .doc = "metric that orders the results; best one that no axis changes"},
+    {.path = "evaluate.judge.network", .type = KEY_TEXT, .at = AT(evaluate.judge.network), .fixed = true,
+     .text = "tf_efficientnet_lite0", .stages = SPEC_EVALUATE,
+     .doc = "backbone in whose features outputs are compared with targets, whatever the loss"},
+    {.path = "evaluate.judge.weights", .type = KEY_TEXT, .at = AT(evaluate.judge.weights), .fixed = true,
+     .null = "the published ones where `weights/` has them, else no judge", .stages = SPEC_EVALUATE,
+     .doc = "its weights: `imagenet`, a file (safetensors, .pth), or `none`"},
+    {.path = "evaluate.judge.taps", .type = KEY_BOOL, .at = AT(evaluate.judge.taps), .fixed = true,
+     .stages = SPEC_EVALUATE, .doc = "keep the distances of each of the network's five depths, too"},
+    {.path = "evaluate.every_epoch", .type = KEY_BOOL, .at = AT(evaluate.every_epoch),
+     .doc = "the judge sees the validation of each epoch, too"},
     {.path = "evaluate.weights", .type = KEY_CHOICE, .at = AT(evaluate.weights), .choices = ONE_OF("best", "last"),
      .text = "best", .stages = SPEC_EVALUATE | SPEC_EXPORT | SPEC_SAMPLES, .doc = "checkpoint that is judged and exported"},
 
@@ -262,7 +282,7 @@ const struct key *key_find_loose(const char *path)
     for (int i = 0; i < key_count; i++) {
         const struct key *k = &key_table[i];
         if (k->main && under(k->path, path)) return k;
-        if (strcmp(leaf(k->path), path) == 0) found = k, n++;
+        if (!k->fixed && strcmp(leaf(k->path), path) == 0) found = k, n++;
     }
     return n == 1 && !key_is_section(path) ? found : NULL;
 }

@@ -38,6 +38,7 @@ struct key {
     const char *zero;           /* 0 is allowed beside the range and means this */
     const char *null;           /* null is allowed, is the default, and means this */
     bool pattern;               /* in an axis a text may be a pattern over the zoo's names */
+    bool fixed;                 /* no axis varies it: all cells have the same */
     bool main;                  /* a section written as a value instead of a map means this key: export: [onnx] */
     const char *const *choices; /* ends with NULL */
     const struct key_choices *table;

@@ -11,6 +11,13 @@ const struct spec_metric spec_metrics[] = {
      .doc = "peak signal to noise ratio, the peak being the full range"},
     {.name = "l1",       .unit = "",   .higher_is_better = false, .axis_free = true,
      .doc = "mean absolute difference of pixels in 0..1"},
+    {.name = "feature_distance", .unit = "", .higher_is_better = false, .axis_free = true, .judged = true,
+     .doc = "distance in the features of the judge (`evaluate.judge`): closest to what people see"},
+    {.name = "style_distance", .unit = "", .higher_is_better = false, .axis_free = true, .judged = true,
+     .doc = "relative difference of the Gram matrices of the judge's features"},
+    {.name = "kid", .unit = "", .higher_is_better = false, .axis_free = true, .judged = true,
+     .doc = "kernel distance of all outputs to all targets, in the judge's features; says little of under a hundred "
+            "images"},
     {.name = "val_loss", .unit = "",   .higher_is_better = false, .axis_free = false,
      .doc = "the training loss on the validation pairs; compares only cells trained by the same loss"},
     {.name = NULL},
@@ -31,3 +38,16 @@ const struct spec_device spec_devices[] = {
     {.name = NULL},
 };
 /* clang-format on */
+
+const struct spec_metric *spec_metric_of(const char *name)
+{
+    const struct spec_metric *m = spec_metrics;
+    while (m->name && strcmp(m->name, name) != 0) m++;
+    return m->name ? m : NULL;
+}
+
+bool spec_judged(const char *metric)
+{
+    const struct spec_metric *m = spec_metric_of(metric);
+    return m && m->judged;
+}

@@ -32,6 +32,9 @@ static struct status settle(struct load *l, const struct key *k)
     for (int i = 0; i < l->n_axes; i++) {
         struct load_axis *x = &l->axes[i];
         if (x->gone || !axis_sets(x, k)) continue;
+        if (k->fixed)
+            return node_fail(x->node, "%s: varied here, but all cells must have the same, or they would not compare",
+                             k->path);
         if (fixed && l->fixed[k - key_table].layer > x->layer) {
             unsweep(x, k);
             continue;

@@ -94,8 +94,14 @@ struct spec_trial {
         bool drop_last;
     } train;
     struct {
-        const char *rank;    /* ssim | ms_ssim | psnr | l1 | val_loss ...; orders tables, changes no stage */
+        const char *rank;    /* a metric; orders tables, changes no stage. NULL: spec_rank() */
         const char *weights; /* best | last */
+        struct {
+            const char *network;
+            const char *weights; /* file; NULL, "none": there is no judge */
+            bool taps;           /* also the distances of each tap */
+        } judge;
+        bool every_epoch; /* the judge sees the epochs of a training, too */
     } evaluate;
     struct {
         const char *device;
@@ -259,6 +265,11 @@ json_t *spec_to_json(const struct spec *s);
  * @p a. Errors: STATUS_ARG naming the key, as spec_load; @p where prefixes them. */
 struct status spec_trial_from_json(struct spec_trial *out, struct arena *a, const json_t *flat, const char *where);
 
+/** True when the pictures of a resolved trial are judged. */
+bool spec_has_judge(const struct spec_trial *t);
+/** What its results are ordered by: evaluate.rank, else feature_distance where there is a judge, else ssim. */
+const char *spec_rank(const struct spec_trial *t);
+
 /** Flat JSON, defaults filled in, of the keys whose row names one of @p stages; SPEC_ALL or 0: of every key.
  *  Owner: the caller. */
 json_t *spec_trial_to_json(const struct spec_trial *t, unsigned stages);
@@ -287,9 +298,14 @@ struct spec_metric {
     const char *unit; /* "" | "dB" */
     bool higher_is_better;
     bool axis_free; /* no axis changes its meaning: fit for ranking across losses */
+    bool judged;    /* only where there is a judge (evaluate.judge) */
     const char *doc;
 };
 extern const struct spec_metric spec_metrics[]; /* ends with a NULL name */
+/** The row of a name, NULL for a name that is none (a term of the loss). */
+const struct spec_metric *spec_metric_of(const char *name);
+/** True for a metric that only a judge gives. */
+bool spec_judged(const char *metric);
 struct spec_format {
     const char *name, *extension, *doc;
     bool built; /* false: refused by name as not built yet */

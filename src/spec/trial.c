@@ -106,3 +106,15 @@ struct status spec_check_value(json_t **out, const char *key, const json_t *valu
     arena_free(&a);
     return s;
 }
+
+bool spec_has_judge(const struct spec_trial *t)
+{
+    const char *weights = t->evaluate.judge.weights;
+    return weights && strcmp(weights, "none") != 0;
+}
+
+const char *spec_rank(const struct spec_trial *t)
+{
+    if (t->evaluate.rank) return t->evaluate.rank;
+    return spec_has_judge(t) ? "feature_distance" : "ssim";
+}

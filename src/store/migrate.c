@@ -55,28 +55,6 @@ static const char states[] =
     "INSERT INTO state_trials (sweep, asked, trial, ordinal, axes) SELECT st.sweep, w.updated, st.trial, st.ordinal, "
     "st.axes FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep";
 
-/* A trial of two sweeps is a row of each, so that it is found by either name. */
-static const char row_a_sweep[] =
-    "DROP VIEW results_all;"
-    "DROP VIEW results;"
-    "CREATE VIEW results AS "
-    "SELECT t.id AS trial, w.name AS sweep, "
-    "t.arch, t.backbone, t.height, t.width, t.seed, t.state, t.reason, "
-    "f.ssim, f.ms_ssim, f.psnr, f.l1, f.val_loss, f.train_loss, f.identity_ssim, f.untrained_ssim, f.verify_max_abs, "
-    "l.p50_ms, l.p90_ms, l.p99_ms, l.min_ms, 1000.0 / l.p50_ms AS fps, l.load_ms, l.first_ms, l.unstable, l.device, "
-    "t.params, t.macs, t.loss_key, "
-    "(SELECT sum(seconds) FROM stages g WHERE g.trial = t.id AND g.stage = 'train') AS train_s, t.config "
-    "FROM trials t LEFT JOIN sweep_trials st ON st.trial = t.id LEFT JOIN sweeps w ON w.id = st.sweep "
-    "LEFT JOIN finals f ON f.trial = t.id "
-    "LEFT JOIN latency_summary l ON l.trial = t.id AND l.format = 'onnx' AND l.device = coalesce( "
-    "nullif(json_extract(t.config, '$.\"gate.device\"'), ''), 'cpu') AND l.threads = 1 "
-    "AND l.height = t.height AND l.width = t.width;"
-    "CREATE VIEW results_all AS "
-    "SELECT r.trial, r.sweep, r.arch, r.backbone, r.seed, r.state, r.ssim, r.ms_ssim, r.psnr, r.l1, r.val_loss, "
-    "l.format, l.device, l.threads, l.height, l.width, l.visits, l.n, l.min_ms, l.p50_ms, l.p90_ms, l.p99_ms, "
-    "l.load_ms, l.first_ms, l.unstable, l.busy, l.rss_bytes, r.params, r.macs "
-    "FROM results r JOIN latency_summary l ON l.trial = r.trial";
-
 static const struct {
     int to;
     const char *sql;
@@ -86,7 +64,7 @@ static const struct {
     {.to = 2, .sql = "ALTER TABLE trials ADD COLUMN content TEXT"},
     {.to = 3, .sql = store_pruning},
     {.to = 4, .sql = states},
-    {.to = 4, .sql = row_a_sweep},
+    {.to = 4, .sql = store_views},
 };
 
 static struct status exec_sql(struct store *s, const char *sql, const char *doing)

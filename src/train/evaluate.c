@@ -48,6 +48,7 @@ struct status train_evaluate(const struct train_job *job)
     struct status s = train_model_open(&m, job, TRAIN_UNTRAINED, precision);
     if (s.code == STATUS_OK) s = train_data_open(&data, job);
     if (s.code == STATUS_OK) s = judge_open(&j, job, &m, data);
+    if (s.code == STATUS_OK) s = judge_open_features(&j, job, &m);
     if (s.code == STATUS_OK) s = evaluate(job, &m, &j, all);
     if (s.code == STATUS_OK) train_emit(job, "metrics", "{s:i, s:O}", "epoch", -1, "values", all);
     json_decref(all);

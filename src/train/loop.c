@@ -81,6 +81,7 @@ static struct status run_open(struct run *r)
     TRY(open_loader(r, data));
     TRY(train_model_open(&r->model, r->job, TRAIN_UNTRAINED, NULL));
     TRY(judge_open(&r->judge, r->job, &r->model, data));
+    if (judge_each_epoch(r->t)) TRY(judge_open_features(&r->judge, r->job, &r->model));
     tell_info(r);
     TRY(check_batch(r));
     return run_prepare(r);

@@ -110,7 +110,7 @@ static struct status open_loss(struct running *out, const struct train_job *job,
     const char *network = o.network ? o.network : "vgg16";
     bool random = !t->loss.weights || strcmp(t->loss.weights, "random") == 0;
     train_emit(job, "info", "{s:{s:s, s:b}}", "values", "loss_network", network, "loss_random", random);
-    if (!random) return load_loss_file(out->exec, network, t->loss.weights);
+    if (!random) return load_loss_file(out->exec, "loss.weights", network, t->loss.weights);
     log_info("loss.weights is not set: the loss network has seeded random features"); /* the plan has warned of it */
     return random_features(out);
 }
@@ -127,8 +127,34 @@ struct status judge_open(struct judge *out, const struct train_job *job, const s
                     &(struct exec_options){.compute = exact, .device = m->device, .frozen = true});
 }
 
+bool judge_each_epoch(const struct spec_trial *t)
+{
+    return t->evaluate.every_epoch || spec_judged(t->train.monitor) ||
+           (strcmp(t->prune.rule, "none") != 0 && spec_judged(t->prune.metric ? t->prune.metric : spec_rank(t)));
+}
+
+struct status judge_open_features(struct judge *j, const struct train_job *job, const struct train_model *m)
+{
+    const struct spec_trial *t = job->trial;
+    if (!spec_has_judge(t)) return ok();
+    TRY(loss_judge_build(&j->features.net, &(struct loss_judge_options){.network = t->evaluate.judge.network,
+                                                                        .height = t->data.size[0],
+                                                                        .width = t->data.size[1],
+                                                                        .mean = data_mean,
+                                                                        .std = data_std,
+                                                                        .taps = t->evaluate.judge.taps}));
+    enum tensor_dtype exact = m->compute == TENSOR_F64 ? TENSOR_F64 : TENSOR_F32;
+    TRY(exec_new(&j->features.exec, j->features.net,
+                 &(struct exec_options){
+                     .compute = exact, .device = m->device, .frozen = true, .channels_last = j->channels_last}));
+    train_emit(job, "info", "{s:{s:s}}", "values", "judge", t->evaluate.judge.network);
+    return load_loss_file(j->features.exec, "evaluate.judge.weights", t->evaluate.judge.network,
+                          t->evaluate.judge.weights);
+}
+
 void judge_close(struct judge *j)
 {
+    running_close(&j->features);
     running_close(&j->loss);
     running_close(&j->metrics);
     data_close(j->data);

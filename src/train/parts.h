@@ -5,7 +5,7 @@
 #include "data.h"
 #include "train.h"
 
-enum { MAX_VALUES = 32, NAME_MAX_LEN = 32 };
+enum { MAX_VALUES = 48, NAME_MAX_LEN = 32 };
 
 /** Named numbers in order: the values of a `metrics` event. */
 struct values {
@@ -32,7 +32,7 @@ void running_close(struct running *r);
 /** What measures a trained model: pairs, loss and metrics. */
 struct judge {
     struct data *data;
-    struct running loss, metrics;
+    struct running loss, metrics, features; /* features: of the cells' judge, empty without one */
     struct tensor_device device;
     bool channels_last;
     int batch;
@@ -41,6 +41,11 @@ struct judge {
 struct status judge_open(struct judge *out, const struct train_job *job, const struct train_model *m,
                          struct data *data);
 void judge_close(struct judge *j);
+/** Adds the network of evaluate.judge, in full precision whatever the model computes in; nothing where there is none.
+ */
+struct status judge_open_features(struct judge *j, const struct train_job *job, const struct train_model *m);
+/** True when the epochs of a training are judged, too: asked for, or because something decides by it. */
+bool judge_each_epoch(const struct spec_trial *t);
 
 /** Images of a batch as tensors on the device. Owner: the caller frees both. */
 struct status judge_tensors(struct tensor **x, struct tensor **y, const struct judge *j, const float *input,
@@ -49,9 +54,9 @@ struct status judge_tensors(struct tensor **x, struct tensor **y, const struct j
 /** What the inputs of a batch show, as RGB like a target: the identity's output. Owner: the caller. */
 struct status judge_picture(struct tensor **out, const struct judge *j, const float *input, int n);
 
-/** Weights from a file into a model (published.c), as model.strict says, or into a loss network. */
+/** Weights from a file into a model (published.c), as model.strict says, or into a network that compares. */
 struct status load_model_file(struct exec *e, const struct train_job *job, const char *key, const char *path);
-struct status load_loss_file(struct exec *e, const char *network, const char *path);
+struct status load_loss_file(struct exec *e, const char *key, const char *network, const char *path);
 /** The weights of a finished training: best or last. */
 struct status load_trained(struct exec *e, const struct train_job *job, enum train_weights which);
 
@@ -64,7 +69,8 @@ struct validate_options {
     void *user;
     const volatile sig_atomic_t *stop; /* not 0: STATUS_INTERRUPTED between batches; may be NULL */
 };
-/** Means over the validation images: val_loss, val_loss.TERM, then the metrics of room loss. */
+/** Means over the validation images: val_loss, val_loss.TERM, the metrics of room loss, and where there is a judge its
+ * distances, kid and kid_deviation. */
 struct status validate(struct values *out, struct judge *j, const struct validate_options *o);
 
 /* ---- checkpoints: checkpoint.c ------------------------------------------------------------------------------ */

@@ -116,11 +116,11 @@ struct status load_model_file(struct exec *e, const struct train_job *job, const
     return status_at(s, "%s: %s", key, path);
 }
 
-struct status load_loss_file(struct exec *e, const char *network, const char *path)
+struct status load_loss_file(struct exec *e, const char *key, const char *network, const char *path)
 {
     struct weights w;
     struct status loaded = weights_load(&w, path);
-    if (loaded.code != STATUS_OK) return status_at(loaded, "loss.weights");
+    if (loaded.code != STATUS_OK) return status_at(loaded, "%s", key);
     struct arena a = {0};
     const struct zoo_naming *used = NULL;
     struct weights v = view_of(&w, exec_net(e), &a, network, &used);
@@ -128,11 +128,11 @@ struct status load_loss_file(struct exec *e, const char *network, const char *pa
     struct status s = weights_check_numbers(v.a, v.n);
     if (s.code == STATUS_OK) s = exec_load(e, &v, false, &m);
     struct str missing = {0};
-    m.unexpected = 0; /* stages that this loss does not look at */
+    m.unexpected = 0; /* stages that nothing looks at */
     if (s.code == STATUS_OK && (lacking(&missing, exec_net(e), &v, "") || m.reshaped))
-        s = misfit("is no file of this loss network", &missing, &m, "");
+        s = misfit("is no file of this network", &missing, &m, "");
     str_free(&missing);
     arena_free(&a);
     weights_free(&w);
-    return status_at(s, "loss.weights: %s", path);
+    return status_at(s, "%s: %s", key, path);
 }

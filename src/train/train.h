@@ -66,8 +66,8 @@ struct status train_run(struct train_result *out, const struct train_job *job);
 
 /**
  * Final metrics of the weights that evaluate.weights names, image by image (`image` events) and their means
- * (`metrics`, epoch -1: val_loss, val_loss.TERM, l1, psnr, ssim, ms_ssim, and each with the prefixes untrained_ and
- * identity_).
+ * (`metrics`, epoch -1: val_loss, val_loss.TERM, l1, psnr, ssim, ms_ssim, where there is a judge feature_distance,
+ * style_distance, kid and kid_deviation, and each with the prefixes untrained_ and identity_).
  */
 struct status train_evaluate(const struct train_job *job);
 

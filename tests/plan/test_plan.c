@@ -240,7 +240,8 @@ static void plan_load__warns_where_the_rank_does_not_compare(void)
                                              "data: {size: 64, pairs: 8}\n"),
                              NULL);
     bool warned = false;
-    for (int i = 0; i < p->n_warnings; i++) warned = warned || strstr(p->warnings[i], "rank by ssim or psnr");
+    for (int i = 0; i < p->n_warnings; i++)
+        warned = warned || strstr(p->warnings[i], "rank by feature_distance or ssim");
     CU_ASSERT_TRUE(warned);
     CU_ASSERT_STRING_NOT_EQUAL(p->trials[0].loss_key, p->trials[1].loss_key);
     plan_free(p);
@@ -270,6 +271,60 @@ static void plan_load__cells_that_differ_only_in_training_share_the_gate(void)
 }
 
 /* A stored training's plan asks nothing of what it was trained with, and has the keys that it had. */
+static const char *key_of(const struct plan *p, enum plan_kind kind)
+{
+    return p->stages[plan_find(p, 0, kind)].key;
+}
+
+/* Without a judge a stage's key is what it was before there were judges; with one it says whose eyes these are. */
+static void plan__a_judge_is_part_of_the_evaluation_alone(void)
+{
+    char path[400], set[500];
+    snprintf(path, sizeof path, "%s/judge.safetensors", test_dir());
+    snprintf(set, sizeof set, "evaluate.judge.weights=%s", path);
+    TEST_OK(fs_write(path, "one", 3));
+    struct plan *none = planned(write_yaml("small", small), "evaluate.judge.weights=none");
+    struct plan *absent = planned(write_yaml("small", small), NULL), *one = planned(write_yaml("small", small), set);
+    bool warned = false;
+    for (int i = 0; i < absent->n_warnings; i++) warned = warned || strstr(absent->warnings[i], "make setup-weights");
+    CU_ASSERT_TRUE(warned);
+    CU_ASSERT_STRING_EQUAL(none->sweeps[0].rank, "ssim");
+    CU_ASSERT_STRING_EQUAL(absent->trials[0].t.evaluate.rank, "ssim");
+    CU_ASSERT_STRING_EQUAL(one->sweeps[0].rank, "feature_distance");
+    CU_ASSERT_STRING_EQUAL(one->trials[0].t.evaluate.rank, "feature_distance");
+    for (int k = PLAN_TRAIN; k < PLAN_N_KINDS; k++) {
+        CU_ASSERT_STRING_EQUAL(key_of(none, k), key_of(absent, k));
+        CU_ASSERT_EQUAL(strcmp(key_of(none, k), key_of(one, k)) == 0, k != PLAN_EVALUATE);
+    }
+    TEST_OK(fs_write(path, "other", 5));
+    struct plan *other = planned(write_yaml("small", small), set);
+    CU_ASSERT_STRING_NOT_EQUAL(key_of(other, PLAN_EVALUATE), key_of(one, PLAN_EVALUATE));
+    /* a judge that picks the checkpoint decides the weights */
+    const char *judged = arena_printf(&one->arena,
+                                      "%strain: {epochs: 2, batch: 2, precision: fp32, monitor: auto}\n"
+                                      "evaluate: {judge: {weights: %s}}\n",
+                                      "name: small\ndata: {size: 64, pairs: 8}\n", path);
+    struct plan *picks = planned(write_yaml("picks", judged), NULL), *again;
+    CU_ASSERT_STRING_EQUAL(picks->trials[0].t.train.monitor, "feature_distance");
+    TEST_OK(fs_write(path, "one", 3));
+    again = planned(write_yaml("picks", judged), NULL);
+    CU_ASSERT_STRING_NOT_EQUAL(key_of(picks, PLAN_TRAIN), key_of(again, PLAN_TRAIN));
+    struct plan *all[] = {none, absent, one, other, picks, again};
+    for (size_t i = 0; i < LEN(all); i++) plan_free(all[i]);
+}
+
+static void plan__a_judge_is_wanted_by_what_it_alone_gives(void)
+{
+    static const char *const sets[][2] = {{"train.monitor=kid", "train.monitor: kid wants a judge"},
+                                          {"evaluate.rank=feature_distance", "wants a judge"},
+                                          {"evaluate.judge.weights=random", "judges nothing"},
+                                          {"evaluate.judge.weights=imagenet", "or use none"}};
+    for (size_t i = 0; i < LEN(sets); i++) {
+        struct plan *p = NULL;
+        TEST_FAILS(load(&p, write_yaml("small", small), NULL, sets[i][0]), STATUS_ARG, sets[i][1]);
+    }
+}
+
 static void plan_of_trained__needs_no_images_or_weights(void)
 {
     struct arena a = {0};
@@ -403,6 +458,8 @@ static const struct test tests[] = {
     TEST(plan_load__cells_that_differ_only_in_training_share_the_gate),
     TEST(plan_of_config__finds_the_same_keys_again),
     TEST(plan__start_of_a_whole_net_is_part_of_the_training),
+    TEST(plan__a_judge_is_part_of_the_evaluation_alone),
+    TEST(plan__a_judge_is_wanted_by_what_it_alone_gives),
     TEST(plan_of_trained__needs_no_images_or_weights),
     TEST(plan__says_what_becomes_of_an_uneven_size),
     TEST(plan_precision__reads_whole_flags),

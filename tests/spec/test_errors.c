@@ -151,7 +151,11 @@ static void spec_errors__names_that_are_not_built(void)
         {"export: onnx\n", "1:9: export.formats: got \"onnx\", expected a list of onnx"},
         {"devices: [phone]\n", "1:11: devices: got \"phone\", expected one of cpu, torch"},
         {"evaluate: {rank: sim}\n",
-         "1:18: evaluate.rank: got \"sim\", expected one of ssim, ms_ssim, psnr, l1, val_loss; did you mean ssim?"},
+         "1:18: evaluate.rank: got \"sim\", expected one of ssim, ms_ssim, psnr, l1, feature_distance, style_distance, "
+         "kid, "
+         "val_loss, or null (`feature_distance` where there is a judge, else `ssim`); did you mean ssim?"},
+        {"axes: {evaluate.judge.network: [resnet18, vgg16]}\n",
+         "1:32: evaluate.judge.network: varied here, but all cells must have the same, or they would not compare"},
     };
     refuse_all(w, LEN(w));
 }

@@ -257,7 +257,8 @@ static void spec_trial__tables_of_names_end(void)
 {
     int n = 0;
     for (const struct spec_metric *m = spec_metrics; m->name; m++) n += m->axis_free && m->doc;
-    CU_ASSERT_EQUAL(n, 4);
+    CU_ASSERT_EQUAL(n, 7);
+    CU_ASSERT_TRUE(spec_judged("kid") && !spec_judged("ssim") && !spec_judged("val_loss.pixel"));
     CU_ASSERT_TRUE(spec_formats[0].built);
     for (const struct spec_format *f = spec_formats; f->name; f++) CU_ASSERT_PTR_NOT_NULL(f->extension);
     for (const struct spec_device *d = spec_devices; d->name; d++) CU_ASSERT_TRUE(d->built);

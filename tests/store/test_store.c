@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct store_stage stage = {
@@ -185,6 +186,26 @@ static struct status no_rows(void *ctx, const struct store_row *row)
     return ok();
 }
 
+/* A trial judged again by another judge, or by other weights: the last result is the one that counts. */
+static void store_finals__are_those_of_the_last_evaluation(void)
+{
+    static const char *const keys[] = {"first", "second"};
+    struct store *s = opened(fresh());
+    put_trial(s);
+    for (size_t i = 0; i < LEN(keys); i++) {
+        const struct store_stage g = {.key = keys[i], .trial = "t1", .stage = "evaluate", .format = "", .device = ""};
+        json_t *e = json_pack("{s:s, s:i, s:{s:f, s:f}}", "ev", "metrics", "epoch", -1, "values", "feature_distance",
+                              i == 0 ? 0.75 : 0.5, "ssim", 0.25);
+        TEST_OK(store_stage_start(s, &g));
+        TEST_OK(store_event(s, &g, e));
+        TEST_OK(store_stage_end(s, g.key, "done", NULL, 1, 0));
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        json_decref(e);
+    }
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM results WHERE feature_distance = 0.5 AND ssim = 0.25"), 1);
+    store_close(s);
+}
+
 static void store_query__only_reads(void)
 {
     const char *path = fresh();
@@ -347,6 +368,7 @@ static const struct test tests[] = {
     TEST(store_open__refuses_what_is_not_its_own),
     TEST(store_open__reads_where_it_may_not_write),
     TEST(store_migrate__brings_old_files_up_to_date),
+    TEST(store_finals__are_those_of_the_last_evaluation),
     TEST(store_query__only_reads),
     TEST(store_recover__closes_what_a_dead_writer_left),
     TEST(store_commit__a_full_disk_says_so_and_keeps_what_is_stored),

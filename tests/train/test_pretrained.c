@@ -86,7 +86,7 @@ static void pretrained__features_of_real_faces_are_the_reference_s(void)
     bool here = all_here(&a, &file, &faces);
     if (here) {
         TEST_OK(exec_new(&e, n, &(struct exec_options){.compute = TENSOR_F32, .device = tensor_cpu(), .frozen = true}));
-        TEST_OK(load_loss_file(e, backbone, file));
+        TEST_OK(load_loss_file(e, "loss.weights", backbone, file));
     }
     json_array_foreach(json_object_get(want, "faces"), i, face)
     {
