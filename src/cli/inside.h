@@ -124,6 +124,10 @@ struct status cli_find_sweep(struct store *s, const char *name);
 /** After a table: how many pairs data.skip_damaged left out, of the sweep's trials or of all (NULL); nothing when none.
  */
 struct status cli_tell_skipped(struct store *s, const char *sweep);
+/** What orders when nothing is said: the metric of a sweep, or of the latest one. */
+struct status cli_rank_of(char *out, size_t n, struct store *s, const char *sweep);
+/** True for a column of `results` whose high values are the good ones. */
+bool cli_higher_first(const char *column);
 /** Trial by id or a unique beginning of it. Owner: the caller json_decrefs *out, the row of `trials`. */
 struct status cli_trial(json_t **out, struct store *s, const char *id);
 /** @p out NULL: reports/NAME. @p unless_same: a report that shows what is stored already stays as it is. */

@@ -40,7 +40,7 @@ struct status cli_find_sweep(struct store *s, const char *name)
 }
 
 /* Trials of a sweep: those that it asks for now, and, for --all, those that it asked for before it was edited. */
-static void trials_sql(struct str *sql, bool all, const char *where, int limit)
+static void trials_sql(struct str *sql, bool all, const char *rank, const char *where, int limit)
 {
     static const char *const earlier =
         " UNION ALL SELECT h.trial, 1000000000 + max(h.ordinal), datetime(max(h.asked), 'unixepoch') FROM state_trials "
@@ -51,11 +51,12 @@ static void trials_sql(struct str *sql, bool all, const char *where, int limit)
         sql,
         "WITH mine AS (SELECT id FROM sweeps WHERE name = ?1), listed (id, place, asked) AS (SELECT st.trial, "
         "st.ordinal, 'now' FROM sweep_trials st JOIN mine ON mine.id = st.sweep%s) "
-        "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, ssim, ssim > identity_ssim AS "
-        "beats_input, val_loss, p50_ms, train_s, %sround((SELECT sum(bytes) FROM artifacts f WHERE "
+        "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, \"%s\", \"%s\" %s (SELECT "
+        "max(m.value) FROM final_metrics m WHERE m.trial = r.trial AND m.name = 'identity_%s') AS beats_input, "
+        "val_loss, p50_ms, train_s, %sround((SELECT sum(bytes) FROM artifacts f WHERE "
         "f.trial = r.trial) / 1048576.0, 1) AS mib, reason FROM results r JOIN listed ON listed.id = r.trial "
         "WHERE (%s) GROUP BY r.trial ORDER BY listed.place LIMIT %d",
-        all ? earlier : "", all ? "asked, " : "", where, limit);
+        all ? earlier : "", rank, rank, cli_higher_first(rank) ? ">" : "<", rank, all ? "asked, " : "", where, limit);
 }
 
 struct status cli_tell_skipped(struct store *s, const char *sweep)
@@ -107,8 +108,10 @@ static struct status ls(const struct cli_args *a, struct store *s)
     const char *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
     if (a->n_pos) TRY(cli_find_sweep(s, a->pos[0]));
     struct str sql = {0};
+    char rank[64] = "ssim";
+    if (a->n_pos) TRY(cli_rank_of(rank, sizeof rank, s, a->pos[0]));
     if (a->n_pos)
-        trials_sql(&sql, all, where, limit);
+        trials_sql(&sql, all, rank, where, limit);
     else
         str_addf(
             &sql,
@@ -158,8 +161,8 @@ static const struct {
     const char *title, *member, *sql;
 } parts[] = {
     {"result", "result",
-     "SELECT group_concat(sweep) AS sweep, state, reason, ssim, ms_ssim, psnr, l1, val_loss, identity_ssim, "
-     "untrained_ssim, verify_max_abs, "
+     "SELECT group_concat(sweep) AS sweep, state, reason, feature_distance, style_distance, kid, ssim, ms_ssim, psnr, "
+     "l1, val_loss, identity_ssim, untrained_ssim, verify_max_abs, "
      "p50_ms, fps, params, macs, train_s FROM results WHERE trial = ?1 GROUP BY trial"},
     {"stages", "stages",
      "SELECT stage, format, device, state, attempts, round(seconds, 1) AS seconds, round(rss_bytes / 1048576.0) AS "
@@ -170,7 +173,7 @@ static const struct {
     {"decisions", "decisions",
      "SELECT rule, epoch, metric, value, threshold, n_peers, CASE stop WHEN 1 THEN 'stopped' ELSE 'went on' END AS "
      "verdict, reason FROM decisions WHERE trial = ?1 ORDER BY decided, epoch"},
-    {"metrics", "metrics", "SELECT name, value FROM metrics WHERE trial = ?1 AND epoch = -1 ORDER BY name"},
+    {"metrics", "metrics", "SELECT name, value FROM final_metrics WHERE trial = ?1 ORDER BY name"},
     {"latency", "latency",
      "SELECT format, device, threads, visit, n, load_ms, first_ms, min_ms, p50_ms, p90_ms, p99_ms, unstable, busy "
      "FROM latencies WHERE trial = ?1 ORDER BY format, device, threads, visit"},

@@ -148,12 +148,9 @@ struct status cli_redo(const struct cli_args *a, struct store *s, const struct p
 static const struct report_metric *metric_row(const char *name)
 {
     static struct report_metric row;
-    for (int i = 0; spec_metrics[i].name; i++) {
-        if (strcmp(spec_metrics[i].name, name) != 0) continue;
-        row = (struct report_metric){spec_metrics[i].name, spec_metrics[i].unit, spec_metrics[i].higher_is_better};
-        return &row;
-    }
-    return NULL;
+    const struct spec_metric *m = spec_metric_of(name);
+    if (m) row = (struct report_metric){m->name, m->unit, m->higher_is_better};
+    return m ? &row : NULL;
 }
 
 struct status cli_write_report(const char *db, const char *sweep, const char *out, bool unless_same)
@@ -194,12 +191,6 @@ static struct status varying(json_t **out, struct store *s, const char *sweep)
     return ok();
 }
 
-static bool ranks_higher(const char *metric)
-{
-    const struct report_metric *m = metric_row(metric);
-    return m ? m->higher_is_better : strcmp(metric, "fps") == 0;
-}
-
 static struct status print_results(struct store *s, const char *sweep, const char *rank)
 {
     json_t *keys = NULL, *params = json_pack("[s]", sweep);
@@ -210,12 +201,14 @@ static struct status print_results(struct store *s, const char *sweep, const cha
         const char *key = json_string_value(json_array_get(keys, i));
         str_addf(&sql, ", json_extract(st.axes, '$.\"%s\"') AS \"%s\"", key, key);
     }
+    str_add(&sql, ", r.height || 'x' || r.width AS size, r.seed, r.state, ");
+    if (spec_judged(rank)) str_addf(&sql, "r.\"%s\", ", rank);
     str_addf(&sql,
-             ", r.height || 'x' || r.width AS size, r.seed, r.state, r.ssim, r.psnr, r.val_loss, r.p50_ms, r.fps, "
+             "r.ssim, r.psnr, r.val_loss, r.p50_ms, r.fps, "
              "round(r.params / 1e6, 2) AS params_m, round(r.macs / 1e9, 2) AS gmacs, r.reason "
              "FROM sweep_trials st JOIN sweeps s ON s.id = st.sweep JOIN results r ON r.trial = st.trial "
              "WHERE s.name = ?1 GROUP BY r.trial ORDER BY r.\"%s\" %s NULLS LAST, st.ordinal LIMIT 50",
-             rank, ranks_higher(rank) ? "DESC" : "ASC");
+             rank, cli_higher_first(rank) ? "DESC" : "ASC");
     if (st.code == STATUS_OK) {
         printf("\n%s, by %s:\n", sweep, rank);
         st = cli_print_query(s, sql.s, params, CLI_ALIGNED);
@@ -257,8 +250,9 @@ struct status cli_tell_run(const struct cli_args *a, struct store *s, const stru
         fprintf(stderr,
                 "try next: sweep top --sweep %s --by p50_ms%s%s\n"
                 "          sweep show %.8s%s%s\n"
-                "          sweep query 'SELECT arch, backbone, ssim, p50_ms FROM results'%s%s\n",
-                p->sweeps[0].name, db, path, p->trials[p->sweeps[0].cells[0].trial].id, db, path, db, path);
+                "          sweep query 'SELECT arch, backbone, %s, p50_ms FROM results'%s%s\n",
+                p->sweeps[0].name, db, path, p->trials[p->sweeps[0].cells[0].trial].id, db, path, p->sweeps[0].rank, db,
+                path);
     }
     if (trouble && !*code) *code = 1;
     return st;

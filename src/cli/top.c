@@ -29,15 +29,14 @@ static struct status check_column(struct store *s, const char *name)
     return st;
 }
 
-static bool higher_first(const char *column)
+bool cli_higher_first(const char *column)
 {
-    for (int i = 0; spec_metrics[i].name; i++)
-        if (strcmp(spec_metrics[i].name, column) == 0) return spec_metrics[i].higher_is_better;
-    return strcmp(column, "fps") == 0;
+    const struct spec_metric *m = spec_metric_of(column);
+    return m ? m->higher_is_better : strcmp(column, "fps") == 0;
 }
 
 /* What orders when nothing is said: the sweep's own metric, or the latest sweep's. */
-static struct status default_rank(char *out, size_t n, struct store *s, const char *sweep)
+struct status cli_rank_of(char *out, size_t n, struct store *s, const char *sweep)
 {
     json_t *rows, *params = json_pack("[s?]", sweep);
     struct status st = store_rows(
@@ -77,11 +76,12 @@ static struct status select_trials(json_t **rows, const struct cli_args *a, stru
 {
     const char *sweep = a->value[OPT_SWEEP], *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
     struct str sql = {0};
+    str_add(&sql, "SELECT substr(trial, 1, ?2) AS trial, arch, backbone, height || 'x' || width AS size, seed, ");
+    if (spec_judged(r->by)) str_addf(&sql, "\"%s\", ", r->by); /* the other metrics have a column anyway */
     str_addf(&sql,
-             "SELECT substr(trial, 1, ?2) AS trial, arch, backbone, height || 'x' || width AS size, seed, ssim, psnr, "
-             "val_loss, p50_ms, fps, round(params / 1e6, 2) AS params_m, config, (SELECT m.value FROM metrics m WHERE "
-             "m.trial = "
-             "r.trial AND m.epoch = -1 AND m.name = 'identity_%s') AS identity, r.\"%s\" AS ranked FROM results r "
+             "ssim, psnr, val_loss, p50_ms, fps, round(params / 1e6, 2) AS params_m, config, (SELECT max(m.value) FROM "
+             "final_metrics m WHERE m.trial = r.trial AND m.name = 'identity_%s') AS identity, r.\"%s\" AS ranked "
+             "FROM results r "
              "WHERE state = 'done' AND (%s) AND (?1 IS NULL OR trial IN (SELECT st.trial FROM sweep_trials st "
              "JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?1)) GROUP BY trial ORDER BY ranked %s NULLS LAST",
              r->by, r->by, where, r->higher ? "DESC" : "ASC");
@@ -318,11 +318,11 @@ static struct status top(const struct cli_args *a, struct store *s)
     const char *sweep = a->value[OPT_SWEEP];
     TRY(cli_int(&limit, a, OPT_LIMIT, a->value[OPT_ALL] ? 1000000000 : 10, 1, 1000000000));
     if (sweep) TRY(cli_find_sweep(s, sweep));
-    TRY(default_rank(rank, sizeof rank, s, sweep));
+    TRY(cli_rank_of(rank, sizeof rank, s, sweep));
     struct ranking r = {.by = a->value[OPT_BY] ? a->value[OPT_BY] : rank};
     TRY(check_column(s, r.by));
-    r.higher = higher_first(r.by);
-    for (int i = 0; spec_metrics[i].name; i++) r.is_metric = r.is_metric || strcmp(spec_metrics[i].name, r.by) == 0;
+    r.higher = cli_higher_first(r.by);
+    r.is_metric = spec_metric_of(r.by) != NULL;
     json_t *rows;
     TRY(select_trials(&rows, a, s, &r));
     struct status st = group_trials(&r, rows);

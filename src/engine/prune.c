@@ -61,11 +61,8 @@ struct prune_rule prune_rule_of(const struct spec_trial *t)
         if (strcmp(rules[i].name, t->prune.rule) == 0) r.kind = (enum prune_kind)i;
     r.name = rules[r.kind].name;
     if (!r.min) r.min = r.epochs / SHARE_OF_EPOCHS > 1 ? r.epochs / SHARE_OF_EPOCHS : 1;
-    for (const struct spec_metric *m = spec_metrics; m->name; m++) {
-        if (!r.metric || strcmp(m->name, r.metric) != 0) continue;
-        r.higher = m->higher_is_better;
-        r.any_loss = m->axis_free;
-    }
+    const struct spec_metric *m = spec_metric_of(r.metric);
+    if (m) r.higher = m->higher_is_better, r.any_loss = m->axis_free;
     return r;
 }
 

@@ -148,9 +148,8 @@ static struct status add_cell(struct plan_build *b, struct plan_sweep *w, const 
 /* Cells trained by different losses can only be ranked by a metric that no axis changes. */
 static void check_rank(struct plan_build *b, const struct plan_sweep *w)
 {
-    const struct spec_metric *m = spec_metrics;
-    while (m->name && strcmp(m->name, w->rank) != 0) m++;
-    if (!m->name || m->axis_free) return;
+    const struct spec_metric *m = spec_metric_of(w->rank);
+    if (!m || m->axis_free) return;
     for (int i = 1; i < w->n_cells; i++) {
         const struct plan_trial *x = &b->plan->trials[w->cells[0].trial], *y = &b->plan->trials[w->cells[i].trial];
         if (strcmp(x->loss_key, y->loss_key) == 0) continue;

@@ -44,7 +44,7 @@ static const json_t *sample(struct report *r, json_t **rows, const char *trial, 
     json_t *params = json_pack("[ssss]", trial, kind, image, r->rank->name);
     struct status s = store_rows(
         rows, r->store,
-        "SELECT path, (SELECT value FROM image_metrics m WHERE m.trial = a.trial AND m.image = a.name AND"
+        "SELECT path, (SELECT value FROM final_image_metrics m WHERE m.trial = a.trial AND m.image = a.name AND"
         " m.name = ?4 LIMIT 1) AS value FROM artifacts a WHERE trial = ?1 AND kind = ?2 AND name = ?3 LIMIT 1",
         params);
     json_decref(params);
@@ -86,7 +86,7 @@ static json_t *worst_of(struct report *r, const char *trial)
 {
     char sql[300];
     snprintf(sql, sizeof sql,
-             "SELECT m.image FROM image_metrics m JOIN artifacts a ON a.trial = m.trial AND a.name = m.image AND"
+             "SELECT m.image FROM final_image_metrics m JOIN artifacts a ON a.trial = m.trial AND a.name = m.image AND"
              " a.kind = 'sample' WHERE m.trial = ?1 AND m.name = ?2 ORDER BY m.value%s LIMIT 1",
              r->rank->higher_is_better ? "" : " DESC");
     json_t *rows, *params = json_pack("[ss]", trial, r->rank->name);

@@ -41,17 +41,33 @@ static void add_human(struct str *out, double v)
         str_addf(out, "<td class=num data-v=%.9g>%s</td>", v, human(v));
 }
 
+enum { RANK_COLUMN = 2 };
+
 static void add_table(struct report *r, struct str *out)
 {
-    static const struct {
+    const struct {
         const char *name, *unit;
-    } columns[] = {{"", ""},       {"cell", ""},        {"SSIM", ""},      {"MS-SSIM", ""}, {"PSNR", "dB"},
-                   {"L1", ""},     {"val loss", ""},    {"p50", "ms"},     {"p90", "ms"},   {"frames/s", ""},
-                   {"params", ""}, {"MACs", "a frame"}, {"training", "s"}, {"state", ""}};
+    } columns[] = {{"", ""},
+                   {"cell", ""},
+                   {r->rank->name, r->rank->unit},
+                   {"SSIM", ""},
+                   {"MS-SSIM", ""},
+                   {"PSNR", "dB"},
+                   {"L1", ""},
+                   {"val loss", ""},
+                   {"p50", "ms"},
+                   {"p90", "ms"},
+                   {"frames/s", ""},
+                   {"params", ""},
+                   {"MACs", "a frame"},
+                   {"training", "s"},
+                   {"state", ""}};
     str_add(out, "<div class=scroll><table id=cells><thead><tr>");
+    bool own = rank_is_own(r);
     for (size_t i = 0; i < LEN(columns); i++)
-        str_addf(out, "<th scope=col><button type=button>%s%s%s%s</button></th>", columns[i].name,
-                 *columns[i].unit ? " <small>" : "", columns[i].unit, *columns[i].unit ? "</small>" : "");
+        if (own || i != RANK_COLUMN)
+            str_addf(out, "<th scope=col><button type=button>%s%s%s%s</button></th>", columns[i].name,
+                     *columns[i].unit ? " <small>" : "", columns[i].unit, *columns[i].unit ? "</small>" : "");
     str_add(out, "</tr></thead><tbody>\n");
     for (int i = 0, rank = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
@@ -63,9 +79,9 @@ static void add_table(struct report *r, struct str *out)
         const struct {
             double v;
             int digits;
-        } numbers[] = {{c->ssim, 4},     {c->ms_ssim, 4}, {c->psnr, 2},   {c->l1, 4},
-                       {c->val_loss, 3}, {c->p50_ms, 1},  {c->p90_ms, 1}, {c->fps, 1}};
-        for (size_t k = 0; k < LEN(numbers); k++) add_number(out, numbers[k].v, numbers[k].digits);
+        } numbers[] = {{c->quality, 4},  {c->ssim, 4},   {c->ms_ssim, 4}, {c->psnr, 2}, {c->l1, 4},
+                       {c->val_loss, 3}, {c->p50_ms, 1}, {c->p90_ms, 1},  {c->fps, 1}};
+        for (size_t k = own ? 0 : 1; k < LEN(numbers); k++) add_number(out, numbers[k].v, numbers[k].digits);
         add_human(out, c->params);
         add_human(out, c->macs);
         add_number(out, c->train_s, 0);

@@ -54,6 +54,8 @@ bool better(const struct report *r, double a, double b);
 /** False when pictures of this quality are no better than those that the net was given; true where that is not known.
  */
 bool beats_input(const struct report *r, double quality);
+/** True for a rank metric that has no column in the tables anyway. */
+bool rank_is_own(const struct report *r);
 /** The front, of families; cells have it of theirs. */
 void mark_pareto(struct report *r);
 

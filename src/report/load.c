@@ -108,10 +108,21 @@ static void cell_from(struct report *r, struct cell *c, const json_t *row)
     json_decref(axes);
 }
 
+/* Of trials of no one sweep: what the latest one was ordered by. */
+static struct status latest_rank(const char **out, struct report *r)
+{
+    json_t *rows;
+    TRY(store_rows(&rows, r->store, "SELECT rank FROM sweeps ORDER BY updated DESC LIMIT 1", NULL));
+    *out = arena_strdup(&r->arena, json_str(json_array_get(rows, 0), "rank", "ssim"));
+    json_decref(rows);
+    return ok();
+}
+
 struct status report_find(struct report *r)
 {
-    const char *rank = "ssim";
+    const char *rank;
     r->title = "all trials";
+    TRY(latest_rank(&rank, r));
     if (r->o->sweep) {
         json_t *rows, *params = json_pack("[s]", r->o->sweep);
         struct status s = store_rows(&rows, r->store, "SELECT id, name, rank FROM sweeps WHERE name = ?1", params);
@@ -200,7 +211,7 @@ static struct status load_baselines(struct report *r)
     snprintf(
         sql, sizeof sql,
         "SELECT avg(CASE name WHEN 'identity_%s' THEN value END) AS identity, avg(CASE name WHEN 'untrained_%s' THEN"
-        " value END) AS untrained FROM metrics WHERE epoch = -1 AND (?1 = 0 OR trial IN (SELECT trial FROM"
+        " value END) AS untrained FROM final_metrics WHERE (?1 = 0 OR trial IN (SELECT trial FROM"
         " sweep_trials WHERE sweep = ?1))",
         r->rank->name, r->rank->name);
     json_t *params = json_pack("[I]", (json_int_t)r->sweep);
@@ -221,7 +232,7 @@ struct status report_load(struct report *r)
         "SELECT r.*, st.ordinal, coalesce(st.axes, json_object('seed', r.seed)) AS axes,"
         " (SELECT max(json_extract(g.info, '$.skipped_pairs')) FROM stages g WHERE g.trial = r.trial AND g.stage ="
         " 'train') AS skipped,"
-        " (SELECT value FROM metrics m WHERE m.trial = r.trial AND m.name = ?2 AND m.epoch = -1 LIMIT 1) AS quality"
+        " (SELECT max(value) FROM final_metrics m WHERE m.trial = r.trial AND m.name = ?2) AS quality"
         " FROM results r LEFT JOIN sweep_trials st ON st.trial = r.trial AND st.sweep = ?1"
         " WHERE ?1 = 0 OR st.sweep = ?1 GROUP BY r.trial", /* of several sweeps: once */
         params);

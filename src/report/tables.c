@@ -58,6 +58,14 @@ static const char *exact(double v, struct arena *a)
     return isnan(v) ? "" : arena_printf(a, "%.9g", v);
 }
 
+bool rank_is_own(const struct report *r)
+{
+    static const char *const others[] = {"ssim", "ms_ssim", "psnr", "l1", "val_loss"};
+    for (size_t i = 0; i < LEN(others); i++)
+        if (strcmp(r->rank->name, others[i]) == 0) return false;
+    return true;
+}
+
 struct status write_csv(struct report *r)
 {
     struct str s = {0};
@@ -113,8 +121,7 @@ struct status write_markdown(struct report *r)
     struct str s = {0};
     str_addf(&s, "# %s\n\nRanked by %s (%s is better). Latency: fp32 ONNX on %s, one thread, batch 1.\n\n", r->title,
              metric_shown(r->rank->name), r->rank->higher_is_better ? "higher" : "lower", r->device);
-    bool own = strcmp(r->rank->name, "ssim") != 0 && strcmp(r->rank->name, "psnr") != 0 &&
-               strcmp(r->rank->name, "val_loss") != 0; /* these have columns anyway */
+    bool own = rank_is_own(r);
     str_add(&s, "| | cell |");
     if (own) str_addf(&s, " %s |", metric_shown(r->rank->name));
     str_addf(&s,

@@ -3,6 +3,21 @@
 DROP VIEW results_all;
 DROP VIEW results;
 DROP VIEW finals;
+DROP VIEW IF EXISTS final_image_metrics;
+DROP VIEW IF EXISTS final_metrics;
+DROP VIEW IF EXISTS outdated;
+
+-- Stages that another of the same kind has taken the place of.
+CREATE VIEW outdated AS
+SELECT o.key FROM stages o WHERE EXISTS (
+  SELECT 1 FROM stages n WHERE n.trial = o.trial AND n.stage = o.stage AND n.format = o.format AND n.device = o.device
+    AND n.state = 'done' AND n.ended > o.ended);
+
+-- Final values: of a trial, and of each of its validation images.
+CREATE VIEW final_metrics AS
+SELECT trial, name, value FROM metrics WHERE epoch = -1 AND stage_key NOT IN (SELECT key FROM outdated);
+CREATE VIEW final_image_metrics AS
+SELECT trial, image, name, value FROM image_metrics WHERE stage_key NOT IN (SELECT key FROM outdated);
 
 -- The final value of each metric, one row a trial.
 CREATE VIEW finals AS
@@ -21,10 +36,7 @@ SELECT trial, max(CASE name WHEN 'val_loss' THEN value END) AS val_loss,
        max(CASE name WHEN 'kid_deviation' THEN value END) AS kid_deviation,
        max(CASE name WHEN 'identity_feature_distance' THEN value END) AS identity_feature_distance,
        max(CASE name WHEN 'untrained_feature_distance' THEN value END) AS untrained_feature_distance
-FROM metrics m WHERE epoch = -1 AND NOT EXISTS (
-  SELECT 1 FROM stages o JOIN stages n ON n.trial = o.trial AND n.stage = o.stage AND n.format = o.format
-    AND n.device = o.device AND n.state = 'done' AND n.ended > o.ended WHERE o.key = m.stage_key)
-GROUP BY trial;
+FROM final_metrics GROUP BY trial;
 
 -- One row a trial and sweep, so that a trial of two sweeps is found by either name: what was asked, quality, and the
 -- latency of its fp32 ONNX on the CPU with one thread.

@@ -220,9 +220,8 @@ static struct status validate_epoch(struct values *v, struct run *r)
 
 static bool higher_is_better(const char *metric)
 {
-    for (const struct spec_metric *m = spec_metrics; m->name; m++)
-        if (strcmp(m->name, metric) == 0) return m->higher_is_better;
-    return false; /* a term of the loss */
+    const struct spec_metric *m = spec_metric_of(metric);
+    return m && m->higher_is_better; /* a term of the loss is better low */
 }
 
 static bool improves(const struct run *r, double v)
