@@ -160,6 +160,7 @@ CLI_COMMAND(cli_ls);
 CLI_COMMAND(cli_history);
 CLI_COMMAND(cli_show);
 CLI_COMMAND(cli_top);
+CLI_COMMAND(cli_compare);
 CLI_COMMAND(cli_query);
 CLI_COMMAND(cli_report);
 CLI_COMMAND(cli_export);

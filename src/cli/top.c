@@ -4,6 +4,7 @@
  * from 2 to 4 has one cell surely before it, and all but four surely behind or before.
  */
 #include "inside.h"
+#include "report.h"
 #include <math.h>
 
 /* A column's name and nothing else may come from the command line. */
@@ -55,6 +56,7 @@ enum { N_MEASURED = LEN(measured), MOST_KEYS = 6 };
 /* A cell: trials that differ in their seed alone. */
 struct group {
     const json_t *first; /* row of its best trial */
+    json_t *ids;         /* of its trials */
     json_t *config;      /* less the seed */
     int n, n_by;         /* trials; of them with a value to rank by */
     double by, square;   /* sums, then mean and variance of one trial */
@@ -76,7 +78,9 @@ static struct status select_trials(json_t **rows, const struct cli_args *a, stru
 {
     const char *sweep = a->value[OPT_SWEEP], *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
     struct str sql = {0};
-    str_add(&sql, "SELECT substr(trial, 1, ?2) AS trial, arch, backbone, height || 'x' || width AS size, seed, ");
+    str_add(
+        &sql,
+        "SELECT trial AS id, substr(trial, 1, ?2) AS trial, arch, backbone, height || 'x' || width AS size, seed, ");
     if (spec_judged(r->by)) str_addf(&sql, "\"%s\", ", r->by); /* the other metrics have a column anyway */
     str_addf(&sql,
              "ssim, psnr, val_loss, p50_ms, fps, round(params / 1e6, 2) AS params_m, config, (SELECT max(m.value) FROM "
@@ -131,10 +135,11 @@ static struct status group_trials(struct ranking *r, const json_t *rows)
         if (known) {
             json_decref(config);
         } else {
-            *g = (struct group){.first = row, .config = config};
+            *g = (struct group){.first = row, .config = config, .ids = json_array()};
             json_object_set_new(index, cell, json_integer(r->n++));
         }
         add_trial(g, row);
+        json_array_append(g->ids, json_object_get(row, "id"));
     }
     json_decref(index);
     return ok();
@@ -240,6 +245,7 @@ static json_t *trial_row(const struct ranking *r, const json_t *trial, const str
     json_object_set_new(row, "beats_input",
                         beats_input(r, json_object_get(row, "ranked"), json_object_get(row, "identity")));
     json_object_del(row, "identity");
+    json_object_del(row, "id");
     json_object_del(row, "config");
     json_object_del(row, "ranked");
     for (size_t i = 0; g && i < json_array_size(keys); i++) {
@@ -247,6 +253,29 @@ static json_t *trial_row(const struct ranking *r, const json_t *trial, const str
         json_object_set(row, key, json_object_get(g->config, key));
     }
     return row;
+}
+
+/* Marks rows, which are the first cells, that cannot be told from the best one by its pictures; where those are not
+   known, there is no column. */
+static struct status mark_like_best(json_t *rows, const struct ranking *r, struct store *s)
+{
+    struct report_pictures *p = NULL;
+    bool known = false;
+    if (!r->is_metric || json_array_size(rows) < 2) return ok();
+    TRY(report_pictures_load(&p, s, r->by, NULL));
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        struct report_difference d = {.n_images = 0};
+        bool same_size = strcmp(json_str(r->v[i].first, "size", ""), json_str(r->v[0].first, "size", "")) == 0;
+        if (i && same_size) d = report_compare(p, r->v[0].ids, r->v[i].ids);
+        known = known || d.n_images;
+        json_object_set_new(json_array_get(rows, i), "like_best",
+                            d.n_images ? json_boolean(!d.tells)
+                            : i        ? json_null()
+                                       : json_true());
+    }
+    for (size_t i = 0; !known && i < json_array_size(rows); i++) json_object_del(json_array_get(rows, i), "like_best");
+    report_pictures_free(p);
+    return ok();
 }
 
 /* What a reader of the table would take for granted. */
@@ -272,7 +301,8 @@ static void tell_doubts(const struct ranking *r)
             r->by);
 }
 
-static void print_ranking(const struct cli_args *a, const struct ranking *r, const json_t *trials, int limit)
+static struct status print_ranking(const struct cli_args *a, const struct ranking *r, const json_t *trials, int limit,
+                                   struct store *s)
 {
     bool seeds = false, all = a->value[OPT_ALL] != NULL;
     for (int i = 0; i < r->n; i++) seeds = seeds || r->v[i].n > 1;
@@ -281,13 +311,17 @@ static void print_ranking(const struct cli_args *a, const struct ranking *r, con
         json_array_append_new(rows, seeds ? group_row(r, &r->v[i], keys) : trial_row(r, r->v[i].first, &r->v[i], keys));
     for (int i = 0; all && i < (int)json_array_size(trials) && i < limit; i++)
         json_array_append_new(rows, trial_row(r, json_array_get(trials, (size_t)i), NULL, keys));
+    struct status st = all ? ok() : mark_like_best(rows, r, s);
     cli_print_rows(rows, cli_style_of(a));
     if (seeds && !all && cli_style_of(a) == CLI_ALIGNED)
         printf("\nmeans over seeds; ranks that two standard errors leave open are given as from-to; --all lists every "
                "trial\n");
     if (cli_style_of(a) == CLI_ALIGNED) tell_doubts(r);
+    if (cli_style_of(a) == CLI_ALIGNED && json_object_get(json_array_get(rows, 0), "like_best"))
+        printf("\nlike_best: its pictures cannot be told from the best cell's; `sweep compare A B` says by how much\n");
     json_decref(rows);
     json_decref(keys);
+    return st;
 }
 
 /* Cells without a final value, because they were stopped: not in the ranking, and not forgotten. */
@@ -328,11 +362,14 @@ static struct status top(const struct cli_args *a, struct store *s)
     struct status st = group_trials(&r, rows);
     if (st.code == STATUS_OK) {
         rank_groups(&r);
-        print_ranking(a, &r, rows, limit);
-        if (cli_style_of(a) == CLI_ALIGNED) st = tell_pruned(a, s);
-        if (cli_style_of(a) == CLI_ALIGNED && st.code == STATUS_OK) st = cli_tell_skipped(s, sweep);
+        st = print_ranking(a, &r, rows, limit, s);
+        if (st.code == STATUS_OK && cli_style_of(a) == CLI_ALIGNED) st = tell_pruned(a, s);
+        if (st.code == STATUS_OK && cli_style_of(a) == CLI_ALIGNED) st = cli_tell_skipped(s, sweep);
     }
-    for (int i = 0; i < r.n; i++) json_decref(r.v[i].config);
+    for (int i = 0; i < r.n; i++) {
+        json_decref(r.v[i].config);
+        json_decref(r.v[i].ids);
+    }
     free(r.v);
     json_decref(rows);
     return st;

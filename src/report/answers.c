@@ -12,9 +12,23 @@ static int digits(const struct report *r)
     return *r->rank->unit ? 2 : 4;
 }
 
-/* Not told apart: the difference is less than what the seeds differ by, or less than what is printed. */
-static bool ties(const struct report *r, const struct family *a, const struct family *b)
+/* Trials of a cell. Owner: the caller. */
+static json_t *trials_of(const struct report *r, const struct family *f)
 {
+    json_t *ids = json_array();
+    for (int i = 0; i < r->n_cells; i++)
+        if (!isnan(r->cells[i].quality) && strcmp(r->cells[i].family, f->label) == 0)
+            json_array_append_new(ids, json_string(r->cells[i].id));
+    return ids;
+}
+
+bool ties(const struct report *r, const struct family *a, const struct family *b)
+{
+    json_t *ids[2] = {trials_of(r, a), trials_of(r, b)};
+    struct report_difference d = report_compare(r->pictures, ids[0], ids[1]);
+    json_decref(ids[0]);
+    json_decref(ids[1]);
+    if (d.n_images) return !d.tells;
     double noise = 0.5 * pow(10, -digits(r));
     if (a->spread > noise) noise = a->spread;
     if (b->spread > noise) noise = b->spread;

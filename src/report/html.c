@@ -74,7 +74,8 @@ static void add_table(struct report *r, struct str *out)
         rank = i && !isnan(c->quality) && !same_size(c, c - 1) ? 1 : rank + 1; /* each size from the first on */
         str_addf(out, "<tr%s><td class=num data-v=%d>%d</td><td>", c->pareto ? " class=front" : "", i + 1, rank);
         add_escaped(out, c->label);
-        str_addf(out, "%s%s<br><code>%s</code></td>", c->pareto ? " <span class=tag>Pareto</span>" : "",
+        str_addf(out, "%s%s%s<br><code>%s</code></td>", c->pareto ? " <span class=tag>Pareto</span>" : "",
+                 c->like_best ? " <span class=tag>not told from the best</span>" : "",
                  beats_input(r, c->quality) ? "" : " <span class=tag>no better than the input</span>", c->id);
         const struct {
             double v;

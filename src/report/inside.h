@@ -14,7 +14,8 @@ struct cell {
     int height, width, seed, ordinal;
     double quality; /* the rank metric */
     double ssim, ms_ssim, psnr, l1, val_loss, p50_ms, p90_ms, fps, params, macs, train_s;
-    bool pareto; /* its family is on the front */
+    bool pareto;    /* its family is on the front */
+    bool like_best; /* its family cannot be told from the best one */
 };
 
 /* Cells that differ in the seed alone: mean and spread over those that have a quality. */
@@ -23,6 +24,7 @@ struct family {
     const struct cell *best; /* of its seeds */
     int n;
     double mean, spread, p50_ms; /* spread: sample standard deviation, NAN for one */
+    bool like_best;              /* cannot be told from the best one; the best itself is none of these */
     bool pareto;                 /* no other that beats the input is as good and as fast, and better in one */
 };
 
@@ -32,14 +34,15 @@ struct report {
     const struct report_options *o;
     const struct report_metric *rank;
     const char *title;
-    int64_t sweep;                   /* row id, 0: all */
-    struct cell *cells;              /* best first; those without quality last */
-    int n_cells, n_ranked, n_losses; /* distinct training losses */
-    int n_sizes;                     /* of pictures that have a quality */
-    int n_skipped;                   /* damaged pairs that data.skip_damaged left out, of the cell with most */
-    struct family *families;         /* the best mean first */
-    int n_families, n_seeded;        /* with several seeds */
-    double identity, untrained;      /* the rank metric of the identity mapping and of the untrained nets (mean) */
+    int64_t sweep;                    /* row id, 0: all */
+    struct cell *cells;               /* best first; those without quality last */
+    int n_cells, n_ranked, n_losses;  /* distinct training losses */
+    int n_sizes;                      /* of pictures that have a quality */
+    int n_skipped;                    /* damaged pairs that data.skip_damaged left out, of the cell with most */
+    struct family *families;          /* the best mean first */
+    int n_families, n_seeded;         /* with several seeds */
+    struct report_pictures *pictures; /* the rank metric, image by image */
+    double identity, untrained;       /* the rank metric of the identity mapping and of the untrained nets (mean) */
     const char *device;
     struct str warnings; /* HTML list items, plain text escaped */
 };
@@ -56,6 +59,10 @@ bool better(const struct report *r, double a, double b);
 bool beats_input(const struct report *r, double quality);
 /** True for a rank metric that has no column in the tables anyway. */
 bool rank_is_own(const struct report *r);
+/** True where two cells' pictures cannot be told apart; where nothing is known of images, by what seeds differ by, or
+ * by what is printed. */
+bool ties(const struct report *r, const struct family *a, const struct family *b);
+int by_ascending(const void *a, const void *b); /* doubles */
 /** The front, of families; cells have it of theirs. */
 void mark_pareto(struct report *r);
 

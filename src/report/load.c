@@ -224,6 +224,19 @@ static struct status load_baselines(struct report *r)
     return ok();
 }
 
+/* Cells that may be the best one, as far as can be told. */
+static void mark_like_best(struct report *r)
+{
+    for (int i = 1; i < r->n_families; i++) {
+        const struct cell *best = r->families[0].best, *other = r->families[i].best;
+        bool same_size = best->height == other->height && best->width == other->width;
+        r->families[i].like_best = same_size && ties(r, &r->families[0], &r->families[i]);
+        for (int k = 0; r->families[i].like_best && k < r->n_cells; k++)
+            if (strcmp(r->cells[k].family, r->families[i].label) == 0 && !isnan(r->cells[k].quality))
+                r->cells[k].like_best = true;
+    }
+}
+
 struct status report_load(struct report *r)
 {
     json_t *rows, *params = json_pack("[Is]", (json_int_t)r->sweep, r->rank->name);
@@ -256,6 +269,8 @@ struct status report_load(struct report *r)
     count_sizes(r);
     count_losses(r);
     TRY(load_baselines(r));
+    TRY(report_pictures_load(&r->pictures, r->store, r->rank->name, NULL));
+    mark_like_best(r);
     mark_pareto(r);
     return ok();
 }

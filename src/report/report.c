@@ -26,6 +26,7 @@ struct status report_write(struct report_written *out, const struct report_optio
     TRY(store_open(&r.store, (struct store_options){.path = o->db, .read_only = true}));
     struct status s = write_all(&r, out);
     store_close(r.store);
+    report_pictures_free(r.pictures);
     arena_free(&r.arena);
     return s;
 }

@@ -39,4 +39,45 @@ struct report_written {
  */
 struct status report_write(struct report_written *out, const struct report_options *o);
 
+/* ---- what can be claimed ---------------------------------------------------------------------------------------- */
+
+/** How a cell differs from another in one metric, with a 95 % interval. */
+struct report_difference {
+    int n_images, n_a, n_b; /* images that all trials have; trials (seeds) of each side. No images: nothing is known */
+    double a, b;            /* means */
+    double mean, low, high; /* of a - b */
+    double seed_sd;         /* of one trial's mean over seeds; NAN: not known, the interval is of the images alone */
+    bool tells;             /* the interval excludes 0 */
+    double images, seeds;   /* where it does not: how many would, each alone; INFINITY: no number would */
+};
+
+/** The parts of it: values [trial][image] of each side, of the same images in the same order. */
+struct report_sides {
+    const double *a, *b;
+    int n_a, n_b, n_images;
+    double seed_variance, seed_freedom; /* of other cells, for sides of one trial each; freedom 0: not known */
+};
+/**
+ * Paired by image. Images are drawn again, as bootstraps do; what seeds make of a cell, of which there are a few at
+ * most, is taken to be normal with the variance that they have within a cell; the interval is widened to Student's for
+ * what both are estimated from. Without any cell of several seeds the interval is of the images alone.
+ */
+struct report_difference report_difference(const struct report_sides *s);
+
+/** Values of one metric by trial and image. Owner: the caller, report_pictures_free. */
+struct report_pictures;
+struct store;
+/** @p trials: ids, an array; NULL: all. */
+struct status report_pictures_load(struct report_pictures **out, struct store *s, const char *metric,
+                                   const json_t *trials);
+void report_pictures_free(struct report_pictures *p);
+/** Two cells, each the ids of its trials. */
+struct report_difference report_compare(const struct report_pictures *p, const json_t *a, const json_t *b);
+
+/** Milliseconds, median over the visits of their medians; visits and their samples are drawn again, and fresh processes
+ *  are taken to differ by 2 %, which few visits cannot show. n_images is the number of samples, n_a and n_b those of
+ * the visits. Of the fp32 ONNX with one thread. */
+struct status report_compare_latency(struct report_difference *out, struct store *s, const char *device,
+                                     const json_t *a, const json_t *b);
+
 #endif

@@ -90,6 +90,117 @@ static void cli_top__says_what_it_cannot_rank(void)
     }
 }
 
+/* Two cells of three seeds by twelve images, ranked by what is better low; unet draws better, resnet34 as resnet18. */
+static void fill_judged(const char *dir)
+{
+    static const struct {
+        const char *arch, *backbone;
+        double mean;
+    } cells[] = {{"linknet", "resnet18", 0.55}, {"unet", "resnet18", 0.5}, {"unet", "resnet34", 0.5001}};
+    char path[500], id[16], name[16];
+    struct store *s;
+    int64_t sweep = 0;
+    json_t *spec = json_object();
+    snprintf(path, sizeof path, "%s/results/sweep.db", dir);
+    TEST_OK(store_open(&s, (struct store_options){.path = path, .command = "test"}));
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    TEST_OK(store_begin(s));
+    const struct store_sweep w = {.name = "judged", .path = "j.yaml", .rank = "feature_distance", .spec = spec};
+    TEST_OK(store_put_sweep(s, &w, &sweep));
+    for (int i = 0; i < 9; i++) {
+        snprintf(id, sizeof id, "%012x", 0xa0 + i);
+        const int k = i / 3;
+        json_t *config = json_pack("{s:s, s:i}", "model.arch", cells[k].arch, "seed", i % 3);
+        TEST_OK(store_put_trial(s, &(struct store_trial){.id = id,
+                                                         .arch = cells[k].arch,
+                                                         .backbone = cells[k].backbone,
+                                                         .loss_key = k ? "l" : "another",
+                                                         .height = 64,
+                                                         .width = 64,
+                                                         .seed = i % 3,
+                                                         .config = config}));
+        TEST_OK(store_put_sweep_trial(s, sweep, id, i, spec));
+        struct store_stage g = {.key = id, .trial = id, .stage = "evaluate", .format = "", .device = ""};
+        TEST_OK(store_stage_start(s, &g));
+        for (int n = 0; n <= 12; n++) { /* the last: their mean */
+            snprintf(name, sizeof name, "face%d", n);
+            double v =
+                cells[k].mean + 0.001 * (i % 3) + (n < 12 ? 0.02 * (n - 5.5) + 0.002 * ((n * 7 + k * 5) % 4) : 0);
+            json_t *e = n < 12 ? json_pack("{s:s, s:s, s:{s:f, s:f}}", "ev", "image", "image", name, "values",
+                                           "feature_distance", v, "val_loss", v)
+                               : json_pack("{s:s, s:{s:f, s:f}}", "ev", "metrics", "values", "feature_distance", v,
+                                           "identity_feature_distance", 0.54);
+            TEST_OK(store_event(s, &g, e));
+            json_decref(e);
+        }
+        TEST_OK(store_stage_end(s, g.key, "done", NULL, 1, 0));
+        TEST_OK(store_set_trial(s, id, "done", NULL));
+        json_decref(config);
+    }
+    json_decref(spec);
+    TEST_OK(store_commit(s));
+    store_close(s);
+}
+
+static void cli_top__ranks_low_distances_first_and_marks_what_is_like_the_best(void)
+{
+    const char *dir = test_dir();
+    fill_judged(dir);
+    json_t *rows = sweep_json_in(dir, "top --json");
+    CU_ASSERT_EQUAL_FATAL(json_array_size(rows), 3);
+    static const struct {
+        const char *arch;
+        bool beats_input, like_best;
+    } want[] = {{"unet", true, true}, {"unet", true, true}, {"linknet", false, false}};
+    for (size_t i = 0; i < LEN(want); i++) {
+        const json_t *row = json_array_get(rows, i);
+        CU_ASSERT_STRING_EQUAL(json_str(row, "arch", ""), want[i].arch);
+        CU_ASSERT_EQUAL(json_is_true(json_object_get(row, "beats_input")), want[i].beats_input);
+        CU_ASSERT_EQUAL(json_is_true(json_object_get(row, "like_best")), want[i].like_best);
+    }
+    json_decref(rows);
+    rows = sweep_json_in(dir, "ls judged --json");
+    CU_ASSERT_EQUAL(json_int(json_array_get(rows, 0), "beats_input", -1), 0);
+    CU_ASSERT_EQUAL(json_int(json_array_get(rows, 3), "beats_input", -1), 1);
+    CU_ASSERT_DOUBLE_EQUAL(json_num(json_array_get(rows, 3), "feature_distance", 0), 0.5, 1e-9);
+    json_decref(rows);
+}
+
+static void cli_compare__says_what_it_can_tell(void)
+{
+    const char *dir = test_dir();
+    fill_judged(dir);
+    static const struct {
+        const char *args, *verdict, *words;
+        size_t metrics;
+    } cases[] = {
+        {"unet/resnet18 linknet/resnet18", "better", "unet/resnet18 draws better than linknet/resnet18", 1},
+        {"linknet/resnet18 unet/resnet18", "worse", "and 3 and 3 seeds", 1},
+        {"unet/resnet18 unet/resnet34", "cannot tell", "cannot be told from", 2}, /* val_loss: of one loss alone */
+        {"0000000000a3 0000000000a4", "cannot tell", "cannot be told from", 2},   /* two seeds of one cell */
+    };
+    for (size_t i = 0; i < LEN(cases); i++) {
+        char args[200];
+        snprintf(args, sizeof args, "compare %s --json", cases[i].args);
+        json_t *all = sweep_json_in(dir, args);
+        const json_t *rows = json_object_get(all, "metrics");
+        CU_ASSERT_EQUAL(json_array_size(rows), cases[i].metrics);
+        CU_ASSERT_STRING_EQUAL(json_str(json_array_get(rows, 0), "metric", ""), "feature_distance");
+        CU_ASSERT_STRING_EQUAL(json_str(json_array_get(rows, 0), "verdict", ""), cases[i].verdict);
+        CU_ASSERT_PTR_NOT_NULL(strstr(json_str(all, "words", ""), cases[i].words));
+        json_decref(all);
+    }
+    static const char *const wrong[][2] = {{"compare unet/nonesuch unet/resnet18", "no finished trial of this cell"},
+                                           {"compare unet/resnet18", "expected A B"},
+                                           {"compare zzz unet/resnet18", "not in the database"}};
+    for (size_t i = 0; i < LEN(wrong); i++) {
+        struct answer a = sweep_in(dir, wrong[i][0]);
+        CU_ASSERT_EQUAL(a.code, 2);
+        CU_ASSERT_PTR_NOT_NULL(strstr(a.err, wrong[i][1]));
+        answer_free(&a);
+    }
+}
+
 /* Letters of two, three and four bytes around the place where a long text is cut. */
 static void cli_query__cuts_between_characters(void)
 {
@@ -129,6 +240,8 @@ static void cli_bench__of_a_file_on_another_device_is_refused(void)
 static const struct test tests[] = {
     TEST(cli_top__all_is_all),
     TEST(cli_top__says_what_it_cannot_rank),
+    TEST(cli_top__ranks_low_distances_first_and_marks_what_is_like_the_best),
+    TEST(cli_compare__says_what_it_can_tell),
     TEST(cli_query__cuts_between_characters),
     TEST(cli_bench__of_a_file_on_another_device_is_refused),
 };
