@@ -17,8 +17,7 @@ static json_t *trials_of(const struct report *r, const struct family *f)
 {
     json_t *ids = json_array();
     for (int i = 0; i < r->n_cells; i++)
-        if (!isnan(r->cells[i].quality) && strcmp(r->cells[i].family, f->label) == 0)
-            json_array_append_new(ids, json_string(r->cells[i].id));
+        if (r->cells[i].of == f) json_array_append_new(ids, json_string(r->cells[i].id));
     return ids;
 }
 

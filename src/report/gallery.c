@@ -23,19 +23,18 @@ void add_base64(struct str *out, const void *p, size_t n)
 /* One picture with its caption; false when the file is gone. */
 static bool add_picture(struct report *r, struct str *out, const char *path, const char *alt, const char *caption)
 {
-    char *png;
-    size_t n;
-    const char *full = fs_join(&r->arena, store_dir(r->store), path);
-    if (fs_read(&png, &n, full).code != STATUS_OK) return false;
-    str_add(out, "<figure><img loading=lazy alt=\"");
-    add_escaped(out, alt);
-    str_add(out, "\" src=\"data:image/png;base64,");
-    add_base64(out, png, n);
-    str_add(out, "\"><figcaption>");
-    add_escaped(out, caption);
-    str_add(out, "</figcaption></figure>\n");
-    free(png);
-    return true;
+    struct str src = {0};
+    add_picture_source(r, &src, path);
+    bool there = src.n > 0;
+    if (there) {
+        str_add(out, "<figure><img loading=lazy alt=\"");
+        add_escaped(out, alt);
+        str_addf(out, "\" src=\"%s\"><figcaption>", src.s);
+        add_escaped(out, caption);
+        str_add(out, "</figcaption></figure>\n");
+    }
+    str_free(&src);
+    return there;
 }
 
 /* Path of an artifact and the rank metric of its image; NULL when there is none. Borrowed from @p rows. */

@@ -72,10 +72,11 @@ static void add_table(struct report *r, struct str *out)
     for (int i = 0, rank = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
         rank = i && !isnan(c->quality) && !same_size(c, c - 1) ? 1 : rank + 1; /* each size from the first on */
-        str_addf(out, "<tr%s><td class=num data-v=%d>%d</td><td>", c->pareto ? " class=front" : "", i + 1, rank);
+        str_addf(out, "<tr%s data-trial=%s><td class=num data-v=%d>%d</td><td>", c->pareto ? " class=front" : "", c->id,
+                 i + 1, rank);
         add_escaped(out, c->label);
         str_addf(out, "%s%s%s<br><code>%s</code></td>", c->pareto ? " <span class=tag>Pareto</span>" : "",
-                 c->like_best ? " <span class=tag>not told from the best</span>" : "",
+                 c->of && c->of->like_best ? " <span class=tag>not told from the best</span>" : "",
                  beats_input(r, c->quality) ? "" : " <span class=tag>no better than the input</span>", c->id);
         const struct {
             double v;
@@ -90,7 +91,7 @@ static void add_table(struct report *r, struct str *out)
         add_escaped(out, c->state);
         str_add(out, "</td></tr>\n");
     }
-    str_add(out, "</tbody></table></div>\n");
+    str_add(out, "</tbody></table></div>\n<button type=button id=more hidden>all rows</button>\n");
 }
 
 static bool has_reason(const struct cell *c, bool pruned)
@@ -197,6 +198,7 @@ struct status write_page(struct report *r, const struct report_written *w)
     add_answers(r, &s);
     add_notes(r, w, &s);
     add_plot(r, &s, &plot_kinds[0]); /* the question itself; the details come after the pictures and the table */
+    add_explorer(r, &s);
     add_gallery(r, &s);
     str_add(&s, "<h2>Cells</h2>\n");
     add_table(r, &s);

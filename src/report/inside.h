@@ -14,8 +14,8 @@ struct cell {
     int height, width, seed, ordinal;
     double quality; /* the rank metric */
     double ssim, ms_ssim, psnr, l1, val_loss, p50_ms, p90_ms, fps, params, macs, train_s;
-    bool pareto;    /* its family is on the front */
-    bool like_best; /* its family cannot be told from the best one */
+    const struct family *of; /* NULL without a quality */
+    bool pareto;             /* its family is on the front */
 };
 
 /* Cells that differ in the seed alone: mean and spread over those that have a quality. */
@@ -44,7 +44,8 @@ struct report {
     struct report_pictures *pictures; /* the rank metric, image by image */
     double identity, untrained;       /* the rank metric of the identity mapping and of the untrained nets (mean) */
     const char *device;
-    struct str warnings; /* HTML list items, plain text escaped */
+    size_t bytes_in_page; /* of pictures; past a bound they lie in a folder beside it */
+    struct str warnings;  /* HTML list items, plain text escaped */
 };
 
 /** Which sweep, and its rank metric. */
@@ -73,6 +74,10 @@ struct status write_page(struct report *r, const struct report_written *w);
 /** The best cells, in words. */
 void add_answers(const struct report *r, struct str *out);
 void add_gallery(struct report *r, struct str *out);
+/** What a reader can ask the page: measurement, frame budget, filter; and the pictures of each cell. */
+void add_explorer(struct report *r, struct str *out);
+/** Of an artifact: a data URI, or a path in a folder beside the page once that holds much; nothing when it is gone. */
+void add_picture_source(struct report *r, struct str *out, const char *path);
 
 /* mark.c: what a report was made from */
 struct status mark_of(struct hash *out, struct report *r);

@@ -170,6 +170,16 @@ static int by_mean(const void *pa, const void *pb)
     return strcmp(a->label, b->label);
 }
 
+/* Each cell knows its family by pointer from here on. */
+static void link_cells(struct report *r)
+{
+    json_t *index = json_object();
+    for (int i = 0; i < r->n_families; i++) json_object_set_new(index, r->families[i].label, json_integer(i));
+    for (int k = 0; k < r->n_cells; k++)
+        r->cells[k].of = isnan(r->cells[k].quality) ? NULL : &r->families[json_int(index, r->cells[k].family, 0)];
+    json_decref(index);
+}
+
 static void load_families(struct report *r)
 {
     struct family *f = arena_alloc(&r->arena, (size_t)r->n_cells * sizeof *f + 1);
@@ -202,6 +212,7 @@ static void load_families(struct report *r)
     qsort(f, (size_t)n, sizeof *f, by_mean);
     r->families = f;
     r->n_families = n;
+    link_cells(r);
 }
 
 static struct status load_baselines(struct report *r)
@@ -231,9 +242,6 @@ static void mark_like_best(struct report *r)
         const struct cell *best = r->families[0].best, *other = r->families[i].best;
         bool same_size = best->height == other->height && best->width == other->width;
         r->families[i].like_best = same_size && ties(r, &r->families[0], &r->families[i]);
-        for (int k = 0; r->families[i].like_best && k < r->n_cells; k++)
-            if (strcmp(r->cells[k].family, r->families[i].label) == 0 && !isnan(r->cells[k].quality))
-                r->cells[k].like_best = true;
     }
 }
 
