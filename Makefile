@@ -1,6 +1,6 @@
 # The door to everything: make help. CMake and Ninja do the work; .ci/ holds the scripts.
 #
-#   make quickstart                      on a fresh Debian 12: install, build, train six small cells, draw the report
+#   make quickstart                      on a fresh Debian 12: install, build, train a few small cells, draw the report
 #   make LIBTORCH=DIR ORT_LIB=FILE ...   use a libtorch and an ONNX Runtime that you have
 #   make JOBS=1 ...                      narrower than all cores
 
@@ -20,8 +20,8 @@ setup-weights: build ## published weights of two backbones, lite0 and lite1, by 
 build: setup ## build/sweep, build/sweep-worker, build/sweep-bench
 	@.ci/build build
 
-quickstart: build ## train 6 small cells on generated pairs and draw reports/quickstart (minutes; seconds when repeated)
-	@build/sweep run sweeps/quickstart.yaml
+quickstart: build ## bring small weights, train cells on generated pairs, draw reports/quickstart (minutes; seconds when repeated)
+	@.ci/quickstart
 
 test: setup ## every test, as shipped and under the sanitizers
 	@.ci/test
