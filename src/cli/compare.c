@@ -19,7 +19,8 @@ static struct status find_cell(struct named *out, struct store *s, const struct 
         &sql,
         "SELECT r.trial, r.height || 'x' || r.width AS size, json_remove(r.config, '$.seed') AS config FROM results "
         "r WHERE r.arch = ?1 AND r.backbone = ?2 AND r.state = 'done' AND (%s) AND (?3 IS NULL OR r.trial IN (SELECT "
-        "st.trial FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?3)) ORDER BY r.seed",
+        "st.trial FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?3)) GROUP BY r.trial ORDER BY "
+        "r.seed",
         where);
     json_t *params = json_pack("[s%, s, s?]", out->text, (size_t)(slash - out->text), slash + 1, a->value[OPT_SWEEP]);
     json_t *rows = NULL, *row;

@@ -47,16 +47,16 @@ static void trials_sql(struct str *sql, bool all, const char *rank, const char *
         "h "
         "JOIN mine ON mine.id = h.sweep WHERE h.trial NOT IN (SELECT trial FROM sweep_trials WHERE sweep = mine.id) "
         "GROUP BY h.trial";
-    str_addf(
-        sql,
-        "WITH mine AS (SELECT id FROM sweeps WHERE name = ?1), listed (id, place, asked) AS (SELECT st.trial, "
-        "st.ordinal, 'now' FROM sweep_trials st JOIN mine ON mine.id = st.sweep%s) "
-        "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, \"%s\", \"%s\" %s (SELECT "
-        "max(m.value) FROM final_metrics m WHERE m.trial = r.trial AND m.name = 'identity_%s') AS beats_input, "
-        "val_loss, p50_ms, train_s, %sround((SELECT sum(bytes) FROM artifacts f WHERE "
-        "f.trial = r.trial) / 1048576.0, 1) AS mib, reason FROM results r JOIN listed ON listed.id = r.trial "
-        "WHERE (%s) GROUP BY r.trial ORDER BY listed.place LIMIT %d",
-        all ? earlier : "", rank, rank, cli_higher_first(rank) ? ">" : "<", rank, all ? "asked, " : "", where, limit);
+    str_addf(sql,
+             "WITH mine AS (SELECT id FROM sweeps WHERE name = ?1), listed (id, place, asked) AS (SELECT st.trial, "
+             "st.ordinal, 'now' FROM sweep_trials st JOIN mine ON mine.id = st.sweep%s) "
+             "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, \"%s\", \"%s\" %s (SELECT "
+             "max(m.value) FROM final_metrics m WHERE m.trial = r.trial AND m.name = 'identity_%s') AS beats_input, "
+             "val_loss, p50_ms, train_s, %sround((SELECT sum(bytes) FROM artifacts f WHERE "
+             "f.trial = r.trial) / 1048576.0, 1) AS mib, reason FROM results r JOIN listed ON listed.id = r.trial "
+             "WHERE (%s) GROUP BY r.trial ORDER BY listed.place LIMIT %d",
+             all ? earlier : "", rank, rank, cli_higher_first(rank) ? ">" : "<", rank, all ? "asked, " : "", where,
+             limit);
 }
 
 struct status cli_tell_skipped(struct store *s, const char *sweep)

@@ -63,7 +63,8 @@ static void add_table(struct report *r, struct str *out)
                    {"training", "s"},
                    {"state", ""}};
     str_add(out, "<div class=scroll><table id=cells><thead><tr>");
-    bool own = rank_is_own(r);
+    static const char *const others[] = {"ssim", "ms_ssim", "psnr", "l1", "val_loss", NULL};
+    bool own = rank_is_own(r, others);
     for (size_t i = 0; i < LEN(columns); i++)
         if (own || i != RANK_COLUMN)
             str_addf(out, "<th scope=col><button type=button>%s%s%s%s</button></th>", columns[i].name,

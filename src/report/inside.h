@@ -58,8 +58,8 @@ bool better(const struct report *r, double a, double b);
 /** False when pictures of this quality are no better than those that the net was given; true where that is not known.
  */
 bool beats_input(const struct report *r, double quality);
-/** True for a rank metric that has no column in the tables anyway. */
-bool rank_is_own(const struct report *r);
+/** True where the rank metric is none of @p others (ends with NULL), which have columns anyway. */
+bool rank_is_own(const struct report *r, const char *const *others);
 /** True where two cells' pictures cannot be told apart; where nothing is known of images, by what seeds differ by, or
  * by what is printed. */
 bool ties(const struct report *r, const struct family *a, const struct family *b);

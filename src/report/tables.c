@@ -58,11 +58,10 @@ static const char *exact(double v, struct arena *a)
     return isnan(v) ? "" : arena_printf(a, "%.9g", v);
 }
 
-bool rank_is_own(const struct report *r)
+bool rank_is_own(const struct report *r, const char *const *others)
 {
-    static const char *const others[] = {"ssim", "ms_ssim", "psnr", "l1", "val_loss"};
-    for (size_t i = 0; i < LEN(others); i++)
-        if (strcmp(r->rank->name, others[i]) == 0) return false;
+    for (; *others; others++)
+        if (strcmp(r->rank->name, *others) == 0) return false;
     return true;
 }
 
@@ -121,7 +120,8 @@ struct status write_markdown(struct report *r)
     struct str s = {0};
     str_addf(&s, "# %s\n\nRanked by %s (%s is better). Latency: fp32 ONNX on %s, one thread, batch 1.\n\n", r->title,
              metric_shown(r->rank->name), r->rank->higher_is_better ? "higher" : "lower", r->device);
-    bool own = rank_is_own(r);
+    static const char *const others[] = {"ssim", "psnr", "val_loss", NULL};
+    bool own = rank_is_own(r, others);
     str_add(&s, "| | cell |");
     if (own) str_addf(&s, " %s |", metric_shown(r->rank->name));
     str_addf(&s,
