@@ -31,7 +31,8 @@ void plot_head(struct str *gp, const char *name, int width, int height)
         gp,
         "# Redraw with: gnuplot -e \"fmt='svg'\" %s.gp (or fmt='png')\n"
         "if (!exists('fmt')) fmt = 'png'\n"
-        "if (fmt eq 'svg') set terminal svg size %d,%d font 'DejaVu Sans,13' background '#ffffff' noenhanced\n"
+        "set encoding utf8\nif (fmt eq 'svg') set terminal svg size %d,%d font 'DejaVu Sans,13' background '#ffffff' "
+        "noenhanced\n"
         "if (fmt eq 'png') set terminal pngcairo size %d,%d font 'DejaVu Sans,11' background '#ffffff' noenhanced\n"
         "set output '%s.'.fmt\n"
         "set border 3 lc rgb '#666666'\nset tics nomirror\nset grid lc rgb '#e4e4e4' lt 1\n",
@@ -187,7 +188,7 @@ static bool curve_loss(struct report *r, struct str *gp)
 
 static double quality_of(const struct cell *c)
 {
-    return c->quality;
+    return c->of ? c->of->mean : (double)NAN;
 }
 
 static double latency_of(const struct cell *c)
@@ -205,19 +206,21 @@ struct heat {
     double (*value)(const struct cell *);
     bool high_is_good;
     int digits;
+    bool of_seeds; /* a cell's value is the mean over its seeds, whose spread is shown */
 };
 
-/* The best of the cells at one crossing: axes besides the two are taken at their best. */
+/* The best of the cells at one crossing: axes besides the two are taken at their best; *at is that cell. */
 static double crossing(const struct report *r, const struct heat *h, const char *arch, const char *backbone,
-                       const char **state)
+                       const struct cell **at, const char **state)
 {
     double best = (double)NAN;
+    *at = NULL;
     *state = NULL;
     for (int i = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
         if (strcmp(c->arch, arch) != 0 || strcmp(c->backbone, backbone) != 0) continue;
         double v = h->value(c);
-        if (!isnan(v) && (isnan(best) || (h->high_is_good ? v > best : v < best))) best = v;
+        if (!isnan(v) && (isnan(best) || (h->high_is_good ? v > best : v < best))) best = v, *at = c;
         *state = c->state;
     }
     return best;
@@ -239,10 +242,13 @@ static bool heat_map(struct report *r, struct str *gp, struct heat h)
     str_add(gp, "$v << EOD\n");
     for (int y = 0; y < backbones.n; y++)
         for (int x = 0; x < archs.n; x++) {
+            const struct cell *at;
             const char *state;
-            double v = crossing(r, &h, archs.v[x], backbones.v[y], &state);
+            double v = crossing(r, &h, archs.v[x], backbones.v[y], &at, &state);
             if (!isnan(v)) {
-                str_addf(gp, "%d %d %.8g %.*f\n", x, y, v, h.digits, v);
+                str_addf(gp, "%d %d %.8g %.*f", x, y, v, h.digits, v);
+                if (h.of_seeds && at->of->n > 1) str_addf(gp, "±%.*f", h.digits, at->of->spread);
+                str_add(gp, "\n");
                 low = fmin(low, v);
                 high = fmax(high, v);
             } else if (state) {
@@ -288,18 +294,19 @@ static bool heat_quality(struct report *r, struct str *gp)
     snprintf(title, sizeof title, "%s%s%s (%s; best of the other axes)", metric_shown(r->rank->name),
              *r->rank->unit ? ", " : "", r->rank->unit, plot_direction(r));
     int digits = *r->rank->unit ? 2 : 3;
-    return heat_map(r, gp, (struct heat){"heat-quality", title, quality_of, r->rank->higher_is_better, digits});
+    return heat_map(r, gp, (struct heat){"heat-quality", title, quality_of, r->rank->higher_is_better, digits, true});
 }
 
 static bool heat_latency(struct report *r, struct str *gp)
 {
     return heat_map(
-        r, gp, (struct heat){"heat-latency", "median latency, ms a frame (lower is better)", latency_of, false, 1});
+        r, gp,
+        (struct heat){"heat-latency", "median latency, ms a frame (lower is better)", latency_of, false, 1, false});
 }
 
 static bool heat_rate(struct report *r, struct str *gp)
 {
-    return heat_map(r, gp, (struct heat){"heat-rate", "frames a second (higher is better)", rate_of, true, 1});
+    return heat_map(r, gp, (struct heat){"heat-rate", "frames a second (higher is better)", rate_of, true, 1, false});
 }
 
 /* ---- seeds ------------------------------------------------------------------------------------------------------- */

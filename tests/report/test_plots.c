@@ -106,9 +106,28 @@ static void report_plots__seeds_are_one_cell(void)
     base_close(&b);
 }
 
+/* A crossing is the mean over its seeds, with what they differ by; one seed has none. */
+static void report_plots__heat_maps_show_the_spread_of_seeds(void)
+{
+    struct base b = base_open("ssim");
+    for (int i = 0; i < 5; i++)
+        add(&b, i,
+            (struct row){.arch = i < 3 ? "unet" : "fpn",
+                         .backbone = i % 2 ? "one" : "two",
+                         .seed = i,
+                         .ssim = 0.60 + 0.01 * i,
+                         .ms = 5});
+    char *gp = script(&b, "heat-quality");
+    has(gp, " 0.610±0.014\n"); /* unet / two: 0.60 and 0.62 */
+    has(gp, " 0.640\n");       /* fpn / two */
+    free(gp);
+    base_close(&b);
+}
+
 static const struct test tests[] = {
     TEST(report_plots__an_axis_fits_the_data),
     TEST(report_plots__numbers_keep_clear),
     TEST(report_plots__seeds_are_one_cell),
+    TEST(report_plots__heat_maps_show_the_spread_of_seeds),
 };
 TEST_MAIN("report.plots", tests)
