@@ -13,7 +13,8 @@ struct cell {
     const char *family; /* label without the seed: cells that differ in the seed alone share it */
     int height, width, seed, ordinal;
     double quality; /* the rank metric */
-    double ssim, ms_ssim, psnr, l1, val_loss, p50_ms, p90_ms, fps, params, macs, train_s;
+    double ssim, ms_ssim, psnr, l1, val_loss, feature_distance, style_distance, kid, p50_ms, p90_ms, fps, params, macs,
+        train_s;
     const struct family *of; /* NULL without a quality */
     bool pareto;             /* its family is on the front */
 };

@@ -69,9 +69,10 @@ struct status write_csv(struct report *r)
 {
     struct str s = {0};
     struct arena a = {0};
-    str_add(&s,
-            "trial,arch,backbone,label,height,width,seed,state,reason,rank_metric,rank_value,pareto,ssim,ms_ssim,psnr,"
-            "l1,val_loss,p50_ms,p90_ms,fps,params,macs,train_s,loss_key\n");
+    str_add(
+        &s,
+        "trial,arch,backbone,label,height,width,seed,state,reason,rank_metric,rank_value,pareto,ssim,ms_ssim,psnr,"
+        "l1,val_loss,p50_ms,p90_ms,fps,params,macs,train_s,loss_key,feature_distance,style_distance,kid,like_best\n");
     for (int i = 0; i < r->n_cells; i++) {
         const struct cell *c = &r->cells[i];
         const char *fields[] = {c->id,
@@ -97,7 +98,11 @@ struct status write_csv(struct report *r)
                                 exact(c->params, &a),
                                 exact(c->macs, &a),
                                 exact(c->train_s, &a),
-                                c->loss_key};
+                                c->loss_key,
+                                exact(c->feature_distance, &a),
+                                exact(c->style_distance, &a),
+                                exact(c->kid, &a),
+                                c->of ? c->of->like_best ? "1" : "0" : ""};
         for (size_t k = 0; k < LEN(fields); k++) add_field(&s, fields[k], k + 1 == LEN(fields));
     }
     struct status w = fs_write(fs_join(&r->arena, r->o->dir, "results.csv"), s.s, s.n);
