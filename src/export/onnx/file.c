@@ -75,26 +75,10 @@ static void tensor_head(struct str *b, const struct onnx_tensor *t, const char *
 
 /* ---- the graph --------------------------------------------------------------------------------------------------- */
 
-static void name_values(struct onnx_graph *g)
-{
-    const struct net *n = g->net;
-    g->name = arena_alloc(&g->arena, (size_t)(n->n_nodes + 1) * sizeof *g->name);
-    for (int i = 0; i < n->n_inputs; i++) g->name[n->inputs[i].val] = n->inputs[i].name;
-    for (int i = 0; i < n->n_outputs; i++)
-        if (!g->name[n->outputs[i].val]) g->name[n->outputs[i].val] = n->outputs[i].name;
-    for (int v = 0; v < n->n_nodes; v++) {
-        const struct net_node *d = &n->nodes[v];
-        const char *leaf = d->name && d->name[0] ? d->name : net_ops[d->op].name;
-        bool scoped = d->scope && d->scope[0];
-        if (!g->name[v])
-            g->name[v] = arena_printf(&g->arena, "%s%s%s:%d", scoped ? d->scope : "", scoped ? "." : "", leaf, v);
-    }
-}
-
 static struct status build(struct onnx_graph *g)
 {
     const struct net *n = g->net;
-    name_values(g);
+    g->name = lower_names(g->low, &g->arena);
     for (net_val v = 0; v < n->n_nodes; v++) onnx_emit(g, v);
     for (int i = 0; i < n->n_outputs; i++) { /* an output that is an input, or the same value as another output */
         const char *made = g->name[n->outputs[i].val];
@@ -117,40 +101,6 @@ static void graph_tail(struct str *b, const struct onnx_graph *g)
         if (d->shape.rank == 4 && d->op != NET_INPUT && d->attr.dims == 0 && strchr(g->name[v], ':'))
             value_info(b, GRAPH_VALUE, g->name[v], d->shape);
     }
-}
-
-/* Nine digits bring a float back exactly. */
-static void numbers(struct str *b, const char *key, const float *v, int n)
-{
-    struct str text = {0};
-    for (int i = 0; i < n; i++) str_addf(&text, "%s%.9g", i ? "," : "", (double)v[i]);
-    pair(b, MODEL_META, key, text.s);
-    str_free(&text);
-}
-
-static void input_metadata(struct str *b, const struct export_options *o, int channels)
-{
-    static const char *const order[] = {[1] = "gray", [4] = "RGBA"};
-    if (channels >= (int)LEN(order) || !order[channels]) return;
-    pair(b, MODEL_META, "input_color_order", order[channels]);
-    if (o->input_std[0] == 0) return;
-    numbers(b, "input_mean", o->input_mean, channels);
-    numbers(b, "input_std", o->input_std, channels);
-}
-
-static void metadata(struct str *b, const struct export_options *o, int channels)
-{
-    bool known = o->std[0] != 0 && o->std[1] != 0 && o->std[2] != 0;
-    pair(b, MODEL_META, "sweep_version", SWEEP_VERSION);
-    pair(b, MODEL_META, "io", o->io_image ? "image" : "tensor");
-    pair(b, MODEL_META, "color_order", "RGB");
-    pair(b, MODEL_META, "value_range", o->io_image ? "0..255" : known ? "(x/255-mean)/std" : "as trained");
-    if (known) {
-        numbers(b, "mean", o->mean, 3);
-        numbers(b, "std", o->std, 3);
-    }
-    input_metadata(b, o, channels);
-    for (int i = 0; i < o->n_meta; i++) pair(b, MODEL_META, o->meta[i].key, o->meta[i].value);
 }
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
@@ -190,8 +140,7 @@ static bool place(struct onnx_graph *g, int64_t limit)
     return at > 0;
 }
 
-static struct status put_model(struct fs_file *f, const struct onnx_graph *g, const struct export_options *o,
-                               const char *data_name)
+static struct status put_model(struct fs_file *f, const struct onnx_graph *g, const char *data_name)
 {
     struct str head = {0}, tail = {0}, after = {0}, opset = {0};
     struct str *tensors = mem_zalloc((size_t)(g->n_tensors + 1) * sizeof *tensors);
@@ -215,7 +164,7 @@ static struct status put_model(struct fs_file *f, const struct onnx_graph *g, co
     pb_str(&opset, 1, ""); /* the default domain */
     pb_int(&opset, 2, ONNX_OPSET);
     pb_bytes(&after, MODEL_OPSET, opset.s, opset.n);
-    metadata(&after, o, (int)g->net->nodes[g->net->inputs[0].val].shape.d[1]);
+    for (int i = 0; i < g->low->n_meta; i++) pair(&after, MODEL_META, g->low->meta[i].key, g->low->meta[i].value);
 
     struct status s = put(f, head.s, head.n);
     if (s.code == STATUS_OK) s = put(f, g->nodes.s, g->nodes.n);
@@ -252,41 +201,22 @@ static struct status write_files(struct onnx_graph *g, const char *path, const s
         TRY(finish(&f, put_data(&f, g)));
     }
     TRY(fs_begin(&f, path));
-    return finish(&f, put_model(&f, g, o, fs_basename(data)));
-}
-
-static struct status write_net(const char *path, const struct net *n, const float *const *values,
-                               const struct export_options *o)
-{
-    struct onnx_graph g = {.net = n, .values = values, .error = ok()};
-    struct status s = build(&g);
-    if (s.code == STATUS_OK) s = write_files(&g, path, o);
-    arena_free(&g.arena);
-    str_free(&g.nodes);
-    free(g.tensors);
-    return s;
+    return finish(&f, put_model(&f, g, fs_basename(data)));
 }
 
 struct status export_onnx(const char *path, const struct net *n, const float *const *values,
                           const struct export_options *o)
 {
-    struct net *framed = NULL, *ready = NULL;
-    struct net_values framed_values = {0}, ready_values = {0};
-    struct status s = ok();
-    bool rgb = o->input_std[0] == 0;
-    struct net_image_norm out = {o->mean, o->std},
-                          in = rgb ? out : (struct net_image_norm){o->input_mean, o->input_std};
-    if (o->io_image && rgb && n->n_inputs == 1 && net_c(n, n->inputs[0].val) != 3)
-        s = fail(STATUS_REFUSED, "io: image needs to know what the input's %d channels are normalised by",
-                 (int)net_c(n, n->inputs[0].val));
-    else if (o->io_image)
-        s = net_image_io(&framed, &framed_values, n, values, in, out);
-    if (s.code == STATUS_OK)
-        s = net_for_inference(&ready, &ready_values, framed ? framed : n, framed ? framed_values.v : values);
-    if (s.code == STATUS_OK) s = write_net(path, ready, ready_values.v, o);
-    if (ready) net_values_free(&ready_values);
-    if (framed) net_values_free(&framed_values);
-    net_free(ready);
-    net_free(framed);
+    struct lower low;
+    struct status s = lower_begin(&low, n, values, o);
+    if (s.code == STATUS_OK) {
+        struct onnx_graph g = {.low = &low, .net = low.net, .error = ok()};
+        s = build(&g);
+        if (s.code == STATUS_OK) s = write_files(&g, path, o);
+        arena_free(&g.arena);
+        str_free(&g.nodes);
+        free(g.tensors);
+    }
+    lower_end(&low);
     return status_at(s, "%s: onnx", path);
 }

@@ -2,7 +2,7 @@
 #ifndef SWEEP_EXPORT_ONNX_H
 #define SWEEP_EXPORT_ONNX_H
 
-#include "export.h"
+#include "lower.h"
 #include "pb.h"
 
 enum { ONNX_OPSET = 17, ONNX_IR = 8 };
@@ -20,8 +20,8 @@ struct onnx_tensor {
 };
 
 struct onnx_graph {
-    const struct net *net;
-    const float *const *values; /* by parameter */
+    const struct lower *low;
+    const struct net *net; /* low's */
     struct arena arena;
     struct str nodes; /* NodeProto fields of GraphProto, in order */
     struct onnx_tensor *tensors;

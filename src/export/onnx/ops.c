@@ -113,14 +113,9 @@ static void softmax(struct onnx_graph *g, const struct net_node *d, const char *
 static void pool(struct onnx_graph *g, const struct net_node *d, const char *out, const char *const *in)
 {
     const struct net_attr *a = &d->attr;
-    bool average = d->op == NET_AVG_POOL, partial = false;
-    int64_t pads[4] = {a->pads[0], a->pads[1], a->pads[2], a->pads[3]};
-    for (int i = 0; i < 2; i++) {
-        int64_t reach = (d->shape.d[2 + i] - 1) * a->stride[i] + a->kernel[i] - a->pads[i] - shape_in(g, d)->d[2 + i];
-        if (reach <= a->pads[2 + i]) continue;
-        pads[2 + i] = reach;
-        partial = true;
-    }
+    bool average = d->op == NET_AVG_POOL;
+    int64_t pads[4];
+    bool partial = lower_pool_pads(pads, d, shape_in(g, d));
     const char *x = in[0];
     bool count = average && a->count_pad;
     if (count && partial) {
@@ -139,17 +134,10 @@ static void pool(struct onnx_graph *g, const struct net_node *d, const char *out
                          ONNX_INT(average ? "count_include_pad" : NULL, count)));
 }
 
-/* [in, out] (or its transpose): column o averages the window of output o. */
 static const char *averages(struct onnx_graph *g, int64_t in, int64_t out, bool transposed)
 {
-    float *m = arena_alloc(&g->arena, (size_t)(in * out) * sizeof *m);
-    for (int64_t o = 0; o < out; o++) {
-        int64_t first = o * in / out, end = ((o + 1) * in + out - 1) / out;
-        for (int64_t i = first; i < end; i++)
-            m[transposed ? o * in + i : i * out + o] = (float)(1.0 / (double)(end - first));
-    }
     int64_t dims[2] = {transposed ? out : in, transposed ? in : out};
-    return onnx_floats(g, 2, dims, m);
+    return onnx_floats(g, 2, dims, lower_averages(&g->arena, in, out, transposed));
 }
 
 static void adaptive_avg_pool(struct onnx_graph *g, const struct net_node *d, const char *out, const char *const *in)

@@ -1,6 +1,5 @@
 /* Nodes and tensors of an ONNX graph under construction. */
 #include "onnx.h"
-#include <math.h>
 
 /* Field numbers of NodeProto and AttributeProto. */
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_ATTR = 5, GRAPH_NODE = 1 };
@@ -104,34 +103,25 @@ const char *onnx_param(struct onnx_graph *g, int i, int channels)
 {
     int index = g->net->nodes[g->at].param[i];
     const struct net_param *p = &g->net->params[index];
-    const float *v = g->values && g->values[index] ? g->values[index] : p->value;
-    struct onnx_tensor t = {.name = p->name, .type = ONNX_FLOAT, .rank = p->shape.rank, .data = v};
-    if (!v) {
-        onnx_fail(g, STATUS_ARG, "a parameter has no value");
+    const float *v = NULL;
+    struct onnx_tensor t = {.name = p->name, .type = ONNX_FLOAT, .rank = p->shape.rank};
+    struct status s = lower_param(&v, g->low, index);
+    if (s.code != STATUS_OK) {
+        if (g->error.code == STATUS_OK) g->error = s;
         return t.name;
     }
+    t.data = v;
     memcpy(t.dims, p->shape.d, sizeof t.dims);
     if (channels > 2) { /* [C] becomes [C,1,...] */
         t.name = arena_printf(&g->arena, "%s:%d", p->name, channels);
         t.rank = channels - 1;
         for (int d = 1; d < t.rank; d++) t.dims[d] = 1;
     }
-    int64_t n = net_numel(p->shape);
-    for (int64_t k = 0; k < n; k++)
-        if (!isfinite(v[k])) {
-            if (g->error.code == STATUS_OK)
-                g->error = fail(STATUS_ARG, "%s: value %lld of %lld is %g: the weights diverged, nothing to export",
-                                p->name, (long long)k, (long long)n, (double)v[k]);
-            break;
-        }
-    t.bytes = n * (int64_t)sizeof *v;
+    t.bytes = net_numel(p->shape) * (int64_t)sizeof *v;
     return tensor(g, t);
 }
 
 void onnx_fail(struct onnx_graph *g, enum status_code code, const char *what)
 {
-    const struct net_node *d = &g->net->nodes[g->at];
-    if (g->error.code != STATUS_OK) return;
-    g->error =
-        fail(code, "%s: node %d, %s: %s", d->scope && d->scope[0] ? d->scope : "net", g->at, net_ops[d->op].name, what);
+    if (g->error.code == STATUS_OK) g->error = lower_fail(g->net, g->at, code, what);
 }
