@@ -1,10 +1,10 @@
 # The door to everything: make help. CMake and Ninja do the work; .ci/ holds the scripts.
 #
 #   make quickstart                      on a fresh Debian 12: install, build, train a few small cells, draw the report
-#   make LIBTORCH=DIR ORT_LIB=FILE ...   use a libtorch and an ONNX Runtime that you have
+#   make LIBTORCH=DIR ORT_LIB=FILE LITERT_LIB=FILE ...   use a libtorch, an ONNX Runtime, a LiteRT that you have
 #   make JOBS=1 ...                      narrower than all cores
 
-export LIBTORCH ORT_LIB JOBS APT
+export LIBTORCH ORT_LIB LITERT_LIB JOBS APT
 
 .PHONY: help setup setup-weights build quickstart test test-gpu test-all bench fuzz format docs clean
 

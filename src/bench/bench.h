@@ -1,6 +1,6 @@
 /*
- * bench: latency of a model file on a device, by one protocol. Uses base alone, and ONNX Runtime by dlopen, so that
- * the program around it is small, cross-builds easily, and its memory is the model's.
+ * bench: latency of a model file on a device, by one protocol. Uses base alone, and ONNX Runtime or LiteRT by
+ * dlopen, so that the program around it is small, cross-builds easily, and its memory is the model's.
  *
  * Protocol of a visit: a fresh process; the load timed once; the first run kept apart; a warm-up of at least one run
  * and half a second; then runs until enough samples and enough seconds; every sample kept. Interleaving visits of
@@ -48,7 +48,7 @@ struct status bench_mode_find(const struct bench_mode **out, const char *name);
 
 struct bench_job {
     const char *model;   /* file */
-    const char *ort_lib; /* NULL: found by bench_ort_library */
+    const char *ort_lib; /* NULL: found by bench_library */
     const char *mode;    /* NULL: normal */
     int threads;         /* 0: all that this process may use */
     int height, width;   /* for a file that leaves them open; 0: the file's */
@@ -78,9 +78,9 @@ void bench_result_free(struct bench_result *r);
  */
 struct status bench_visit_forked(json_t **out, const struct bench_job *job, const volatile sig_atomic_t *stop);
 
-/* ---- ONNX Runtime, one loaded file ------------------------------------------------------------------------------- */
+/* ---- a runtime with one loaded file ------------------------------------------------------------------------------ */
 
-struct bench_ort; /* opaque */
+struct bench_model; /* opaque */
 
 /** A float array; the shape is row-major. */
 struct bench_array {
@@ -98,29 +98,33 @@ struct bench_io {
 };
 
 /**
- * Loads @p path. @p lib is the shared object of ONNX Runtime, NULL: bench_ort_library's choice. @p threads 0: all.
+ * Loads @p path in the runtime that its content asks for: LiteRT for a .tflite file, else ONNX Runtime. @p ort_lib is
+ * the shared object of the latter, NULL: bench_library's choice. @p threads 0: all.
  * Errors: STATUS_ARG for a library that is none or too old and for a file that the runtime refuses (its words
  * follow); STATUS_IO for files that are not there.
- * Owner: the caller, bench_ort_close. Threads: one at a time.
+ * Owner: the caller, bench_close. Threads: one at a time.
  */
-struct status bench_ort_open(struct bench_ort **out, const char *lib, const char *path, int threads);
-void bench_ort_close(struct bench_ort *o);
+struct status bench_open(struct bench_model **out, const char *ort_lib, const char *path, int threads);
+void bench_close(struct bench_model *m);
 
-const struct bench_io *bench_ort_inputs(const struct bench_ort *o, int *n);
-const struct bench_io *bench_ort_outputs(const struct bench_ort *o, int *n);
+/** Images are [N,C,H,W] here, whatever order the file has them in. */
+const struct bench_io *bench_inputs(const struct bench_model *m, int *n);
+const struct bench_io *bench_outputs(const struct bench_model *m, int *n);
 
 /**
  * Runs once. @p in: one array an input, in the file's order, converted to its declared type. @p out: one array an
  * output, converted to float. Owner: the caller frees each out[i].data.
  */
-struct status bench_ort_run(struct bench_ort *o, const struct bench_array *in, int n_in, struct bench_array *out,
-                            int n_out);
+struct status bench_run(struct bench_model *m, const struct bench_array *in, int n_in, struct bench_array *out,
+                        int n_out);
 
 /** "1.30.0"; borrowed. */
-const char *bench_ort_version(const struct bench_ort *o);
+const char *bench_version(const struct bench_model *m);
 
-/** Where the runtime is: @p asked, the environment's ORT_LIB, the build's default, .deps beside the build, the
- *  loader's own search; the first that exists. In the arena. Errors: STATUS_IO naming all that was tried. */
-struct status bench_ort_library(const char **out, struct arena *a, const char *asked);
+enum bench_runtime { BENCH_ORT, BENCH_LITERT };
+/** Where a runtime's library is: @p asked, the environment's ORT_LIB or LITERT_LIB, the build's default, .deps beside
+ *  the build, the loader's own search; the first that exists. In the arena. Errors: STATUS_IO naming all that was
+ * tried. */
+struct status bench_library(const char **out, struct arena *a, enum bench_runtime runtime, const char *asked);
 
 #endif

@@ -1,5 +1,5 @@
-/* Where ONNX Runtime is. */
-#include "ort.h"
+/* Where the runtimes are. */
+#include "runtime.h"
 #include <dlfcn.h>
 #include <glob.h>
 
@@ -25,34 +25,55 @@ static bool there(const char *lib)
     return strchr(lib, '/') ? fs_exists(lib) && !fs_is_dir(lib) : true;
 }
 
-struct status bench_ort_library(const char **out, struct arena *a, const char *asked)
+/* clang-format off */
+static const struct {
+    const char *name, *env, *built, *file, *wheel, *system, *get;
+} libraries[] = {
+    [BENCH_ORT] = {.name = "ONNX Runtime", .env = "ORT_LIB", .built = BENCH_ORT_LIB, .file = "libonnxruntime.so*",
+                   .wheel = ".deps/ort/onnxruntime/capi", .system = "libonnxruntime.so.1",
+                   .get = "install it with pip (onnxruntime) or give its libonnxruntime.so with --ort-lib or ORT_LIB"},
+    [BENCH_LITERT] = {.name = "LiteRT", .env = "LITERT_LIB", .built = BENCH_LITERT_LIB, .file = "libLiteRt.so",
+                      .wheel = ".deps/litert/ai_edge_litert", .system = "libLiteRt.so",
+                      .get = "install it with pip (ai-edge-litert) or give its libLiteRt.so with LITERT_LIB"},
+};
+/* clang-format on */
+
+struct status bench_library(const char **out, struct arena *a, enum bench_runtime runtime, const char *asked)
 {
-    const char *env = getenv("ORT_LIB");
+    const char *name = libraries[runtime].name, *env = libraries[runtime].env, *built = libraries[runtime].built;
     struct {
         const char *lib, *who;
-    } said[] = {{asked, "asked for"}, {env, "the environment's ORT_LIB"}};
+    } said[] = {{asked, "asked for"}, {getenv(env), arena_printf(a, "the environment's %s", env)}};
     for (size_t i = 0; i < LEN(said); i++) {
         if (!said[i].lib || !said[i].lib[0]) continue;
         *out = said[i].lib;
         if (there(*out)) return ok();
-        return fail(STATUS_IO, "%s: no such file, %s as ONNX Runtime; expected libonnxruntime.so.*", *out, said[i].who);
+        return fail(STATUS_IO, "%s: no such file, %s as %s; expected %s", *out, said[i].who, name,
+                    libraries[runtime].file);
     }
-    *out = BENCH_ORT_LIB;
+    *out = built;
     if ((*out)[0] && there(*out)) return ok();
     const char *dir = fs_program_dir();
-    static const char *const beside[] = {"", "/../lib", "/../.deps/ort/onnxruntime/capi"};
+    const char *const beside[] = {"", "/../lib", arena_printf(a, "/../%s", libraries[runtime].wheel)};
     for (size_t i = 0; i < LEN(beside); i++) {
-        *out = match(a, arena_printf(a, "%s%s/libonnxruntime.so*", dir, beside[i]));
+        *out = match(a, arena_printf(a, "%s%s/%s", dir, beside[i], libraries[runtime].file));
         if (*out) return ok();
     }
-    *out = "libonnxruntime.so.1";
+    *out = libraries[runtime].system;
     void *lib = ort_load(*out, RTLD_LAZY | RTLD_LOCAL);
     if (lib) {
         dlclose(lib);
         return ok();
     }
-    return fail(STATUS_IO,
-                "no ONNX Runtime found: tried %s, beside %s, and the system's %s; install it with pip (onnxruntime) or "
-                "give its libonnxruntime.so with --ort-lib or ORT_LIB",
-                BENCH_ORT_LIB[0] ? BENCH_ORT_LIB : "no place known to the build", dir, *out);
+    return fail(STATUS_IO, "no %s found: tried %s, beside %s, and the system's %s; %s", name,
+                built[0] ? built : "no place known to the build", dir, *out, libraries[runtime].get);
+}
+
+const char *library_version_beside(struct arena *a, const char *lib)
+{
+    const char *dir = fs_dirname(a, lib), *mark = "ai_edge_litert-";
+    const char *found = match(a, arena_printf(a, "%s/../%s*.dist-info", dir, mark));
+    if (!found) return "unknown";
+    const char *version = strstr(found, mark) + strlen(mark);
+    return arena_printf(a, "%.*s", (int)(strlen(version) - strlen(".dist-info")), version);
 }

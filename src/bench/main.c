@@ -40,7 +40,7 @@ struct arguments {
 };
 
 static const char usage[] =
-    "usage: sweep-bench --model FILE.onnx [option...]\n"
+    "usage: sweep-bench --model FILE.onnx|FILE.tflite [option...]\n"
     "  --threads N[,N...]  processors to use, each in a fresh process; 0: all (default 1)\n"
     "  --mode MODE         quick (16 runs, 0.5 s), normal (64, 2 s; default), thorough (1024, 60 s)\n"
     "  --height H --width W  for a model that leaves its size open\n"
@@ -136,9 +136,10 @@ static void print_visit(const json_t *v)
            (long long)json_int(v, "n", 0), 100 * json_num(v, "cov", 0),
            json_bool(v, "unstable", false) ? "  UNSTABLE" : "",
            json_bool(info, "capped", false) ? "  CAPPED: fewer samples than the mode asks for" : "");
-    printf("  load %.1f ms  first run %.2f ms  peak memory %.1f MiB  onnxruntime %s  %s  governor %s\n",
+    printf("  load %.1f ms  first run %.2f ms  peak memory %.1f MiB  %s %s  %s  governor %s\n",
            json_num(v, "load_ms", 0), json_num(v, "first_ms", 0), (double)json_int(v, "rss_bytes", 0) / 1048576.0,
-           json_str(info, "version", "?"), json_str(info, "cpu", "?"), json_str(info, "governor_before", "unknown"));
+           json_str(info, "runtime", "?"), json_str(info, "version", "?"), json_str(info, "cpu", "?"),
+           json_str(info, "governor_before", "unknown"));
 }
 
 static struct status for_people(struct arguments *a)

@@ -3,10 +3,15 @@
  * grows at the end, so the slots used here are named by their index and no header is needed.
  * Source: the order of members of OrtApi in onnxruntime_c_api.h ("never remove or rearrange the members").
  */
-#include "ort.h"
 #include "host.h"
+#include "runtime.h"
 #include <dlfcn.h>
-#include <unistd.h>
+
+struct ort {
+    struct bench_model m;
+    void (*const *api)(void); /* the table of functions */
+    void *env, *options, *session, *memory, *allocator;
+};
 
 /* The oldest table that has every slot below; ONNX Runtime 1.16. */
 enum { ORT_API_VERSION = 16 };
@@ -61,57 +66,57 @@ struct ort_base {
 #define RELEASE(o, slot, p)  ((void (*)(void *))(o)->api[slot])(p)
 
 /* Takes the status object's words and frees it. */
-static struct status said(const struct bench_ort *o, void *status, const char *what)
+static struct status said(const struct ort *o, void *status, const char *what)
 {
     if (!status) return ok();
     const char *(*message)(const void *) = (const char *(*)(const void *))o->api[ORT_ERROR_MESSAGE];
-    struct status s = fail(STATUS_ARG, "%s: ONNX Runtime %s says: %s", what, o->version, message(status));
+    struct status s = fail(STATUS_ARG, "%s: ONNX Runtime %s says: %s", what, o->m.version, message(status));
     RELEASE(o, ORT_RELEASE_STATUS, status);
     return s;
 }
 
 /* ---- the library ------------------------------------------------------------------------------------------------- */
 
-static struct status load_library(struct bench_ort *o, const char *asked)
+static struct status load_library(struct ort *o, const char *asked)
 {
-    TRY(bench_ort_library(&o->lib, &o->arena, asked));
-    void *lib = ort_load(o->lib, RTLD_NOW | RTLD_LOCAL); /* never closed: its threads outlive sessions */
-    if (!lib) return fail(STATUS_IO, "%s: cannot load ONNX Runtime: %s", o->lib, dlerror());
+    TRY(bench_library(&o->m.lib, &o->m.arena, BENCH_ORT, asked));
+    void *lib = ort_load(o->m.lib, RTLD_NOW | RTLD_LOCAL); /* never closed: its threads outlive sessions */
+    if (!lib) return fail(STATUS_IO, "%s: cannot load ONNX Runtime: %s", o->m.lib, dlerror());
     void *symbol = dlsym(lib, "OrtGetApiBase");
     if (!symbol)
         return fail(STATUS_ARG, "%s: is no ONNX Runtime: it lacks the symbol OrtGetApiBase; give its libonnxruntime.so",
-                    o->lib);
+                    o->m.lib);
     const struct ort_base *(*get)(void);
     memcpy(&get, &symbol, sizeof get);
     const struct ort_base *base = get();
-    o->version = arena_strdup(&o->arena, base->version());
+    o->m.version = arena_strdup(&o->m.arena, base->version());
     o->api = base->api(ORT_API_VERSION);
     if (!o->api)
         return fail(STATUS_ARG, "%s: is ONNX Runtime %s, which has no C API of version %d; expected 1.%d or newer",
-                    o->lib, o->version, ORT_API_VERSION, ORT_API_VERSION);
-    o->build = ((const char *(*)(void))o->api[ORT_BUILD_INFO])();
+                    o->m.lib, o->m.version, ORT_API_VERSION, ORT_API_VERSION);
+    o->m.build = ((const char *(*)(void))o->api[ORT_BUILD_INFO])();
     return ok();
 }
 
-static struct status make_options(struct bench_ort *o)
+static struct status make_options(struct ort *o)
 {
-    TRY(said(o, CALL(o, ORT_CREATE_ENV, (int, const char *, void **))(LOG_LEVEL_ERROR, "sweep", &o->env), o->lib));
-    TRY(said(o, CALL(o, ORT_CREATE_OPTIONS, (void **))(&o->options), o->lib));
-    TRY(said(o, CALL(o, ORT_SET_LOG_LEVEL, (void *, int))(o->options, LOG_LEVEL_ERROR), o->lib));
-    TRY(said(o, CALL(o, ORT_SET_OPTIMIZATION, (void *, int))(o->options, OPTIMIZE_ALL), o->lib));
-    TRY(said(o, CALL(o, ORT_SET_INTRA_THREADS, (void *, int))(o->options, o->threads), o->lib));
-    TRY(said(o, CALL(o, ORT_SET_INTER_THREADS, (void *, int))(o->options, 1), o->lib));
-    if (o->threads > 1) /* threads that spin while they wait steal from each other where processors are shared */
+    TRY(said(o, CALL(o, ORT_CREATE_ENV, (int, const char *, void **))(LOG_LEVEL_ERROR, "sweep", &o->env), o->m.lib));
+    TRY(said(o, CALL(o, ORT_CREATE_OPTIONS, (void **))(&o->options), o->m.lib));
+    TRY(said(o, CALL(o, ORT_SET_LOG_LEVEL, (void *, int))(o->options, LOG_LEVEL_ERROR), o->m.lib));
+    TRY(said(o, CALL(o, ORT_SET_OPTIMIZATION, (void *, int))(o->options, OPTIMIZE_ALL), o->m.lib));
+    TRY(said(o, CALL(o, ORT_SET_INTRA_THREADS, (void *, int))(o->options, o->m.threads), o->m.lib));
+    TRY(said(o, CALL(o, ORT_SET_INTER_THREADS, (void *, int))(o->options, 1), o->m.lib));
+    if (o->m.threads > 1) /* threads that spin while they wait steal from each other where processors are shared */
         TRY(said(o,
                  CALL(o, ORT_ADD_CONFIG, (void *, const char *, const char *))(o->options,
                                                                                "session.intra_op.allow_spinning", "0"),
-                 o->lib));
+                 o->m.lib));
     return ok();
 }
 
 /* ---- inputs and outputs ------------------------------------------------------------------------------------------ */
 
-static struct status read_tensor_info(struct bench_ort *o, struct bench_io *io, const void *info, const char *path)
+static struct status read_tensor_info(struct ort *o, struct bench_io *io, const void *info, const char *path)
 {
     size_t rank;
     TRY(said(o, CALL(o, ORT_ELEMENT_TYPE, (const void *, int *))(info, &io->type), path));
@@ -126,7 +131,7 @@ static struct status read_tensor_info(struct bench_ort *o, struct bench_io *io, 
     return ok();
 }
 
-static struct status read_io(struct bench_ort *o, struct bench_io *io, size_t i, bool input, const char *path)
+static struct status read_io(struct ort *o, struct bench_io *io, size_t i, bool input, const char *path)
 {
     char *name;
     void *type = NULL;
@@ -135,7 +140,7 @@ static struct status read_io(struct bench_ort *o, struct bench_io *io, size_t i,
              CALL(o, input ? ORT_INPUT_NAME : ORT_OUTPUT_NAME, (void *, size_t, void *, char **))(o->session, i,
                                                                                                   o->allocator, &name),
              path));
-    io->name = arena_strdup(&o->arena, name);
+    io->name = arena_strdup(&o->m.arena, name);
     TRY(said(o, CALL(o, ORT_ALLOCATOR_FREE, (void *, void *))(o->allocator, name), path));
     TRY(said(o, CALL(o, input ? ORT_INPUT_TYPE : ORT_OUTPUT_TYPE, (void *, size_t, void **))(o->session, i, &type),
              path));
@@ -146,7 +151,7 @@ static struct status read_io(struct bench_ort *o, struct bench_io *io, size_t i,
     return s;
 }
 
-static struct status read_all_io(struct bench_ort *o, const char *path)
+static struct status read_all_io(struct ort *o, const char *path)
 {
     for (int input = 0; input < 2; input++) {
         size_t n;
@@ -154,113 +159,69 @@ static struct status read_all_io(struct bench_ort *o, const char *path)
         if (n > BENCH_MAX_IO)
             return fail(STATUS_ARG, "%s: got %zu %s, expected at most %d", path, n, input ? "inputs" : "outputs",
                         BENCH_MAX_IO);
-        *(input ? &o->n_in : &o->n_out) = (int)n;
-        for (size_t i = 0; i < n; i++) TRY(read_io(o, input ? &o->in[i] : &o->out[i], i, input, path));
+        *(input ? &o->m.n_in : &o->m.n_out) = (int)n;
+        for (size_t i = 0; i < n; i++) TRY(read_io(o, input ? &o->m.in[i] : &o->m.out[i], i, input, path));
     }
     return ok();
 }
 
-/* The runtime's own words for these are a number of errno, or a line of its source. */
-static struct status readable(const char *path)
+static struct status open_into(struct ort *o, const char *lib, const char *path)
 {
-    int fd;
-    struct status s = fs_open(&fd, path);
-    if (s.code != STATUS_OK) return fail(s.code, "%s (an ONNX model is wanted)", s.msg);
-    close(fd);
-    return fs_size(path) ? ok() : fail(STATUS_ARG, "%s: is empty, expected an ONNX model", path);
-}
-
-static struct status open_into(struct bench_ort *o, const char *lib, const char *path)
-{
-    TRY(readable(path));
+    TRY(runtime_readable(path, "an ONNX model"));
     TRY(load_library(o, lib));
     TRY(make_options(o));
-    TRY(said(o, CALL(o, ORT_DEFAULT_ALLOCATOR, (void **))(&o->allocator), o->lib));
+    TRY(said(o, CALL(o, ORT_DEFAULT_ALLOCATOR, (void **))(&o->allocator), o->m.lib));
     TRY(said(o, CALL(o, ORT_CPU_MEMORY, (int, int, void **))(1, 0, &o->memory),
-             o->lib)); /* arena allocator, default memory */
-    o->rss_runtime_bytes = host_rss_peak();
+             o->m.lib)); /* arena allocator, default memory */
+    o->m.rss_runtime_bytes = host_rss_peak();
     double start = time_mono();
     struct status s = said(
         o, CALL(o, ORT_CREATE_SESSION, (void *, const char *, void *, void **))(o->env, path, o->options, &o->session),
         path);
     if (s.code != STATUS_OK) return fail(s.code, "%s; expected an ONNX model that this runtime can read", s.msg);
-    o->load_ms = (time_mono() - start) * 1e3;
+    o->m.load_ms = (time_mono() - start) * 1e3;
     return read_all_io(o, path);
 }
 
-struct status bench_ort_open(struct bench_ort **out, const char *lib, const char *path, int threads)
+static void ort_close(struct bench_model *m)
 {
-    struct bench_ort *o = mem_zalloc(sizeof *o);
-    o->threads = threads > 0 ? threads : cores_usable();
-    struct status s = open_into(o, lib, path);
-    if (s.code != STATUS_OK) {
-        bench_ort_close(o);
-        o = NULL;
-    }
-    *out = o;
-    return s;
-}
-
-void bench_ort_close(struct bench_ort *o)
-{
-    if (!o) return;
+    struct ort *o = (struct ort *)m;
     if (o->session) RELEASE(o, ORT_RELEASE_SESSION, o->session);
     if (o->memory) RELEASE(o, ORT_RELEASE_MEMORY, o->memory);
     if (o->options) RELEASE(o, ORT_RELEASE_OPTIONS, o->options);
     if (o->env) RELEASE(o, ORT_RELEASE_ENV, o->env);
-    arena_free(&o->arena);
+    arena_free(&o->m.arena);
     free(o);
 }
 
-const struct bench_io *bench_ort_inputs(const struct bench_ort *o, int *n)
+static struct status ort_open(struct bench_model **out, const char *lib, const char *path, int threads)
 {
-    *n = o->n_in;
-    return o->in;
-}
-
-const struct bench_io *bench_ort_outputs(const struct bench_ort *o, int *n)
-{
-    *n = o->n_out;
-    return o->out;
-}
-
-const char *bench_ort_version(const struct bench_ort *o)
-{
-    return o->version;
+    struct ort *o = mem_zalloc(sizeof *o);
+    o->m.runtime = &runtime_ort;
+    o->m.threads = threads > 0 ? threads : cores_usable();
+    struct status s = open_into(o, lib, path);
+    *out = &o->m;
+    if (s.code == STATUS_OK) return s;
+    ort_close(&o->m);
+    *out = NULL;
+    return s;
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-static struct status check_shape(const struct bench_io *io, const struct bench_array *a)
+static struct status ort_feed_make(struct bench_model *m, struct feed *f, const struct bench_array *in, int n_in)
 {
-    bool fits = io->rank == a->rank;
-    for (int d = 0; fits && d < a->rank; d++)
-        fits = a->shape[d] > 0 && (io->shape[d] < 0 || io->shape[d] == a->shape[d]);
-    if (fits) return ok();
-    struct str got = {0}, want = {0};
-    for (int d = 0; d < a->rank; d++) str_addf(&got, "%s%lld", d ? "," : "", (long long)a->shape[d]);
-    for (int d = 0; d < io->rank; d++)
-        str_addf(&want, io->shape[d] < 0 ? "%sany" : "%s%lld", d ? "," : "", (long long)io->shape[d]);
-    struct status s =
-        fail(STATUS_ARG, "input %s: got shape [%s], expected [%s]", io->name, got.n ? got.s : "", want.n ? want.s : "");
-    str_free(&got);
-    str_free(&want);
-    return s;
-}
-
-struct status ort_feed_make(struct bench_ort *o, struct ort_feed *f, const struct bench_array *in, int n_in)
-{
-    if (n_in != o->n_in) return fail(STATUS_ARG, "got %d inputs, expected %d", n_in, o->n_in);
+    struct ort *o = (struct ort *)m;
+    if (n_in != o->m.n_in) return fail(STATUS_ARG, "got %d inputs, expected %d", n_in, o->m.n_in);
     for (int i = 0; i < n_in; i++) {
-        const struct bench_io *io = &o->in[i];
-        size_t each = ort_type_size(io->type);
+        const struct bench_io *io = &o->m.in[i];
+        size_t each = type_size(io->type);
         if (each == 0)
-            return fail(STATUS_ARG, "input %s: got element type %d, expected float32, float16, uint8, int8 or int64",
-                        io->name, io->type);
-        TRY(check_shape(io, &in[i]));
+            return fail(STATUS_ARG, "input %s: got element type %d, expected " TYPES_KNOWN "", io->name, io->type);
+        TRY(runtime_check_shape(io, &in[i]));
         int64_t n = bench_array_numel(&in[i]);
         f->data[i] = mem_alloc((size_t)n * each);
-        ort_from_float(f->data[i], io->type, in[i].data, n);
+        type_from_float(f->data[i], io->type, in[i].data, n);
         TRY(said(o,
                  CALL(o, ORT_CREATE_TENSOR, (void *, void *, size_t, const int64_t *, size_t, int, void **))(
                      o->memory, f->data[i], (size_t)n * each, in[i].shape, (size_t)in[i].rank, io->type, &f->in[i]),
@@ -269,20 +230,22 @@ struct status ort_feed_make(struct bench_ort *o, struct ort_feed *f, const struc
     return ok();
 }
 
-struct status ort_feed_run(struct bench_ort *o, struct ort_feed *f)
+static struct status ort_feed_run(struct bench_model *m, struct feed *f)
 {
+    struct ort *o = (struct ort *)m;
     const char *in[BENCH_MAX_IO], *out[BENCH_MAX_IO];
-    for (int i = 0; i < o->n_in; i++) in[i] = o->in[i].name;
-    for (int i = 0; i < o->n_out; i++) out[i] = o->out[i].name;
+    for (int i = 0; i < o->m.n_in; i++) in[i] = o->m.in[i].name;
+    for (int i = 0; i < o->m.n_out; i++) out[i] = o->m.out[i].name;
     return said(o,
                 CALL(o, ORT_RUN,
                      (void *, const void *, const char *const *, void *const *, size_t, const char *const *, size_t,
-                      void **))(o->session, NULL, in, f->in, (size_t)o->n_in, out, (size_t)o->n_out, f->out),
+                      void **))(o->session, NULL, in, f->in, (size_t)o->m.n_in, out, (size_t)o->m.n_out, f->out),
                 "run");
 }
 
-void ort_feed_free(struct bench_ort *o, struct ort_feed *f)
+static void ort_feed_free(struct bench_model *m, struct feed *f)
 {
+    struct ort *o = (struct ort *)m;
     for (int i = 0; i < BENCH_MAX_IO; i++) {
         if (f->in[i]) RELEASE(o, ORT_RELEASE_VALUE, f->in[i]);
         if (f->out[i]) RELEASE(o, ORT_RELEASE_VALUE, f->out[i]);
@@ -290,39 +253,36 @@ void ort_feed_free(struct bench_ort *o, struct ort_feed *f)
     }
 }
 
-static struct status take_output(struct bench_ort *o, void *value, const char *name, struct bench_array *out)
+static struct status ort_feed_take(struct bench_model *m, struct feed *f, int i, struct bench_array *out)
 {
+    struct ort *o = (struct ort *)m;
+    void *value = f->out[i];
+    const char *name = m->out[i].name;
     void *info, *data;
     struct bench_io io = {.name = name};
     TRY(said(o, CALL(o, ORT_TENSOR_INFO, (const void *, void **))(value, &info), name));
     struct status s = read_tensor_info(o, &io, info, "output");
     RELEASE(o, ORT_RELEASE_TENSOR_INFO, info);
     TRY(s);
-    if (ort_type_size(io.type) == 0)
-        return fail(STATUS_ARG, "output %s: got element type %d, expected float32, float16, uint8, int8 or int64", name,
-                    io.type);
+    if (type_size(io.type) == 0)
+        return fail(STATUS_ARG, "output %s: got element type %d, expected " TYPES_KNOWN "", name, io.type);
     TRY(said(o, CALL(o, ORT_TENSOR_DATA, (void *, void **))(value, &data), name));
     *out = (struct bench_array){.rank = io.rank};
     memcpy(out->shape, io.shape, sizeof io.shape);
     int64_t n = bench_array_numel(out);
     out->data = mem_alloc((size_t)(n ? n : 1) * sizeof *out->data);
-    ort_to_float(out->data, data, io.type, n);
+    type_to_float(out->data, data, io.type, n);
     return ok();
 }
 
-struct status bench_ort_run(struct bench_ort *o, const struct bench_array *in, int n_in, struct bench_array *out,
-                            int n_out)
-{
-    if (n_out != o->n_out) return fail(STATUS_ARG, "got room for %d outputs, expected %d", n_out, o->n_out);
-    struct ort_feed f = {0};
-    for (int i = 0; i < n_out; i++) out[i] = (struct bench_array){0};
-    struct status s = ort_feed_make(o, &f, in, n_in);
-    if (s.code == STATUS_OK) s = ort_feed_run(o, &f);
-    for (int i = 0; s.code == STATUS_OK && i < n_out; i++) s = take_output(o, f.out[i], o->out[i].name, &out[i]);
-    ort_feed_free(o, &f);
-    for (int i = 0; s.code != STATUS_OK && i < n_out; i++) {
-        free(out[i].data);
-        out[i].data = NULL;
-    }
-    return s;
-}
+const struct runtime runtime_ort = {
+    .name = "onnxruntime",
+    .provider = "CPU",
+    .optimization = "all",
+    .open = ort_open,
+    .close = ort_close,
+    .feed_make = ort_feed_make,
+    .feed_run = ort_feed_run,
+    .feed_take = ort_feed_take,
+    .feed_free = ort_feed_free,
+};

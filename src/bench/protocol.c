@@ -1,6 +1,6 @@
 /* The protocol of a visit: load, first run, warm-up, measured runs. One clock, CLOCK_MONOTONIC, by time_mono. */
 #include "host.h"
-#include "ort.h"
+#include "runtime.h"
 
 /* clang-format off */
 const struct bench_mode bench_modes[] = {
@@ -52,7 +52,7 @@ static void fill(struct bench_array *a, int type, uint64_t seed)
     int64_t h = a->rank > 1 ? a->shape[a->rank - 2] : 1;
     a->data = mem_alloc((size_t)n * sizeof *a->data);
     for (int64_t p = 0; p < n / (h * w); p++) picture(a->data + p * h * w, h, w, seed, (uint64_t)p);
-    if (type == ORT_FLOAT || type == ORT_FLOAT16) return;
+    if (type == BENCH_FLOAT || type == BENCH_FLOAT16) return;
     for (int64_t i = 0; i < n; i++) a->data[i] = 127.5f + 60.f * a->data[i];
 }
 
@@ -77,7 +77,7 @@ static struct status resolve(struct bench_array *a, const struct bench_io *io, c
     return ok();
 }
 
-static struct status make_inputs(struct bench_ort *o, struct ort_feed *f, const struct bench_job *job,
+static struct status make_inputs(struct bench_model *o, struct feed *f, const struct bench_job *job,
                                  struct bench_result *r)
 {
     struct bench_array in[BENCH_MAX_IO] = {0};
@@ -86,7 +86,7 @@ static struct status make_inputs(struct bench_ort *o, struct ort_feed *f, const 
         s = resolve(&in[i], &o->in[i], job);
         if (s.code == STATUS_OK) fill(&in[i], o->in[i].type, job->seed + (uint64_t)i);
     }
-    if (s.code == STATUS_OK) s = status_at(ort_feed_make(o, f, in, o->n_in), "%s", job->model);
+    if (s.code == STATUS_OK) s = status_at(o->runtime->feed_make(o, f, in, o->n_in), "%s", job->model);
     if (o->n_in > 0 && in[0].rank > 1) {
         r->height = (int)in[0].shape[in[0].rank - 2];
         r->width = (int)in[0].shape[in[0].rank - 1];
@@ -97,16 +97,16 @@ static struct status make_inputs(struct bench_ort *o, struct ort_feed *f, const 
 
 /* ---- timing ------------------------------------------------------------------------------------------------------ */
 
-static struct status timed(struct bench_ort *o, struct ort_feed *f, double *ms)
+static struct status timed(struct bench_model *o, struct feed *f, double *ms)
 {
     double start = time_mono();
-    TRY(ort_feed_run(o, f));
+    TRY(o->runtime->feed_run(o, f));
     *ms = (time_mono() - start) * 1e3;
     return ok();
 }
 
 /* At least one run and the mode's seconds; the first run was before. */
-static struct status warm_up(struct bench_ort *o, struct ort_feed *f, const struct bench_mode *m, int *runs)
+static struct status warm_up(struct bench_model *o, struct feed *f, const struct bench_mode *m, int *runs)
 {
     double start = time_mono(), ms;
     *runs = 0;
@@ -123,8 +123,7 @@ enum bench_stop bench_stop(const struct bench_mode *m, int n, double elapsed_s)
     return n >= m->cap_n && elapsed_s >= m->cap_s ? BENCH_CAPPED : BENCH_GO_ON;
 }
 
-static struct status measure(struct bench_ort *o, struct ort_feed *f, const struct bench_mode *m,
-                             struct bench_result *r)
+static struct status measure(struct bench_model *o, struct feed *f, const struct bench_mode *m, struct bench_result *r)
 {
     double start = time_mono();
     int cap = 0, n = 0;
@@ -141,14 +140,15 @@ static struct status measure(struct bench_ort *o, struct ort_feed *f, const stru
     return ok();
 }
 
-static void describe(struct bench_result *r, const struct bench_ort *o, const struct bench_mode *m,
+static void describe(struct bench_result *r, const struct bench_model *o, const struct bench_mode *m,
                      const struct bench_job *job, int warmup_runs)
 {
     json_t *i = r->info;
     struct arena a = {0};
-    json_object_update_new(i, json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:s, s:s}", "runtime", "onnxruntime", "version",
-                                        o->version, "build", o->build, "provider", "CPU", "threads", o->threads,
-                                        "spinning", false, "optimization", "all", "timed_region",
+    json_object_update_new(i, json_pack("{s:s, s:s, s:s, s:s, s:i, s:b, s:s, s:s}", "runtime", o->runtime->name,
+                                        "version", o->version, "build", o->build, "provider", o->runtime->provider,
+                                        "threads", o->threads, "spinning", (int)o->runtime->spinning, "optimization",
+                                        o->runtime->optimization, "timed_region",
                                         "one run: inputs ready, outputs in memory allocated before"));
     json_object_update_new(i,
                            json_pack("{s:s, s:s, s:f, s:i, s:i, s:f, s:i, s:b, s:s, s:I}", "mode", m->name,
@@ -162,7 +162,7 @@ static void describe(struct bench_result *r, const struct bench_ort *o, const st
     arena_free(&a);
 }
 
-static struct status visit(struct bench_result *r, struct bench_ort *o, struct ort_feed *f, const struct bench_mode *m,
+static struct status visit(struct bench_result *r, struct bench_model *o, struct feed *f, const struct bench_mode *m,
                            const struct bench_job *job)
 {
     int warmup_runs;
@@ -181,14 +181,14 @@ struct status bench_visit(struct bench_result *out, const struct bench_job *job)
 {
     *out = (struct bench_result){.measured = time_now(), .info = json_object()};
     const struct bench_mode *mode;
-    struct bench_ort *o;
-    struct ort_feed feed = {0};
+    struct bench_model *o;
+    struct feed feed = {0};
     TRY(bench_mode_find(&mode, job->mode ? job->mode : "normal"));
-    TRY(bench_ort_open(&o, job->ort_lib, job->model, job->threads));
+    TRY(bench_open(&o, job->ort_lib, job->model, job->threads));
     out->load_ms = o->load_ms;
     struct status s = visit(out, o, &feed, mode, job);
-    ort_feed_free(o, &feed);
-    bench_ort_close(o);
+    o->runtime->feed_free(o, &feed);
+    bench_close(o);
     return s;
 }
 

@@ -49,17 +49,28 @@ static struct finding measurer(void)
     return f;
 }
 
-static struct finding runtime(void)
+static struct finding runtime_of(enum bench_runtime runtime, bool needed, const char *how)
 {
     struct arena a = {0};
     const char *path = NULL;
-    struct finding f = {.needed = true};
-    struct status st = bench_ort_library(&path, &a, NULL);
+    struct finding f = {.needed = needed};
+    struct status st = bench_library(&path, &a, runtime, NULL);
     f.fine = st.code == STATUS_OK;
-    snprintf(f.what, sizeof f.what, "%s",
-             f.fine ? path : "not found: `make setup` installs it, or set ORT_LIB to its file");
+    snprintf(f.what, sizeof f.what, "%s", f.fine ? path : how);
     arena_free(&a);
     return f;
+}
+
+static struct finding onnxruntime(void)
+{
+    return runtime_of(BENCH_ORT, true, "not found: `make setup` installs it, or set ORT_LIB to its file");
+}
+
+static struct finding litert(void)
+{
+    return runtime_of(
+        BENCH_LITERT, false,
+        "not found, only needed for export: [litert]: `make setup` installs it, or set LITERT_LIB to its file");
 }
 
 static struct finding gnuplot(void)
@@ -136,7 +147,8 @@ static const struct {
     {"disk", disk},
     {"sweep-worker", worker},
     {"sweep-bench", measurer},
-    {"onnxruntime", runtime},
+    {"onnxruntime", onnxruntime},
+    {"litert", litert},
     {"gnuplot", gnuplot},
     {"ffmpeg", ffmpeg},
     {"slurm", slurm},

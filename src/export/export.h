@@ -5,8 +5,8 @@
  *     struct export_pair meta[] = {{"trial", "0123456789ab"}};
  *     TRY(export_onnx("model.onnx", n, values, &(struct export_options){.meta = meta, .n_meta = 1}));
  *
- * The file holds the net ready for inference: batch norms folded, dropouts gone. Height and width are fixed, the batch
- * is symbolic ("N").
+ * The file holds the net ready for inference: batch norms folded, dropouts gone. Height and width are fixed; the batch
+ * is symbolic ("N") in ONNX and 1 in LiteRT.
  */
 #ifndef SWEEP_EXPORT_H
 #define SWEEP_EXPORT_H
@@ -53,6 +53,13 @@ struct status export_write(const char *format, const char *path, const struct ne
  */
 struct status export_onnx(const char *path, const struct net *n, const float *const *values,
                           const struct export_options *o);
+
+/**
+ * Writes LiteRT (a .tflite file, schema 3), atomically: batch 1, images channels-last, [1,H,W,C], in and out. The same
+ * metadata, a buffer a pair. Errors: as export_onnx.
+ */
+struct status export_litert(const char *path, const struct net *n, const float *const *values,
+                            const struct export_options *o);
 
 /* ---- read-back ------------------------------------------------------------------------------------------------- */
 

@@ -2,12 +2,8 @@
 #include "export.h"
 
 const struct export_format export_formats[] = {
-    {.name = "onnx", .write = export_onnx},
-    {.name = "onnx-fp16"},
-    {.name = "onnx-int8"},
-    {.name = "coreml"},
-    {.name = "torchscript"},
-    {.name = NULL},
+    {.name = "onnx", .write = export_onnx},     {.name = "onnx-fp16"},   {.name = "onnx-int8"}, {.name = "coreml"},
+    {.name = "litert", .write = export_litert}, {.name = "torchscript"}, {.name = NULL},
 };
 
 struct status export_write(const char *format, const char *path, const struct net *n, const float *const *values,

@@ -24,7 +24,7 @@
 #include "base.h"
 
 enum { NET_NONE = -1, NET_MAX_RANK = 5, NET_MAX_PARAM = 5 };
-enum { NONE = 0, NET_ONNX = 1, NET_COREML = 2, NET_TS = 4 };
+enum { NONE = 0, NET_ONNX = 1, NET_COREML = 2, NET_TS = 4, NET_LITERT = 8 };
 
 typedef int net_val;
 
@@ -38,7 +38,7 @@ enum net_op {
 struct net_op_info {
     const char *name;
     int n_in;
-    unsigned formats; /* NET_ONNX | NET_COREML | NET_TS */
+    unsigned formats; /* NET_ONNX | NET_COREML | NET_TS | NET_LITERT */
 };
 extern const struct net_op_info net_ops[NET_N_OPS];
 

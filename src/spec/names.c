@@ -28,6 +28,7 @@ const struct spec_format spec_formats[] = {
     {.name = "onnx-fp16",   .extension = "fp16.onnx", .built = false, .doc = "ONNX with float16 weights"},
     {.name = "onnx-int8",   .extension = "int8.onnx", .built = false, .doc = "ONNX quantised to int8"},
     {.name = "coreml",      .extension = "mlpackage", .built = false, .doc = "Core ML program"},
+    {.name = "litert",      .extension = "tflite",    .built = true,  .doc = "LiteRT (TensorFlow Lite), float32, channels-last"},
     {.name = "torchscript", .extension = "ts",        .built = false, .doc = "TorchScript"},
     {.name = NULL},
 };

@@ -77,7 +77,11 @@ static struct status check_choice(json_t **out, const struct key *k, const json_
     for (int i = 0; text && key_choice(k, i); i++) {
         if (strcmp(key_choice(k, i), text) != 0) continue;
         if (k->table && k->table->built && !k->table->built(i)) {
-            return fail(STATUS_ARG, "got \"%s\", which is not built yet, expected %s", text, k->table->name(0));
+            struct arena a = {0};
+            struct status s =
+                fail(STATUS_ARG, "got \"%s\", which is not built yet, expected %s", text, key_one_of(&a, k));
+            arena_free(&a);
+            return s;
         }
         *out = json_string(text);
         return ok();

@@ -44,7 +44,7 @@ static struct status compare(struct error *e, const struct images *im, const str
     return ok();
 }
 
-static struct status verify_one(struct error *e, struct images *im, struct bench_ort *ort, int k, bool image)
+static struct status verify_one(struct error *e, struct images *im, struct bench_model *ort, int k, bool image)
 {
     TRY(images_run(im, k));
     if (image) {
@@ -53,7 +53,7 @@ static struct status verify_one(struct error *e, struct images *im, struct bench
     }
     struct bench_array in = {.rank = 4, .shape = {1, im->channels, im->height, im->width}, .data = im->input},
                        got = {.rank = 0};
-    TRY(bench_ort_run(ort, &in, 1, &got, 1));
+    TRY(bench_run(ort, &in, 1, &got, 1));
     struct status s = compare(e, im, &got);
     free(got.data);
     return s;
@@ -77,10 +77,10 @@ struct status stage_verify(struct outcome *out, const struct job *j, const struc
     (void)out;
     bool image = j->config.bench.io_image;
     struct images im;
-    struct bench_ort *ort = NULL;
+    struct bench_model *ort = NULL;
     struct error e = {.max = 0};
     if (!j->model) return fail(STATUS_ARG, "job: member \"model\" is missing: the file to verify");
-    struct status s = bench_ort_open(&ort, json_str(j->json, "ort_lib", NULL), j->model, j->threads);
+    struct status s = bench_open(&ort, json_str(j->json, "ort_lib", NULL), j->model, j->threads);
     if (s.code != STATUS_OK) return s;
     s = images_open(&im, j, t);
     int n = im.n < VERIFY_IMAGES ? im.n : VERIFY_IMAGES;
@@ -88,6 +88,6 @@ struct status stage_verify(struct outcome *out, const struct job *j, const struc
         s = status_at(verify_one(&e, &im, ort, k, image), "%s", j->model);
     if (s.code == STATUS_OK) s = judge(&e, t, j->model, n, image);
     images_close(&im);
-    bench_ort_close(ort);
+    bench_close(ort);
     return s;
 }

@@ -1,6 +1,6 @@
 /* ONNX Runtime leaves nothing: no log among the temporary files, no database in the user's folder. */
 #include "models.h"
-#include "ort.h"
+#include "runtime.h"
 
 static size_t files(const char *dir)
 {
@@ -13,19 +13,19 @@ static size_t files(const char *dir)
     return n;
 }
 
-static void bench_ort_open__leaves_nothing(void)
+static void bench_open__leaves_nothing(void)
 {
     static const int64_t shape[4] = {1, 3, 2, 2};
     const char *model = model_path("good.onnx");
     char dir[300];
-    struct bench_ort *o;
+    struct bench_model *o;
     model_cast(model, 1, 1, shape);
     snprintf(dir, sizeof dir, "%s", test_dir());
     setenv("TMPDIR", dir, 1);
     setenv("HOME", dir, 1);
     setenv("XDG_CACHE_HOME", dir, 1);
-    TEST_OK(bench_ort_open(&o, NULL, model, 1));
-    bench_ort_close(o);
+    TEST_OK(bench_open(&o, NULL, model, 1));
+    bench_close(o);
     CU_ASSERT_EQUAL(files(dir), 0);
     unsetenv("ORT_DISABLE_TELEMETRY"); /* the program's own doing */
     CU_ASSERT_EQUAL(
@@ -33,5 +33,5 @@ static void bench_ort_open__leaves_nothing(void)
     CU_ASSERT_EQUAL(files(dir), 0);
 }
 
-static const struct test tests[] = {TEST(bench_ort_open__leaves_nothing)};
+static const struct test tests[] = {TEST(bench_open__leaves_nothing)};
 TEST_MAIN("bench.litter", tests)

@@ -1,6 +1,6 @@
 /* Statistics and stopping against numbers worked out by hand; conversions against their definition. */
 #include "bench.h"
-#include "ort.h"
+#include "runtime.h"
 #include "test.h"
 #include <math.h>
 
@@ -68,8 +68,8 @@ static void bench_half__every_value_survives_the_round_trip(void)
     for (int h = 0; h < 65536; h++) {
         uint16_t in = (uint16_t)h, out;
         float f;
-        ort_to_float(&f, &in, ORT_FLOAT16, 1);
-        ort_from_float(&out, ORT_FLOAT16, &f, 1);
+        type_to_float(&f, &in, BENCH_FLOAT16, 1);
+        type_from_float(&out, BENCH_FLOAT16, &f, 1);
         wrong += isnan(f) ? (out & 0x7c00) != 0x7c00 || !(out & 0x3ff) : out != in;
     }
     CU_ASSERT_EQUAL(wrong, 0);
@@ -81,7 +81,7 @@ static void bench_half__rounds_to_even(void)
                        -2, 5.9604645e-8f,   2.9802322e-8f,   1e-9f};
     const uint16_t want[] = {0x3c00, 0x3c00, 0x3c02, 0x7bff, 0x7bff, 0x7c00, 0xc000, 1, 0, 0};
     uint16_t got[LEN(v)];
-    ort_from_float(got, ORT_FLOAT16, v, LEN(v));
+    type_from_float(got, BENCH_FLOAT16, v, LEN(v));
     for (size_t i = 0; i < LEN(v); i++) CU_ASSERT_EQUAL(got[i], want[i]);
 }
 
@@ -90,12 +90,12 @@ static void bench_convert__whole_numbers_are_clipped(void)
     const float v[] = {-3, 0, 12.4f, 254.6f, 300, NAN};
     uint8_t u[LEN(v)];
     float back[LEN(v)];
-    ort_from_float(u, ORT_UINT8, v, LEN(v));
-    ort_to_float(back, u, ORT_UINT8, LEN(v));
+    type_from_float(u, BENCH_UINT8, v, LEN(v));
+    type_to_float(back, u, BENCH_UINT8, LEN(v));
     const float want[] = {0, 0, 12, 255, 255, 0};
     for (size_t i = 0; i < LEN(v); i++) CU_ASSERT_EQUAL(back[i], want[i]);
-    CU_ASSERT_EQUAL(ort_type_size(8), 0); /* strings */
-    CU_ASSERT_EQUAL(ort_type_size(-1), 0);
+    CU_ASSERT_EQUAL(type_size(8), 0); /* strings */
+    CU_ASSERT_EQUAL(type_size(-1), 0);
 }
 
 static const struct test tests[] = {

@@ -47,38 +47,38 @@ static void bench_ort__converts_by_declared_type(void)
     in.data = data;
     for (size_t t = 0; t < LEN(types); t++) {
         const char *path = model_path("types.onnx");
-        struct bench_ort *o = NULL;
+        struct bench_model *o = NULL;
         struct bench_array out = {0};
         int n, wrong = 0;
         model_cast(path, types[t].from, types[t].to, small);
-        TEST_OK(bench_ort_open(&o, NULL, path, 1));
+        TEST_OK(bench_open(&o, NULL, path, 1));
         CU_ASSERT_PTR_NOT_NULL_FATAL(o);
-        CU_ASSERT_EQUAL(bench_ort_inputs(o, &n)[0].type, types[t].from);
-        CU_ASSERT_EQUAL(bench_ort_inputs(o, &n)[0].shape[0], -1);
-        CU_ASSERT_STRING_EQUAL(bench_ort_outputs(o, &n)[0].name, "y");
-        TEST_OK(bench_ort_run(o, &in, 1, &out, 1));
+        CU_ASSERT_EQUAL(bench_inputs(o, &n)[0].type, types[t].from);
+        CU_ASSERT_EQUAL(bench_inputs(o, &n)[0].shape[0], -1);
+        CU_ASSERT_STRING_EQUAL(bench_outputs(o, &n)[0].name, "y");
+        TEST_OK(bench_run(o, &in, 1, &out, 1));
         CU_ASSERT_EQUAL(bench_array_numel(&out), (int64_t)LEN(data));
         for (size_t i = 0; out.data && i < LEN(data); i++) wrong += out.data[i] != data[i];
         CU_ASSERT_EQUAL(wrong, 0);
         free(out.data);
-        bench_ort_close(o);
+        bench_close(o);
     }
 }
 
 static void bench_ort__wrong_shapes_are_explained(void)
 {
     const char *path = model_path("shape.onnx");
-    struct bench_ort *o = NULL;
+    struct bench_model *o = NULL;
     float data[3 * 16 * 25] = {0};
     struct bench_array in = {.rank = 4, .shape = {1, 3, 16, 25}, .data = data}, out[2];
     model_cast(path, 1, 1, small);
-    TEST_OK(bench_ort_open(&o, NULL, path, 1));
-    TEST_FAILS(bench_ort_run(o, &in, 1, out, 1), STATUS_ARG, "got shape [1,3,16,25], expected [any,3,16,24]");
+    TEST_OK(bench_open(&o, NULL, path, 1));
+    TEST_FAILS(bench_run(o, &in, 1, out, 1), STATUS_ARG, "got shape [1,3,16,25], expected [any,3,16,24]");
     in.rank = 3;
-    TEST_FAILS(bench_ort_run(o, &in, 1, out, 1), STATUS_ARG, "got shape [1,3,16]");
-    TEST_FAILS(bench_ort_run(o, &in, 0, out, 1), STATUS_ARG, "got 0 inputs, expected 1");
-    TEST_FAILS(bench_ort_run(o, &in, 1, out, 2), STATUS_ARG, "room for 2 outputs, expected 1");
-    bench_ort_close(o);
+    TEST_FAILS(bench_run(o, &in, 1, out, 1), STATUS_ARG, "got shape [1,3,16]");
+    TEST_FAILS(bench_run(o, &in, 0, out, 1), STATUS_ARG, "got 0 inputs, expected 1");
+    TEST_FAILS(bench_run(o, &in, 1, out, 2), STATUS_ARG, "room for 2 outputs, expected 1");
+    bench_close(o);
 }
 
 static void bench_visit__open_sizes_need_an_answer(void)
@@ -105,21 +105,21 @@ static void bench_visit__open_sizes_need_an_answer(void)
 static void bench_ort__files_and_libraries_that_are_none(void)
 {
     const char *text = model_path("text.onnx"), *good = model_path("good.onnx");
-    struct bench_ort *o;
+    struct bench_model *o;
     model_cast(good, 1, 1, small);
     TEST_OK(fs_write(text, "this is no model", 16));
-    TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "text.onnx: ONNX Runtime");
-    TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "expected an ONNX model that this runtime can read");
-    TEST_FAILS(bench_ort_open(&o, NULL, test_dir(), 1), STATUS_IO,
+    TEST_FAILS(bench_open(&o, NULL, text, 1), STATUS_ARG, "text.onnx: ONNX Runtime");
+    TEST_FAILS(bench_open(&o, NULL, text, 1), STATUS_ARG, "expected an ONNX model that this runtime can read");
+    TEST_FAILS(bench_open(&o, NULL, test_dir(), 1), STATUS_IO,
                "is a folder, expected a file (an ONNX model is wanted)");
     TEST_OK(fs_write(text, "", 0));
-    TEST_FAILS(bench_ort_open(&o, NULL, text, 1), STATUS_ARG, "is empty, expected an ONNX model");
+    TEST_FAILS(bench_open(&o, NULL, text, 1), STATUS_ARG, "is empty, expected an ONNX model");
     TEST_OK(fs_write(text, "this is no model", 16));
-    TEST_FAILS(bench_ort_open(&o, NULL, "/nowhere/model.onnx", 1), STATUS_IO,
+    TEST_FAILS(bench_open(&o, NULL, "/nowhere/model.onnx", 1), STATUS_IO,
                "cannot open: No such file or directory (an ONNX model is wanted)");
-    TEST_FAILS(bench_ort_open(&o, "/nowhere/libonnxruntime.so", good, 1), STATUS_IO, "no such file, asked for");
-    TEST_FAILS(bench_ort_open(&o, "libm.so.6", good, 1), STATUS_ARG, "is no ONNX Runtime");
-    TEST_FAILS(bench_ort_open(&o, text, good, 1), STATUS_IO, "cannot load ONNX Runtime");
+    TEST_FAILS(bench_open(&o, "/nowhere/libonnxruntime.so", good, 1), STATUS_IO, "no such file, asked for");
+    TEST_FAILS(bench_open(&o, "libm.so.6", good, 1), STATUS_ARG, "is no ONNX Runtime");
+    TEST_FAILS(bench_open(&o, text, good, 1), STATUS_IO, "cannot load ONNX Runtime");
     CU_ASSERT_PTR_NULL(o);
 }
 

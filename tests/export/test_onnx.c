@@ -1,6 +1,6 @@
 /* Whole files: real cells of the zoo, image input and output, metadata, external data, and everything that goes wrong.
  */
-#include "ort_check.h"
+#include "runtime_check.h"
 #include "spec.h"
 #include "zoo.h"
 #include <signal.h>
@@ -74,10 +74,10 @@ static void export_onnx__image_io_takes_and_gives_pixels(void)
     const char *path = in_dir("image.onnx");
     const float *no_values[1] = {0};
     TEST_OK(export_onnx(path, n, no_values, &o));
-    struct bench_ort *ort = NULL;
+    struct bench_model *ort = NULL;
     struct bench_array in = check_input(n, 0, 1, 0, 255), out = {0};
-    TEST_OK(bench_ort_open(&ort, NULL, path, 1));
-    TEST_OK(bench_ort_run(ort, &in, 1, &out, 1));
+    TEST_OK(bench_open(&ort, NULL, path, 1));
+    TEST_OK(bench_run(ort, &in, 1, &out, 1));
     int clipped = 0;
     for (int k = 0; k < 48; k++) {
         float m = 255 * mean[k / 16], want = (in.data[k] - m) * 1.5f + m;
@@ -88,7 +88,7 @@ static void export_onnx__image_io_takes_and_gives_pixels(void)
     CU_ASSERT(clipped > 0);
     free(in.data);
     free(out.data);
-    bench_ort_close(ort);
+    bench_close(ort);
     net_free(n);
 }
 

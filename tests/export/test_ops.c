@@ -1,8 +1,9 @@
 /*
- * Every operation that says it can be ONNX: a net around it is exported, run in ONNX Runtime with a batch of two, and
- * compared with plain loops. A new row of ops.def without a case here fails.
+ * Every operation that says it can be exported: a net around it is written in every format that a runtime here runs,
+ * run there (with a batch of two where the format leaves it open), and compared with plain loops. A new row of ops.def
+ * without a case here fails.
  */
-#include "ort_check.h"
+#include "runtime_check.h"
 
 /* Builds on x [1,6,9,12]; the result becomes the output. */
 typedef net_val build_fn(struct net *n, net_val x);
@@ -123,22 +124,33 @@ static struct net *build(build_fn *f)
     return n;
 }
 
+static const struct {
+    const char *name;
+    unsigned bit;
+    int batch;
+} formats[] = {{"onnx", NET_ONNX, CHECK_BATCH}, {"litert", NET_LITERT, 1}};
+
+static void check_case(size_t i, size_t f, const char *path)
+{
+    struct arena a = {0};
+    struct net *n = build(cases[i].build);
+    bool present = false;
+    for (int v = 0; v < n->n_nodes; v++) present |= n->nodes[v].op == cases[i].op;
+    CU_ASSERT(present);
+    double worst = check_format(formats[f].name, cases[i].name, path, n, ref_values(n, &a, i),
+                                &(struct export_options){0}, formats[f].batch);
+    if (!(worst < 1e-5)) fprintf(stderr, "%s: %s: largest difference %g\n", formats[f].name, cases[i].name, worst);
+    CU_ASSERT(worst < 1e-5);
+    net_free(n);
+    arena_free(&a);
+}
+
 static void export_ops__every_case_computes_the_same(void)
 {
     char path[512];
-    snprintf(path, sizeof path, "%s/op.onnx", test_dir());
-    for (size_t i = 0; i < LEN(cases); i++) {
-        struct arena a = {0};
-        struct net *n = build(cases[i].build);
-        bool present = false;
-        for (int v = 0; v < n->n_nodes; v++) present |= n->nodes[v].op == cases[i].op;
-        CU_ASSERT(present);
-        double worst =
-            check_net(cases[i].name, path, n, ref_values(n, &a, i), &(struct export_options){0}, CHECK_BATCH);
-        if (!(worst < 1e-5)) fprintf(stderr, "%s: largest difference %g\n", cases[i].name, worst);
-        CU_ASSERT(worst < 1e-5);
-        net_free(n);
-        arena_free(&a);
+    for (size_t f = 0; f < LEN(formats); f++) {
+        snprintf(path, sizeof path, "%s/op.%s", test_dir(), formats[f].name);
+        for (size_t i = 0; i < LEN(cases); i++) check_case(i, f, path);
     }
 }
 
@@ -147,7 +159,7 @@ static void export_ops__every_op_of_the_table_has_a_case(void)
     for (int op = 0; op < NET_N_OPS; op++) {
         int n = 0;
         for (size_t i = 0; i < LEN(cases); i++) n += cases[i].op == (enum net_op)op;
-        bool wanted = net_ops[op].formats & NET_ONNX;
+        bool wanted = net_ops[op].formats != 0;
         if (wanted != (n > 0)) fprintf(stderr, "%s: %d cases\n", net_ops[op].name, n);
         CU_ASSERT_EQUAL(wanted, n > 0);
     }

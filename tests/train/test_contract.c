@@ -107,7 +107,7 @@ static void check_file(const struct zoo_model *m, const struct net *n, struct ex
 {
     struct net_values values;
     struct export_summary s = {.n_inputs = 0};
-    struct bench_ort *ort = NULL;
+    struct bench_model *ort = NULL;
     struct bench_array in = {.rank = 4, .shape = {1, m->in_channels, m->height, m->width}}, got = {.rank = 0};
     struct tensor *x = noise(net_shape_of(n, n->inputs[0].val).d, 1, 3), *y = NULL;
     in.data = mem_alloc((size_t)tensor_numel(x) * sizeof *in.data);
@@ -118,8 +118,8 @@ static void check_file(const struct zoo_model *m, const struct net *n, struct ex
     if (st.code == STATUS_OK) st = export_onnx_read(&s, path);
     if (st.code == STATUS_OK && (s.n_inputs != 1 || s.inputs[0].shape[2] != m->height || s.n_outputs != 1))
         wrong(m, "the file has another input or output");
-    if (st.code == STATUS_OK) st = bench_ort_open(&ort, NULL, path, 1);
-    if (st.code == STATUS_OK) st = bench_ort_run(ort, &in, 1, &got, 1);
+    if (st.code == STATUS_OK) st = bench_open(&ort, NULL, path, 1);
+    if (st.code == STATUS_OK) st = bench_run(ort, &in, 1, &got, 1);
     if (st.code != STATUS_OK) wrong(m, "%s", st.msg);
     double size = (double)largest(y), worst = 0;
     float *want = mem_alloc((size_t)tensor_numel(y) * sizeof *want);
@@ -133,7 +133,7 @@ static void check_file(const struct zoo_model *m, const struct net *n, struct ex
     free(want);
     free(in.data);
     free(got.data);
-    bench_ort_close(ort);
+    bench_close(ort);
     export_summary_free(&s);
     net_values_free(&values);
     tensor_free(x);

@@ -1,6 +1,6 @@
-/* Exports a net, runs the file in ONNX Runtime on random images, and compares with the reference evaluator. */
-#ifndef SWEEP_TEST_ORT_CHECK_H
-#define SWEEP_TEST_ORT_CHECK_H
+/* Exports a net, runs the file in its format's runtime on random images, and compares with the reference evaluator. */
+#ifndef SWEEP_TEST_RUNTIME_CHECK_H
+#define SWEEP_TEST_RUNTIME_CHECK_H
 
 #include "bench.h"
 #include "export.h"
@@ -44,28 +44,34 @@ static double check_image(const struct net *n, const float *const *values, const
 }
 
 /** The whole round: the largest relative difference, or HUGE_VAL with a message on stderr when a step failed. */
-static double check_net(const char *what, const char *path, const struct net *n, const float *const *values,
-                        const struct export_options *o, int batch)
+static double check_format(const char *format, const char *what, const char *path, const struct net *n,
+                           const float *const *values, const struct export_options *o, int batch)
 {
     struct bench_array in[CHECK_MAX_IO] = {0}, out[CHECK_MAX_IO] = {0};
-    struct bench_ort *ort = NULL;
+    struct bench_model *model = NULL;
     double worst = HUGE_VAL;
-    struct status s = export_onnx(path, n, values, o);
-    if (s.code == STATUS_OK) s = bench_ort_open(&ort, NULL, path, 1);
+    struct status s = export_write(format, path, n, values, o);
+    if (s.code == STATUS_OK) s = bench_open(&model, NULL, path, 1);
     for (int i = 0; i < n->n_inputs; i++) in[i] = check_input(n, i, batch, -2.5, 2.5);
-    if (s.code == STATUS_OK) s = bench_ort_run(ort, in, n->n_inputs, out, n->n_outputs);
+    if (s.code == STATUS_OK) s = bench_run(model, in, n->n_inputs, out, n->n_outputs);
     if (s.code == STATUS_OK) {
         worst = 0;
         for (int b = 0; b < batch; b++) worst = fmax(worst, check_image(n, values, in, out, b));
     } else {
-        fprintf(stderr, "%s: %s\n", what, s.msg);
+        fprintf(stderr, "%s: %s: %s\n", format, what, s.msg);
     }
     for (int i = 0; i < CHECK_MAX_IO; i++) {
         free(in[i].data);
         free(out[i].data);
     }
-    bench_ort_close(ort);
+    bench_close(model);
     return worst;
+}
+
+static inline double check_net(const char *what, const char *path, const struct net *n, const float *const *values,
+                               const struct export_options *o, int batch)
+{
+    return check_format("onnx", what, path, n, values, o, batch);
 }
 
 #endif
