@@ -102,39 +102,56 @@ static void check_step(const struct zoo_model *m, const struct net *n, struct ex
     tensor_free(y);
 }
 
-/* The file, read back, says what the net is; and run, computes what it does. */
-static void check_file(const struct zoo_model *m, const struct net *n, struct exec *e, const char *path)
+/* Formats that a runtime here runs. */
+static const char *const formats[] = {"onnx", "litert"};
+
+static void check_reads_back(const struct zoo_model *m, const char *path)
+{
+    struct export_summary s;
+    struct status st = export_onnx_read(&s, path);
+    if (st.code != STATUS_OK) wrong(m, "%s", st.msg);
+    if (st.code == STATUS_OK && (s.n_inputs != 1 || s.inputs[0].shape[2] != m->height || s.n_outputs != 1))
+        wrong(m, "the file has another input or output");
+    export_summary_free(&s);
+}
+
+/* A file, run by its runtime, computes what libtorch does: @p want. */
+static void check_format(const struct zoo_model *m, const struct net *n, const char *format, const char *path,
+                         const float *const *values, const struct bench_array *in, const float *want, double size)
+{
+    struct bench_model *model = NULL;
+    struct bench_array got = {.rank = 0};
+    int64_t numel = net_numel(net_shape_of(n, n->outputs[0].val));
+    double worst = 0;
+    struct status st = export_write(format, path, n, values, &(struct export_options){.io_image = false});
+    if (st.code == STATUS_OK && !strcmp(format, "onnx")) check_reads_back(m, path);
+    if (st.code == STATUS_OK) st = bench_open(&model, NULL, path, 1);
+    if (st.code == STATUS_OK) st = bench_run(model, in, 1, &got, 1);
+    if (st.code != STATUS_OK) wrong(m, "%s: %s", format, st.msg);
+    bool same = got.data && bench_array_numel(&got) == numel;
+    if (got.data && !same) wrong(m, "%s: the file gives another picture", format);
+    for (int64_t i = 0; same && i < numel; i++) worst = test_worst(worst, (double)got.data[i] - (double)want[i]);
+    if (!(worst <= export_tolerance * fmax(size, 1e-3))) wrong(m, "%s: the file is off by %g of %g", format, worst, size);
+    free(got.data);
+    bench_close(model);
+}
+
+static void check_files(const struct zoo_model *m, const struct net *n, struct exec *e, const char *path)
 {
     struct net_values values;
-    struct export_summary s = {.n_inputs = 0};
-    struct bench_model *ort = NULL;
-    struct bench_array in = {.rank = 4, .shape = {1, m->in_channels, m->height, m->width}}, got = {.rank = 0};
+    struct bench_array in = {.rank = 4, .shape = {1, m->in_channels, m->height, m->width}};
     struct tensor *x = noise(net_shape_of(n, n->inputs[0].val).d, 1, 3), *y = NULL;
     in.data = mem_alloc((size_t)tensor_numel(x) * sizeof *in.data);
     TEST_OK(tensor_to_f32(x, in.data));
     TEST_OK(exec_run(e, &(struct exec_mode){.train = false}, &x, &y));
     TEST_OK(exec_values(&values, e));
-    struct status st = export_onnx(path, n, values.v, &(struct export_options){.io_image = false});
-    if (st.code == STATUS_OK) st = export_onnx_read(&s, path);
-    if (st.code == STATUS_OK && (s.n_inputs != 1 || s.inputs[0].shape[2] != m->height || s.n_outputs != 1))
-        wrong(m, "the file has another input or output");
-    if (st.code == STATUS_OK) st = bench_open(&ort, NULL, path, 1);
-    if (st.code == STATUS_OK) st = bench_run(ort, &in, 1, &got, 1);
-    if (st.code != STATUS_OK) wrong(m, "%s", st.msg);
-    double size = (double)largest(y), worst = 0;
+    double size = (double)largest(y);
     float *want = mem_alloc((size_t)tensor_numel(y) * sizeof *want);
     TEST_OK(tensor_to_f32(y, want));
     if (!isfinite(size)) wrong(m, "the output in use is no number");
-    bool same = got.data && bench_array_numel(&got) == tensor_numel(y);
-    if (got.data && !same) wrong(m, "the file gives another picture");
-    for (int64_t i = 0; same && i < tensor_numel(y); i++)
-        worst = test_worst(worst, (double)got.data[i] - (double)want[i]);
-    if (!(worst <= export_tolerance * fmax(size, 1e-3))) wrong(m, "the file is off by %g of %g", worst, size);
+    for (size_t f = 0; f < LEN(formats); f++) check_format(m, n, formats[f], path, values.v, &in, want, size);
     free(want);
     free(in.data);
-    free(got.data);
-    bench_close(ort);
-    export_summary_free(&s);
     net_values_free(&values);
     tensor_free(x);
     tensor_free(y);
@@ -156,7 +173,7 @@ static bool check_cell(const char *arch, const char *backbone, const char *path)
         TEST_OK(exec_new(&e, n, &(struct exec_options){.compute = TENSOR_F32, .device = tensor_cpu()}));
         TEST_OK(exec_init(e, 1));
         check_step(&m, n, e);
-        check_file(&m, n, e, path);
+        check_files(&m, n, e, path);
         exec_free(e);
     }
     net_free(n);
@@ -191,7 +208,7 @@ static void contract__each_architecture_and_each_family_once(void)
     const char *const *archs = zoo_arch_names();
     int n = smallest(families, LEN(families)), n_archs = 0, done = 0;
     struct arena a = {0};
-    const char *path = fs_join(&a, test_dir(), "cell.onnx");
+    const char *path = fs_join(&a, test_dir(), "cell.model");
     mistakes = 0;
     while (archs[n_archs]) n_archs++;
     for (int i = 0; i < n_archs; i++) done += check_cell(archs[i], "mobilenetv3_small_minimal_100", path);
@@ -205,7 +222,7 @@ static void contract__each_architecture_and_each_family_once(void)
 static void contract__every_cell(void)
 {
     struct arena a = {0};
-    const char *path = fs_join(&a, test_dir(), "cell.onnx");
+    const char *path = fs_join(&a, test_dir(), "cell.model");
     int done = 0;
     mistakes = 0;
     for (const char *const *b = zoo_backbone_names(); *b; b++) {
