@@ -90,7 +90,7 @@ static struct status load_library(struct litert *l)
     void *lib = dlopen(l->m.lib, RTLD_NOW | RTLD_LOCAL); /* never closed: its threads outlive models */
     if (!lib) return fail(STATUS_IO, "%s: cannot load LiteRT: %s", l->m.lib, dlerror());
     void *symbol;
-#define F(type, name, types)                                                                                                 \
+#define F(type, name, types)                                                                                           \
     symbol = dlsym(lib, "LiteRt" #name);                                                                               \
     if (!symbol)                                                                                                       \
         return fail(STATUS_ARG, "%s: is no LiteRT of version 2.3: it lacks the symbol LiteRt" #name, l->m.lib);        \
@@ -122,7 +122,8 @@ static struct status make_options(struct litert *l)
 
 static const struct {
     int litert, here;
-} elements[] = {{1, BENCH_FLOAT}, {2, BENCH_INT32}, {3, BENCH_UINT8}, {4, BENCH_INT64}, {9, BENCH_INT8}, {10, BENCH_FLOAT16}};
+} elements[] = {{1, BENCH_FLOAT}, {2, BENCH_INT32}, {3, BENCH_UINT8},
+                {4, BENCH_INT64}, {9, BENCH_INT8},  {10, BENCH_FLOAT16}};
 
 /* Dimension d of an image as the caller sees it lies here. */
 static int lies(int rank, int d)

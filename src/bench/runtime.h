@@ -50,7 +50,8 @@ void type_from_float(void *to, int type, const float *v, int64_t n);
 void type_to_float(float *v, const void *from, int type, int64_t n);
 
 /** dlopen() of ONNX Runtime with its telemetry off, unless the user's ORT_DISABLE_TELEMETRY says otherwise: it runs
- *  threads beside a measurement, calls its maker, and leaves a log in the folder of temporary files for each process. */
+ *  threads beside a measurement, calls its maker, and leaves a log in the folder of temporary files for each process.
+ */
 void *ort_load(const char *lib, int mode);
 /** The version of a LiteRT library that does not say it itself, by the folder that pip leaves beside it. */
 const char *library_version_beside(struct arena *a, const char *lib);

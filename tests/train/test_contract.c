@@ -131,7 +131,8 @@ static void check_format(const struct zoo_model *m, const struct net *n, const c
     bool same = got.data && bench_array_numel(&got) == numel;
     if (got.data && !same) wrong(m, "%s: the file gives another picture", format);
     for (int64_t i = 0; same && i < numel; i++) worst = test_worst(worst, (double)got.data[i] - (double)want[i]);
-    if (!(worst <= export_tolerance * fmax(size, 1e-3))) wrong(m, "%s: the file is off by %g of %g", format, worst, size);
+    if (!(worst <= export_tolerance * fmax(size, 1e-3)))
+        wrong(m, "%s: the file is off by %g of %g", format, worst, size);
     free(got.data);
     bench_close(model);
 }

@@ -69,13 +69,11 @@ static int constant(struct litert_graph *g, int type, int rank, const int64_t *d
     str_free(&key);
     for (int i = 0; i < g->n_tensors; i++)
         if (g->tensors[i].data && !strcmp(g->tensors[i].name, name)) return i;
-    return tensor(g,
-                  (struct litert_tensor){.name = name,
-                                         .type = type,
-                                         .rank = rank,
-                                         .data = arena_copy(&g->arena, v, n),
-                                         .bytes = (int64_t)n},
-                  dims);
+    return tensor(
+        g,
+        (struct litert_tensor){
+            .name = name, .type = type, .rank = rank, .data = arena_copy(&g->arena, v, n), .bytes = (int64_t)n},
+        dims);
 }
 
 int litert_floats(struct litert_graph *g, int rank, const int64_t *dims, const float *v)
@@ -132,11 +130,8 @@ int litert_permuted(struct litert_graph *g, const float *v, const int64_t d[4], 
                 for (int64_t e = 0; e < to[3]; e++) *at++ = v[a * step[0] + b * step[1] + c * step[2] + e * step[3]];
     const char *name = arena_printf(&g->arena, "%s/weights:%d", g->name[g->at], g->n_extra++);
     return tensor(g,
-                  (struct litert_tensor){.name = name,
-                                         .type = LITERT_FLOAT,
-                                         .rank = 4,
-                                         .data = p,
-                                         .bytes = n * (int64_t)sizeof *p},
+                  (struct litert_tensor){
+                      .name = name, .type = LITERT_FLOAT, .rank = 4, .data = p, .bytes = n * (int64_t)sizeof *p},
                   to);
 }
 

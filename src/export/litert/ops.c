@@ -111,8 +111,7 @@ static int padded(struct litert_graph *g, int x, struct net_shape *s, const int6
     int out = litert_between(g, 4, dims), amounts = litert_pairs(g, 4, p);
     if (with == 0) return LITERT_OP(g, LITERT_PAD, 1, out, litert_plain, x, amounts);
     float least = (float)with;
-    return LITERT_OP(g, LITERT_PADV2, 1, out, litert_plain, x, amounts,
-                     litert_floats(g, 1, (int64_t[]){1}, &least));
+    return LITERT_OP(g, LITERT_PADV2, 1, out, litert_plain, x, amounts, litert_floats(g, 1, (int64_t[]){1}, &least));
 }
 
 /* ---- layers ------------------------------------------------------------------------------------------------------ */
@@ -254,8 +253,8 @@ static int group_norm(struct litert_graph *g, const struct net_node *d, const in
     int centred = LITERT_OP(g, LITERT_SUB, 1, litert_between(g, 4, whole), litert_plain, x, mean);
     int square = LITERT_OP(g, LITERT_MUL, 1, litert_between(g, 4, whole), litert_plain, centred, centred);
     int variance = mean_over(g, square, 4, kept, 2, axes);
-    int safe = LITERT_OP(g, LITERT_ADD, 1, litert_between(g, 4, kept), litert_plain, variance,
-                         litert_scalar(g, d->attr.eps));
+    int safe =
+        LITERT_OP(g, LITERT_ADD, 1, litert_between(g, 4, kept), litert_plain, variance, litert_scalar(g, d->attr.eps));
     int factor = LITERT_OP(g, LITERT_RSQRT, 1, litert_between(g, 4, kept), litert_plain, safe);
     int normed = LITERT_OP(g, LITERT_MUL, 1, litert_between(g, 4, whole), litert_plain, centred, factor);
     litert_dims(dims, &d->shape);
@@ -475,8 +474,7 @@ static int transpose(struct litert_graph *g, const struct net_node *d, const int
 static int matmul(struct litert_graph *g, const struct net_node *d, const int *in)
 {
     const struct net_shape *a = shape_in(g, d), *b = &g->net->nodes[d->in[1]].shape;
-    if (a->rank != 4)
-        return LITERT_OP(g, LITERT_BATCH_MATMUL, 1, litert_result(g), litert_plain, in[0], in[1]);
+    if (a->rank != 4) return LITERT_OP(g, LITERT_BATCH_MATMUL, 1, litert_result(g), litert_plain, in[0], in[1]);
     int x = net_order(g, in[0], a), y = net_order(g, in[1], b);
     int product = LITERT_OP(g, LITERT_BATCH_MATMUL, 1, litert_between(g, 4, d->shape.d), litert_plain, x, y);
     return from_net_order(g, product, &d->shape);
@@ -553,8 +551,8 @@ void litert_emit(struct litert_graph *g, net_val v)
     int *in = arena_alloc(&g->arena, (size_t)(d->n_in + 1) * sizeof *in);
     for (int i = 0; i < d->n_in; i++) in[i] = g->tensor[d->in[i]];
     if (ops[d->op].same)
-        g->tensor[v] = litert_op(g, (enum litert_code)(ops[d->op].same - 1), 1, litert_result(g), in, d->n_in,
-                                 litert_plain);
+        g->tensor[v] =
+            litert_op(g, (enum litert_code)(ops[d->op].same - 1), 1, litert_result(g), in, d->n_in, litert_plain);
     else if (ops[d->op].emit)
         g->tensor[v] = ops[d->op].emit(g, d, in);
     else
