@@ -206,12 +206,17 @@ int cores_quota(void);
 /** The same of "QUOTA PERIOD" in microseconds. */
 int cores_of_quota(const char *text);
 
+/** Half precision, by its bits. Rounds to nearest, ties to even; too large becomes infinite. */
+uint16_t half_from_float(float v);
+float half_to_float(uint16_t h);
+
 /* ---- hashes and random numbers ------------------------------------------------------------------------------- */
 
 struct hash {
     char hex[33];
 }; /* XXH3-128 as 32 hex digits */
 struct hash hash_bytes(const void *p, size_t n);
+
 struct status hash_file(struct hash *out, const char *path);
 
 /** FNV-1a 64, and splitmix64 as written in the parity fixtures' README. */

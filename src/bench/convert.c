@@ -18,28 +18,6 @@ size_t type_size(int type)
     return type >= 0 && (size_t)type < LEN(sizes) ? sizes[type] : 0;
 }
 
-/* Rounds to nearest, ties to even; too large becomes infinite. */
-static uint16_t half_of(float v)
-{
-    uint16_t sign = signbit(v) ? 0x8000 : 0;
-    double a = fabs((double)v);
-    if (isnan(v)) return 0x7e00;
-    if (a >= 65520) return (uint16_t)(sign | 0x7c00);
-    int e;
-    frexp(a, &e);                               /* a = m 2^e, m in [0.5, 1) */
-    if (a == 0 || e < -13) e = -13;             /* zero and subnormals: steps of 2^-24 */
-    double steps = nearbyint(ldexp(a, 11 - e)); /* 11 bits of mantissa */
-    /* The carry of a rounded mantissa moves into the exponent by itself. */
-    return (uint16_t)(sign | (uint16_t)((int)steps + ((e + 13) << 10)));
-}
-
-static float float_of(uint16_t h)
-{
-    int e = h >> 10 & 31, m = h & 1023;
-    double v = e == 31 ? (m ? (double)NAN : (double)INFINITY) : e ? ldexp(1024 + m, e - 25) : ldexp(m, -24);
-    return (float)(h & 0x8000 ? -v : v);
-}
-
 static float between(float v, float lo, float hi)
 {
     return !(v > lo) ? lo : v > hi ? hi : rintf(v); /* what is no number becomes the least */
@@ -64,7 +42,7 @@ void type_from_float(void *to, int type, const float *v, int64_t n)
         for (int64_t i = 0; i < n; i++) ((int64_t *)to)[i] = (int64_t)between(v[i], -1e9f, 1e9f);
         return;
     case BENCH_FLOAT16:
-        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i] = half_of(v[i]);
+        for (int64_t i = 0; i < n; i++) ((uint16_t *)to)[i] = half_from_float(v[i]);
         return;
     default:
         CHECK(false, "element type %d", type);
@@ -90,7 +68,7 @@ void type_to_float(float *v, const void *from, int type, int64_t n)
         for (int64_t i = 0; i < n; i++) v[i] = (float)((const int64_t *)from)[i];
         return;
     case BENCH_FLOAT16:
-        for (int64_t i = 0; i < n; i++) v[i] = float_of(((const uint16_t *)from)[i]);
+        for (int64_t i = 0; i < n; i++) v[i] = half_to_float(((const uint16_t *)from)[i]);
         return;
     default:
         CHECK(false, "element type %d", type);

@@ -61,6 +61,15 @@ struct status export_onnx(const char *path, const struct net *n, const float *co
 struct status export_litert(const char *path, const struct net *n, const float *const *values,
                             const struct export_options *o);
 
+/**
+ * Writes a Core ML package (a folder; ML Program, specification 7: iOS 16), its manifest last: batch 1, images in and
+ * out where io_image says so. The second computes in float16 between its float32 ends. Errors: as export_onnx.
+ */
+struct status export_coreml(const char *path, const struct net *n, const float *const *values,
+                            const struct export_options *o);
+struct status export_coreml_fp16(const char *path, const struct net *n, const float *const *values,
+                                 const struct export_options *o);
+
 /* ---- read-back ------------------------------------------------------------------------------------------------- */
 
 /** A named tensor of a file: an initializer, an input or an output. */

@@ -1,10 +1,18 @@
 /* The formats that can be written, by the names that the spec gives them. */
 #include "export.h"
 
+/* clang-format off */
 const struct export_format export_formats[] = {
-    {.name = "onnx", .write = export_onnx},     {.name = "onnx-fp16"},   {.name = "onnx-int8"}, {.name = "coreml"},
-    {.name = "litert", .write = export_litert}, {.name = "torchscript"}, {.name = NULL},
+    {.name = "onnx", .write = export_onnx},
+    {.name = "onnx-fp16"},
+    {.name = "onnx-int8"},
+    {.name = "coreml", .write = export_coreml},
+    {.name = "coreml-fp16", .write = export_coreml_fp16},
+    {.name = "litert", .write = export_litert},
+    {.name = "torchscript"},
+    {.name = NULL},
 };
+/* clang-format on */
 
 struct status export_write(const char *format, const char *path, const struct net *n, const float *const *values,
                            const struct export_options *o)

@@ -141,3 +141,14 @@ const float *lower_averages(struct arena *a, int64_t in, int64_t out, bool trans
     }
     return m;
 }
+
+const int64_t *lower_nearest(struct arena *a, int64_t from, int64_t to)
+{
+    int64_t *v = arena_alloc(a, (size_t)to * sizeof *v);
+    float step = (float)from / (float)to;
+    for (int64_t i = 0; i < to; i++) {
+        v[i] = (int64_t)floorf((float)i * step);
+        if (v[i] > from - 1) v[i] = from - 1;
+    }
+    return v;
+}

@@ -37,5 +37,7 @@ bool lower_pool_pads(int64_t pads[4], const struct net_node *d, const struct net
 /** A matrix [in, out], or [out, in] when @p transposed: entry (i, o) is the share of input i in the mean of output o of
  *  an adaptive pool. In the arena. */
 const float *lower_averages(struct arena *a, int64_t in, int64_t out, bool transposed);
+/** PyTorch's choice of source pixel for each of @p to, in its own float arithmetic. In the arena. */
+const int64_t *lower_nearest(struct arena *a, int64_t from, int64_t to);
 
 #endif

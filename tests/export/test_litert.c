@@ -143,8 +143,7 @@ static void export_litert__what_goes_wrong_is_named(void)
     net_output(odd, "output", two_terms(odd, net_input(odd, "input", 3, 4, 4)));
     TEST_OK(net_finish(odd));
     const char *path = in_dir("sub.tflite");
-    TEST_FAILS(export_litert(path, odd, ref_values(odd, &a, 1), &(struct export_options){0}),
-               STATUS_REFUSED, "sub");
+    TEST_FAILS(export_litert(path, odd, ref_values(odd, &a, 1), &(struct export_options){0}), STATUS_REFUSED, "sub");
     CU_ASSERT_FALSE(fs_exists(path));
     net_free(n);
     net_free(odd);

@@ -176,18 +176,6 @@ static void upsample_bilinear(struct onnx_graph *g, const struct net_node *d, co
                                                               d->attr.align_corners ? "align_corners" : "half_pixel")));
 }
 
-/* PyTorch's choice of source pixel, in its own float arithmetic. */
-static const char *sources(struct onnx_graph *g, int64_t from, int64_t to)
-{
-    int64_t *v = arena_alloc(&g->arena, (size_t)to * sizeof *v);
-    float step = (float)from / (float)to;
-    for (int64_t i = 0; i < to; i++) {
-        v[i] = (int64_t)floorf((float)i * step);
-        if (v[i] > from - 1) v[i] = from - 1;
-    }
-    return onnx_ints(g, (int)to, v);
-}
-
 static void upsample_nearest(struct onnx_graph *g, const struct net_node *d, const char *out, const char *const *in)
 {
     const int64_t *to = d->attr.size, *from = shape_in(g, d)->d + 2;
@@ -198,8 +186,10 @@ static void upsample_nearest(struct onnx_graph *g, const struct net_node *d, con
         return;
     }
     const char *rows = onnx_between(g);
-    onnx_node(g, "Gather", rows, ONNX_IN(in[0], sources(g, from[0], to[0])), ONNX_ATTRS(ONNX_INT("axis", 2)));
-    onnx_node(g, "Gather", out, ONNX_IN(rows, sources(g, from[1], to[1])), ONNX_ATTRS(ONNX_INT("axis", 3)));
+    onnx_node(g, "Gather", rows, ONNX_IN(in[0], onnx_ints(g, (int)to[0], lower_nearest(&g->arena, from[0], to[0]))),
+              ONNX_ATTRS(ONNX_INT("axis", 2)));
+    onnx_node(g, "Gather", out, ONNX_IN(rows, onnx_ints(g, (int)to[1], lower_nearest(&g->arena, from[1], to[1]))),
+              ONNX_ATTRS(ONNX_INT("axis", 3)));
 }
 
 /* ---- shape and reduction ----------------------------------------------------------------------------------------- */
