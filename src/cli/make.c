@@ -98,20 +98,31 @@ static struct status plan_trial(struct plan **out, struct store *s, const json_t
     return st;
 }
 
+/* A file, or a folder with all that is in it. */
+static struct status copy_tree(struct arena *a, const char *to, const char *from)
+{
+    char *bytes, **names;
+    size_t n;
+    if (!fs_is_dir(from)) {
+        TRY(fs_read(&bytes, &n, from));
+        struct status st = fs_write(to, bytes, n);
+        free(bytes);
+        return st;
+    }
+    TRY(fs_mkdir(to));
+    TRY(fs_list(&names, &n, a, from));
+    for (size_t i = 0; i < n; i++) TRY(copy_tree(a, fs_join(a, to, names[i]), fs_join(a, from, names[i])));
+    return ok();
+}
+
 /* Copies this call's files into the folder, under names that tell trials apart: "ID.onnx" of "model.onnx". */
 static struct status copy_out(json_t *row, const char *dir, const char *id)
 {
     struct arena a = {0};
-    char *bytes;
-    size_t n;
     const char *from = json_str(row, "file", ""), *rest = strchr(fs_basename(from), '.');
     const char *to = arena_printf(&a, "%s/%s%s", dir, id, rest ? rest : "");
     struct status st = fs_mkdir(dir);
-    if (st.code == STATUS_OK) st = fs_read(&bytes, &n, from);
-    if (st.code == STATUS_OK) {
-        st = fs_write(to, bytes, n);
-        free(bytes);
-    }
+    if (st.code == STATUS_OK) st = copy_tree(&a, to, from);
     if (st.code == STATUS_OK) json_object_set_new(row, "file", json_of_bytes(to));
     arena_free(&a);
     return st;
@@ -226,9 +237,12 @@ CLI_COMMAND(cli_export)
 {
     const struct changes c = {.formats = a->value[OPT_FORMAT] ? a->value[OPT_FORMAT] : "onnx", .devices = ""};
     return more_of(a, &c,
-                   "SELECT a.format, a.path, a.bytes, g.key, (SELECT value FROM metrics m WHERE m.trial = a.trial AND "
-                   "m.epoch = -1 AND m.name = 'verify_max_abs') AS verify_max_abs FROM artifacts a JOIN stages g ON "
-                   "g.key = a.stage_key "
+                   "SELECT a.format, a.path, a.bytes, g.key, "
+                   "coalesce(json_extract(v.info, '$.verify'), (SELECT value FROM metrics m WHERE m.stage_key = v.key "
+                   "AND m.epoch = -1 AND m.name = 'verify_max_abs')) AS verify_max_abs FROM artifacts a JOIN stages g "
+                   "ON g.key = a.stage_key LEFT JOIN stages v ON v.key = (SELECT key FROM stages n WHERE n.trial = "
+                   "a.trial AND n.stage = 'verify' AND n.format = a.format AND n.ended >= g.ended ORDER BY n.ended "
+                   "LIMIT 1) " /* the first of this format after it */
                    "WHERE a.trial = ?1 AND a.kind = 'model' AND g.stage = 'export' ORDER BY g.ended",
                    code);
 }

@@ -105,6 +105,18 @@ struct status export_onnx_read(struct export_summary *out, const char *path);
 struct status export_onnx_parse(struct export_summary *out, const char *where, const void *p, size_t n);
 void export_summary_free(struct export_summary *s);
 
+/** What a Core ML package says it is. */
+struct export_package {
+    int specification, n_operations, n_weights; /* operations: constants among them */
+    int64_t bytes_weights;
+};
+/** Reads a package's structure: what its manifest names is there, and each weight lies whole in the weights file.
+ *  Errors: STATUS_IO; STATUS_ARG naming file and what is wrong. */
+struct status export_coreml_read(struct export_package *out, const char *path);
+/** The same of a program and its weights in memory: what fuzzing drives. */
+struct status export_coreml_parse(struct export_package *out, const char *where, const void *p, size_t n,
+                                  const void *weights, size_t n_weights);
+
 /** The value of a metadata key, NULL when absent. */
 const char *export_summary_meta(const struct export_summary *s, const char *key);
 

@@ -60,8 +60,8 @@ void pb_str(struct str *b, int field, const char *s)
 
 static struct status bad(const struct pb *r, const char *what)
 {
-    return fail(STATUS_ARG, "%s: byte %lld: %s: the file is cut or is no ONNX", r->where, (long long)(r->p - r->base),
-                what);
+    return fail(STATUS_ARG, "%s: byte %lld: %s: the file is cut or of another kind", r->where,
+                (long long)(r->p - r->base), what);
 }
 
 static struct status read_varint(struct pb *r, uint64_t *out)
@@ -117,8 +117,8 @@ struct status pb_next(struct pb *r, struct pb_field *f, bool *more)
 struct status pb_want(const struct pb_field *f, enum pb_wire wire, const char *what)
 {
     if (f->wire == wire) return ok();
-    return fail(STATUS_ARG, "%s: byte %lld: %s: got wire type %d, expected %d: the file is no ONNX", f->sub.where,
-                (long long)(f->sub.p - f->sub.base), what, (int)f->wire, (int)wire);
+    return fail(STATUS_ARG, "%s: byte %lld: %s: got wire type %d, expected %d: the file is damaged or of another kind",
+                f->sub.where, (long long)(f->sub.p - f->sub.base), what, (int)f->wire, (int)wire);
 }
 
 char *pb_text(struct arena *a, const struct pb_field *f)

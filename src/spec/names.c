@@ -24,13 +24,14 @@ const struct spec_metric spec_metrics[] = {
 };
 
 const struct spec_format spec_formats[] = {
-    {.name = "onnx",        .extension = "onnx",      .built = true,  .doc = "ONNX, opset 17, float32"},
-    {.name = "onnx-fp16",   .extension = "fp16.onnx", .built = false, .doc = "ONNX with float16 weights"},
-    {.name = "onnx-int8",   .extension = "int8.onnx", .built = false, .doc = "ONNX quantised to int8"},
-    {.name = "coreml",      .extension = "mlpackage", .built = true,  .doc = "Core ML program (iOS 16), float32"},
+    {.name = "onnx",        .extension = "onnx",           .built = true,  .runs = true, .doc = "ONNX, opset 17, float32"},
+    {.name = "onnx-fp16",   .extension = "fp16.onnx",      .built = false, .runs = true, .doc = "ONNX with float16 weights"},
+    {.name = "onnx-int8",   .extension = "int8.onnx",      .built = false, .runs = true, .doc = "ONNX quantised to int8"},
+    {.name = "coreml",      .extension = "mlpackage",      .built = true,  .doc = "Core ML program (iOS 16), float32"},
     {.name = "coreml-fp16", .extension = "fp16.mlpackage", .built = true,  .doc = "Core ML program (iOS 16), float16"},
-    {.name = "litert",      .extension = "tflite",    .built = true,  .doc = "LiteRT (TensorFlow Lite), float32, channels-last"},
-    {.name = "torchscript", .extension = "ts",        .built = false, .doc = "TorchScript"},
+    {.name = "litert",      .extension = "tflite",         .built = true,  .runs = true,
+     .doc = "LiteRT (TensorFlow Lite), float32, channels-last"},
+    {.name = "torchscript", .extension = "ts",             .built = false, .doc = "TorchScript"},
     {.name = NULL},
 };
 
@@ -52,4 +53,11 @@ bool spec_judged(const char *metric)
 {
     const struct spec_metric *m = spec_metric_of(metric);
     return m && m->judged;
+}
+
+const struct spec_format *spec_format_of(const char *name)
+{
+    for (const struct spec_format *f = spec_formats; f->name; f++)
+        if (strcmp(f->name, name) == 0) return f;
+    return NULL;
 }

@@ -309,8 +309,11 @@ bool spec_judged(const char *metric);
 struct spec_format {
     const char *name, *extension, *doc;
     bool built; /* false: refused by name as not built yet */
+    bool runs;  /* a runtime here executes it: what it computes and how fast is measured */
 };
 extern const struct spec_format spec_formats[];
+/** NULL for an unknown name. */
+const struct spec_format *spec_format_of(const char *name);
 struct spec_device {
     const char *name, *doc;
     bool built;

@@ -50,13 +50,42 @@ static struct status find_stage(const struct stage **out, const char *name)
                 near ? "; did you mean " : "", near ? near : "");
 }
 
+/* Of a folder, the size of all files in it and a hash of their names and hashes. */
+static struct status measure(int64_t *bytes, struct hash *h, struct arena *a, const char *path)
+{
+    char **names;
+    struct str all = {0};
+    *bytes = 0;
+    if (!fs_is_dir(path)) {
+        *bytes = fs_size(path);
+        return hash_file(h, path);
+    }
+    TRY(fs_list(&names, NULL, a, path));
+    struct status s = ok();
+    for (int i = 0; names[i] && s.code == STATUS_OK; i++) {
+        int64_t part;
+        struct hash of;
+        s = measure(&part, &of, a, fs_join(a, path, names[i]));
+        if (s.code != STATUS_OK) break;
+        *bytes += part;
+        str_addf(&all, "%s %s\n", names[i], of.hex);
+    }
+    *h = hash_bytes(all.s ? all.s : "", all.n);
+    str_free(&all);
+    return s;
+}
+
 struct status tell_artifact(const struct train_job *t, const char *kind, const char *format, const char *name,
                             const char *path)
 {
     struct hash h;
-    TRY(hash_file(&h, path));
+    struct arena a = {0};
+    int64_t bytes;
+    struct status s = measure(&bytes, &h, &a, path);
+    arena_free(&a);
+    TRY(s);
     train_emit(t, "artifact", "{s:s, s:s, s:s, s:s, s:I, s:s}", "kind", kind, "format", format, "name", name, "path",
-               path, "bytes", (json_int_t)fs_size(path), "hash", h.hex);
+               path, "bytes", (json_int_t)bytes, "hash", h.hex);
     return ok();
 }
 

@@ -6,9 +6,8 @@
 /** A file's extension; a name that is unknown gets none and is refused by the writer, by name. */
 static const char *extension_of(const char *format)
 {
-    for (const struct spec_format *f = spec_formats; f->name; f++)
-        if (strcmp(f->name, format) == 0) return f->extension;
-    return "";
+    const struct spec_format *f = spec_format_of(format);
+    return f ? f->extension : "";
 }
 
 static struct status write_model(const struct job *j, const struct train_job *t, enum train_weights which,

@@ -1,5 +1,6 @@
 /* Verify: does the exported file still compute the same picture? The runtime's output against ours, on real images. */
 #include "bench.h"
+#include "export.h"
 #include "images.h"
 #include <math.h>
 
@@ -44,7 +45,7 @@ static struct status compare(struct error *e, const struct images *im, const str
     return ok();
 }
 
-static struct status verify_one(struct error *e, struct images *im, struct bench_model *ort, int k, bool image)
+static struct status verify_one(struct error *e, struct images *im, struct bench_model *model, int k, bool image)
 {
     TRY(images_run(im, k));
     if (image) {
@@ -53,7 +54,7 @@ static struct status verify_one(struct error *e, struct images *im, struct bench
     }
     struct bench_array in = {.rank = 4, .shape = {1, im->channels, im->height, im->width}, .data = im->input},
                        got = {.rank = 0};
-    TRY(bench_run(ort, &in, 1, &got, 1));
+    TRY(bench_run(model, &in, 1, &got, 1));
     struct status s = compare(e, im, &got);
     free(got.data);
     return s;
@@ -72,22 +73,34 @@ static struct status judge(const struct error *e, const struct train_job *t, con
                 model, e->max, tolerances[image].unit, tolerances[image].most);
 }
 
+/* A format that nothing here executes: that it reads back whole is all that can be said, and the result says so. */
+static struct status verify_structure(const struct job *j, const struct train_job *t)
+{
+    struct export_package p;
+    TRY(export_coreml_read(&p, j->model));
+    train_emit(t, "info", "{s:{s:s, s:i, s:i, s:I}}", "values", "verify", "unexecuted", "operations", p.n_operations,
+               "weights", p.n_weights, "weights_bytes", (json_int_t)p.bytes_weights);
+    return ok();
+}
+
 struct status stage_verify(struct outcome *out, const struct job *j, const struct train_job *t)
 {
     (void)out;
     bool image = j->config.bench.io_image;
     struct images im;
-    struct bench_model *ort = NULL;
+    struct bench_model *model = NULL;
     struct error e = {.max = 0};
     if (!j->model) return fail(STATUS_ARG, "job: member \"model\" is missing: the file to verify");
-    struct status s = bench_open(&ort, json_str(j->json, "ort_lib", NULL), j->model, j->threads);
+    const struct spec_format *format = spec_format_of(j->format);
+    if (format && !format->runs) return verify_structure(j, t);
+    struct status s = bench_open(&model, json_str(j->json, "ort_lib", NULL), j->model, j->threads);
     if (s.code != STATUS_OK) return s;
     s = images_open(&im, j, t);
     int n = im.n < VERIFY_IMAGES ? im.n : VERIFY_IMAGES;
     for (int k = 0; k < n && s.code == STATUS_OK; k++)
-        s = status_at(verify_one(&e, &im, ort, k, image), "%s", j->model);
+        s = status_at(verify_one(&e, &im, model, k, image), "%s", j->model);
     if (s.code == STATUS_OK) s = judge(&e, t, j->model, n, image);
     images_close(&im);
-    bench_close(ort);
+    bench_close(model);
     return s;
 }

@@ -18,7 +18,8 @@ static void put_case(const char *format, const char *dir, const char *name, stru
     images[0] = in.data;
     struct ref r = ref_run(n, values, images);
     for (int64_t i = 0; i < size; i++) want[i] = (float)r.v[n->outputs[0].val][i];
-    TEST_OK(export_write(format, arena_printf(&a, "%s/%s.mlpackage", dir, name), n, values, &(struct export_options){0}));
+    TEST_OK(
+        export_write(format, arena_printf(&a, "%s/%s.mlpackage", dir, name), n, values, &(struct export_options){0}));
     TEST_OK(fs_write(arena_printf(&a, "%s/%s.in", dir, name), in.data, (size_t)bench_array_numel(&in) * sizeof(float)));
     TEST_OK(fs_write(arena_printf(&a, "%s/%s.want", dir, name), want, (size_t)size * sizeof *want));
     ref_free(&r);
@@ -100,6 +101,42 @@ static void export_coreml__is_a_package(void)
     CU_ASSERT_EQUAL(n, 64 + 64 + 5 * 6 * 9 * 4 + (64 - 5 * 6 * 9 * 4 % 64)); /* the bias of 5 is in the program */
     CU_ASSERT_EQUAL(memcmp(text + 64, "\xef\xbe\xad\xde\x02\0\0\0", 8), 0);
     free(text);
+    struct export_package p;
+    const char *package = arena_printf(&a, "%s/small.mlpackage", dir);
+    TEST_OK(export_coreml_read(&p, package));
+    CU_ASSERT_EQUAL(p.specification, 7);
+    CU_ASSERT_EQUAL(p.n_weights, 1);
+    CU_ASSERT_EQUAL(p.bytes_weights, 5 * 6 * 9 * 4);
+    TEST_OK(fs_write(arena_printf(&a, "%s/Data/com.apple.CoreML/weights/weight.bin", package), "", 0));
+    TEST_FAILS(export_coreml_read(&p, package), STATUS_ARG, "where there is none");
+    CU_ASSERT_EQUAL(unlink(arena_printf(&a, "%s/Data/com.apple.CoreML/model.mlmodel", package)), 0);
+    TEST_FAILS(export_coreml_read(&p, package), STATUS_ARG, "which is not there");
+    arena_free(&a);
+}
+
+/* Every cut and a flip of every byte of a real program: counts or a message, never a crash (the sanitizers watch). */
+static void export_coreml_parse__survives_every_cut_and_flip(void)
+{
+    struct arena a = {0};
+    const char *dir = test_dir();
+    char *whole;
+    size_t size;
+    struct export_package p;
+    static const uint8_t weights[64];
+    put_case("coreml", dir, "victim", build(affine), 1);
+    TEST_OK(fs_read(&whole, &size, arena_printf(&a, "%s/victim.mlpackage/Data/com.apple.CoreML/model.mlmodel", dir)));
+    int refused = 0;
+    for (size_t i = 0; i < size; i++) {
+        char *cut = mem_alloc(i ? i : 1); /* its own block, so that reading past the end is seen */
+        memcpy(cut, whole, i);
+        refused += export_coreml_parse(&p, "cut", cut, i, weights, sizeof weights).code != STATUS_OK;
+        free(cut);
+        whole[i] ^= (char)(1 << i % 8);
+        refused += export_coreml_parse(&p, "flipped", whole, size, weights, sizeof weights).code != STATUS_OK;
+        whole[i] ^= (char)(1 << i % 8);
+    }
+    CU_ASSERT(refused > (int)size * 9 / 10);
+    free(whole);
     arena_free(&a);
 }
 
@@ -108,5 +145,6 @@ static const struct test tests[] = {
     TEST(export_coreml__a_cell_of_every_decoder_computes_the_same),
     TEST(export_coreml__half_precision_is_near),
     TEST(export_coreml__is_a_package),
+    TEST(export_coreml_parse__survives_every_cut_and_flip),
 };
 TEST_MAIN("export.coreml", tests)

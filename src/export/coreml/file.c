@@ -187,25 +187,24 @@ static struct status put_weights(struct fs_file *to, const struct coreml_graph *
 
 /* ---- the package ------------------------------------------------------------------------------------------------- */
 
-static const char manifest[] =
-    "{\n"
-    "  \"fileFormatVersion\": \"1.0.0\",\n"
-    "  \"itemInfoEntries\": {\n"
-    "    \"5A2F1C60-4A0B-4C0E-9B7D-0D6C1E5B7A01\": {\n"
-    "      \"author\": \"com.apple.CoreML\",\n"
-    "      \"description\": \"CoreML Model Specification\",\n"
-    "      \"name\": \"model.mlmodel\",\n"
-    "      \"path\": \"com.apple.CoreML/model.mlmodel\"\n"
-    "    },\n"
-    "    \"5A2F1C60-4A0B-4C0E-9B7D-0D6C1E5B7A02\": {\n"
-    "      \"author\": \"com.apple.CoreML\",\n"
-    "      \"description\": \"CoreML Model Weights\",\n"
-    "      \"name\": \"weights\",\n"
-    "      \"path\": \"com.apple.CoreML/weights\"\n"
-    "    }\n"
-    "  },\n"
-    "  \"rootModelIdentifier\": \"5A2F1C60-4A0B-4C0E-9B7D-0D6C1E5B7A01\"\n"
-    "}\n";
+static const char manifest[] = "{\n"
+                               "  \"fileFormatVersion\": \"1.0.0\",\n"
+                               "  \"itemInfoEntries\": {\n"
+                               "    \"5A2F1C60-4A0B-4C0E-9B7D-0D6C1E5B7A01\": {\n"
+                               "      \"author\": \"com.apple.CoreML\",\n"
+                               "      \"description\": \"CoreML Model Specification\",\n"
+                               "      \"name\": \"model.mlmodel\",\n"
+                               "      \"path\": \"com.apple.CoreML/model.mlmodel\"\n"
+                               "    },\n"
+                               "    \"5A2F1C60-4A0B-4C0E-9B7D-0D6C1E5B7A02\": {\n"
+                               "      \"author\": \"com.apple.CoreML\",\n"
+                               "      \"description\": \"CoreML Model Weights\",\n"
+                               "      \"name\": \"weights\",\n"
+                               "      \"path\": \"com.apple.CoreML/weights\"\n"
+                               "    }\n"
+                               "  },\n"
+                               "  \"rootModelIdentifier\": \"5A2F1C60-4A0B-4C0E-9B7D-0D6C1E5B7A01\"\n"
+                               "}\n";
 
 static struct status write_package(struct coreml_graph *g, const char *path, bool image)
 {

@@ -10,8 +10,11 @@
 
 typedef void emit_fn(struct coreml_graph *g, const struct net_node *d, const char *const *in);
 
-#define ARG(name_, value_) {.name = (name_), .value = (value_)}
-#define ARGS               COREML_ARGS
+#define ARG(name_, value_)                                                                                             \
+    {                                                                                                                  \
+        .name = (name_), .value = (value_)                                                                             \
+    }
+#define ARGS COREML_ARGS
 
 static const struct net_shape *shape_in(const struct coreml_graph *g, const struct net_node *d)
 {
@@ -69,9 +72,9 @@ static void group_norm(struct coreml_graph *g, const struct net_node *d, const c
 {
     int64_t grouped[3] = {1, d->attr.groups, net_numel(d->shape) / d->attr.groups};
     const char *x = reshaped(g, in[0], 3, grouped);
-    x = coreml_between(
-        g, "layer_norm", 3, grouped,
-        ARGS(ARG("x", x), ARG("axes", coreml_ints(g, 1, (int64_t[]){2})), ARG("epsilon", coreml_scalar(g, d->attr.eps))));
+    x = coreml_between(g, "layer_norm", 3, grouped,
+                       ARGS(ARG("x", x), ARG("axes", coreml_ints(g, 1, (int64_t[]){2})),
+                            ARG("epsilon", coreml_scalar(g, d->attr.eps))));
     scale_shift(g, d, reshaped(g, x, d->shape.rank, d->shape.d));
 }
 
@@ -79,8 +82,8 @@ static void group_norm(struct coreml_graph *g, const struct net_node *d, const c
 
 static const char *sigmoid_hard(struct coreml_graph *g, const char *out, const struct net_node *d, const char *x)
 {
-    const struct coreml_arg *args = ARGS(ARG("x", x), ARG("alpha", coreml_scalar(g, 1.0 / 6)),
-                                         ARG("beta", coreml_scalar(g, 0.5)));
+    const struct coreml_arg *args =
+        ARGS(ARG("x", x), ARG("alpha", coreml_scalar(g, 1.0 / 6)), ARG("beta", coreml_scalar(g, 0.5)));
     return out ? coreml_result(g, "sigmoid_hard", args)
                : coreml_between(g, "sigmoid_hard", d->shape.rank, d->shape.d, args);
 }
@@ -99,9 +102,9 @@ static void clamp(struct coreml_graph *g, const struct net_node *d, const char *
 {
     bool low = isfinite(d->attr.a), high = isfinite(d->attr.b);
     if (low && high)
-        coreml_result(g, "clip",
-                      ARGS(ARG("x", in[0]), ARG("alpha", coreml_scalar(g, d->attr.a)),
-                           ARG("beta", coreml_scalar(g, d->attr.b))));
+        coreml_result(
+            g, "clip",
+            ARGS(ARG("x", in[0]), ARG("alpha", coreml_scalar(g, d->attr.a)), ARG("beta", coreml_scalar(g, d->attr.b))));
     else
         coreml_result(g, low ? "maximum" : "minimum",
                       ARGS(ARG("x", in[0]), ARG("y", coreml_scalar(g, low ? d->attr.a : d->attr.b))));
@@ -127,9 +130,9 @@ static void log_softmax(struct coreml_graph *g, const struct net_node *d, const 
     int64_t kept[NET_MAX_RANK], axis = d->attr.dim0;
     memcpy(kept, d->shape.d, sizeof kept);
     kept[axis] = 1;
-    const char *sum = coreml_between(g, "reduce_log_sum_exp", d->shape.rank, kept,
-                                     ARGS(ARG("x", in[0]), ARG("axes", coreml_ints(g, 1, &axis)),
-                                          ARG("keep_dims", coreml_bool(g, true))));
+    const char *sum = coreml_between(
+        g, "reduce_log_sum_exp", d->shape.rank, kept,
+        ARGS(ARG("x", in[0]), ARG("axes", coreml_ints(g, 1, &axis)), ARG("keep_dims", coreml_bool(g, true))));
     coreml_result(g, "sub", ARGS(ARG("x", in[0]), ARG("y", sum)));
 }
 
@@ -199,8 +202,8 @@ static void adaptive_avg_pool(struct coreml_graph *g, const struct net_node *d, 
         pool_op(g, true, in[0], k, k, (const int64_t[4]){0, 0, 0, 0}, true);
     } else {
         int64_t rows[4] = {1, d->shape.d[1], from[0], to[1]};
-        const char *x = coreml_between(g, "matmul", 4, rows,
-                                       product(g, args, in[0], averages(g, from[1], to[1], false)));
+        const char *x =
+            coreml_between(g, "matmul", 4, rows, product(g, args, in[0], averages(g, from[1], to[1], false)));
         coreml_result(g, "matmul", product(g, args, averages(g, from[0], to[0], true), x));
     }
 }
@@ -209,11 +212,11 @@ static void adaptive_avg_pool(struct coreml_graph *g, const struct net_node *d, 
 
 static void upsample_bilinear(struct coreml_graph *g, const struct net_node *d, const char *const *in)
 {
-    coreml_result(g, "resize_bilinear",
-                  ARGS(ARG("x", in[0]), ARG("target_size_height", coreml_int(g, d->attr.size[0])),
-                       ARG("target_size_width", coreml_int(g, d->attr.size[1])),
-                       ARG("sampling_mode",
-                           coreml_text(g, d->attr.align_corners ? "STRICT_ALIGN_CORNERS" : "UNALIGN_CORNERS"))));
+    coreml_result(
+        g, "resize_bilinear",
+        ARGS(ARG("x", in[0]), ARG("target_size_height", coreml_int(g, d->attr.size[0])),
+             ARG("target_size_width", coreml_int(g, d->attr.size[1])),
+             ARG("sampling_mode", coreml_text(g, d->attr.align_corners ? "STRICT_ALIGN_CORNERS" : "UNALIGN_CORNERS"))));
 }
 
 static void upsample_nearest(struct coreml_graph *g, const struct net_node *d, const char *const *in)
@@ -231,7 +234,8 @@ static void upsample_nearest(struct coreml_graph *g, const struct net_node *d, c
         ARGS(ARG("x", in[0]), ARG("indices", coreml_ints(g, (int)to[0], lower_nearest(&g->arena, from[0], to[0]))),
              ARG("axis", coreml_int(g, 2))));
     coreml_result(g, "gather",
-                  ARGS(ARG("x", x), ARG("indices", coreml_ints(g, (int)to[1], lower_nearest(&g->arena, from[1], to[1]))),
+                  ARGS(ARG("x", x),
+                       ARG("indices", coreml_ints(g, (int)to[1], lower_nearest(&g->arena, from[1], to[1]))),
                        ARG("axis", coreml_int(g, 3))));
 }
 
@@ -285,9 +289,9 @@ static void reduce(struct coreml_graph *g, const struct net_node *d, const char 
     int n = 0;
     for (int i = 0; i < NET_MAX_RANK; i++)
         if (d->attr.dims >> i & 1) axes[n++] = i;
-    coreml_result(g, d->op == NET_MEAN ? "reduce_mean" : "reduce_sum",
-                  ARGS(ARG("x", in[0]), ARG("axes", coreml_ints(g, n, axes)),
-                       ARG("keep_dims", coreml_bool(g, d->attr.keepdim))));
+    coreml_result(
+        g, d->op == NET_MEAN ? "reduce_mean" : "reduce_sum",
+        ARGS(ARG("x", in[0]), ARG("axes", coreml_ints(g, n, axes)), ARG("keep_dims", coreml_bool(g, d->attr.keepdim))));
 }
 
 static void nothing(struct coreml_graph *g, const struct net_node *d, const char *const *in)
