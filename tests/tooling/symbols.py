@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 OWN_WORDS = {"base": ("status", "fail", "check", "mem", "arena", "str", "log", "fs", "time", "cores", "hash", "rng",
-                      "json")}
+                      "half", "json")}
 
 
 def names(library, *options):
