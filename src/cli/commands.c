@@ -92,7 +92,7 @@ const struct cli_command cli_commands[] = {
     {.name = "export", .args = "TRIAL", .summary = "write a trained trial in a format and check it",
      .examples = "sweep export 3f2a --format onnx\nsweep export 3f2a --out models",
      OPTIONS(OPT_FORMAT, OPT_OUT, OPT_WAIT, OPT_NO_TTY, OPT_JSON, OPT_DB), .min_pos = 1, .max_pos = 1, .run = cli_export},
-    {.name = "bench", .args = "TRIAL|FILE.onnx", .summary = "measure a trial's export, or any ONNX file",
+    {.name = "bench", .args = "TRIAL|FILE", .summary = "measure a trial's export, or any ONNX or LiteRT file",
      .examples = "sweep bench 3f2a --device cpu\nsweep bench model.onnx --threads 1,4 --mode thorough",
      OPTIONS(OPT_DEVICE, OPT_THREADS, OPT_MODE, OPT_WAIT, OPT_NO_TTY, OPT_JSON, OPT_DB), .min_pos = 1, .max_pos = 1,
      .run = cli_bench},

@@ -110,7 +110,8 @@ struct status export_coreml_parse(struct export_package *out, const char *where,
 {
     *out = (struct export_package){.specification = 0};
     struct reader r = {.p = out, .weights = weights, .n_weights = n_weights};
-    struct pb_field whole = {.wire = PB_BYTES, .sub = {.p = p, .end = (const uint8_t *)p + n, .base = p, .where = where}};
+    struct pb_field whole = {.wire = PB_BYTES,
+                             .sub = {.p = p, .end = (const uint8_t *)p + n, .base = p, .where = where}};
     TRY(each(&r, &whole, "the model", model));
     if (out->specification < LEAST_VERSION || out->n_operations == 0)
         return fail(STATUS_ARG, "%s: got specification %d with %d operations, expected an ML Program (%d or later)",
