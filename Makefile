@@ -45,7 +45,7 @@ fuzz: setup ## one minute of fuzzing for each parser of foreign bytes
 format: setup ## clang-format every tracked C and C++ file
 	@.ci/format
 
-docs: build ## write the generated tables of README.md anew
+docs: build ## write the generated tables of docs/ anew
 	@.ci/docs
 
 clean: ## remove build folders (.deps, results and reports stay)

@@ -1,5 +1,5 @@
 /* The key table: all that a user can write about a trial, one row a key. Everything else is derived from it: parsing,
-   defaults, --set, did-you-mean, the README's reference, the JSON of jobs and the keys that say which stage must run
+   defaults, --set, did-you-mean, docs/configuration.md, the JSON of jobs and the keys that say which stage must run
    again. A row's stages are those that the value changes directly; what follows from them is plan's business. */
 #include "keys.h"
 

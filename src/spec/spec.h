@@ -1,7 +1,7 @@
 /*
  * spec: YAML in, typed experiment out. One key table (keys.c) says every key a user can write: name, type, where it
  * lives, default, range, unit, one line of doc, and which stages of a trial depend on it. Parsing, --set, defaults,
- * did-you-mean, the README's reference, the JSON handed to workers and the stages' hash keys all come from that table.
+ * did-you-mean, docs/configuration.md, the JSON handed to workers and the stages' hash keys all come from that table.
  */
 #ifndef SWEEP_SPEC_H
 #define SWEEP_SPEC_H
@@ -287,7 +287,7 @@ void spec_before_free(struct spec_before *b);
 /** One key's value checked and normalised as its row says (a --set, an axis value, a --where). Owner: the caller. */
 struct status spec_check_value(json_t **out, const char *key, const json_t *value, const char *where);
 
-/** The key table as the README's Markdown and as JSON. */
+/** The key table as Markdown (docs/configuration.md) and as JSON. */
 void spec_keys_markdown(struct str *out);
 json_t *spec_keys_json(void);
 

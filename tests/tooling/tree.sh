@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-allowed='^(configs|src|sweeps|results|reports|tests|bench|CMakeLists\.txt|Makefile|README\.md|LICENSE|CHANGELOG\.md|\..*)$'
+allowed='^(configs|docs|src|sweeps|results|reports|tests|bench|CMakeLists\.txt|Makefile|README\.md|LICENSE|CHANGELOG\.md|\..*)$'
 extra=$(git ls-files | cut -d/ -f1 | sort -u | grep -vE "$allowed" || true)
 [ -z "$extra" ] || { echo "not a name for the top level: $extra"; exit 1; }
 
