@@ -129,7 +129,7 @@ static struct status explore_json(json_t **out, struct report *r)
     TRY(s);
     if (json_array_size(rows)) image = arena_strdup(&r->arena, json_str(json_array_get(rows, 0), "name", ""));
     json_decref(rows);
-    *out = json_pack("{s:s, s:s, s:b, s:o}", "rank", r->rank->name, "unit", r->rank->unit, "higher",
+    *out = json_pack("{s:s, s:s, s:b, s:o}", "rank", metric_shown(r->rank->name), "unit", r->rank->unit, "higher",
                      r->rank->higher_is_better, "identity", number_or_null(r->identity));
     const char *best = r->families[0].best->id;
     if (image) {

@@ -49,7 +49,7 @@ static void add_table(struct report *r, struct str *out)
         const char *name, *unit;
     } columns[] = {{"", ""},
                    {"cell", ""},
-                   {r->rank->name, r->rank->unit},
+                   {metric_shown(r->rank->name), r->rank->unit},
                    {"SSIM", ""},
                    {"MS-SSIM", ""},
                    {"PSNR", "dB"},

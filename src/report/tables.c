@@ -5,7 +5,14 @@ const char *metric_shown(const char *metric)
 {
     static const struct {
         const char *name, *shown;
-    } names[] = {{"ssim", "SSIM"}, {"ms_ssim", "MS-SSIM"}, {"psnr", "PSNR"}, {"l1", "L1"}, {"val_loss", "val loss"}};
+    } names[] = {{"ssim", "SSIM"},
+                 {"ms_ssim", "MS-SSIM"},
+                 {"psnr", "PSNR"},
+                 {"l1", "L1"},
+                 {"val_loss", "val loss"},
+                 {"feature_distance", "feature distance"},
+                 {"style_distance", "style distance"},
+                 {"kid", "KID"}};
     for (size_t i = 0; i < LEN(names); i++)
         if (strcmp(names[i].name, metric) == 0) return names[i].shown;
     return metric;
