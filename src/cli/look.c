@@ -170,6 +170,11 @@ static const struct {
      "round(json_extract(info, '$.gpu_bytes_peak') / 1048576.0) AS gpu_mib, "
      "json_extract(info, '$.skipped_pairs') AS skipped_pairs, reason FROM stages WHERE trial = ?1 ORDER "
      "BY started"},
+    {"time of training", "training_time",
+     "SELECT part, round(spent, 2) AS seconds, round(100 * spent / seconds, 1) AS percent FROM (SELECT seconds, j.key, "
+     "CASE j.key WHEN 'steps_s' THEN 'steps' WHEN 'data_s' THEN 'waiting for images' WHEN 'validation_s' THEN "
+     "'validation' WHEN 'checkpoints_s' THEN 'checkpoints' END AS part, j.value AS spent FROM stages g, "
+     "json_each(g.info) j WHERE g.trial = ?1 AND g.stage = 'train') WHERE part IS NOT NULL ORDER BY spent DESC"},
     {"decisions", "decisions",
      "SELECT rule, epoch, metric, value, threshold, n_peers, CASE stop WHEN 1 THEN 'stopped' ELSE 'went on' END AS "
      "verdict, reason FROM decisions WHERE trial = ?1 ORDER BY decided, epoch"},

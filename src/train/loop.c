@@ -173,9 +173,17 @@ static void tell_progress(struct run *r, double loss)
                "images_per_s", rate, "eta_s", rate > 0 ? left / rate : 0);
 }
 
+static struct status save(struct run *r, const char *name, bool with_state)
+{
+    double start = time_mono();
+    struct status s = checkpoint_save(r->job, name, &r->w, &r->at, with_state);
+    r->spent.checkpoints += time_mono() - start;
+    return s;
+}
+
 static struct status interrupted(struct run *r)
 {
-    TRY(checkpoint_save(r->job, "last", &r->w, &r->at, true));
+    TRY(save(r, "last", true));
     return fail(STATUS_INTERRUPTED, "stopped in epoch %d after %d of %d steps; the checkpoint is written",
                 r->at.epoch + 1, (int)r->at.step, (int)r->steps);
 }
@@ -194,11 +202,13 @@ static struct status train_epoch(struct run *r, struct train_result *out)
 {
     run_freeze(r, r->at.epoch + 1);
     while (r->at.step < r->steps) {
-        double start = time_mono(), loss;
+        double start = time_mono(), waited = r->spent.data, loss;
         bool diverged;
         TRY(run_step(r, &loss, &diverged));
         if (diverged) return diverge(r, out, loss);
-        r->at.seconds += time_mono() - start;
+        double took = time_mono() - start;
+        r->at.seconds += took;
+        r->spent.steps += took - (r->spent.data - waited);
         tell_progress(r, loss);
         if (r->job->after_step) r->job->after_step(r->job->user, r->at.epoch * r->steps + r->at.step - 1, loss);
         if (asked_to_stop(r->job)) return interrupted(r);
@@ -212,9 +222,11 @@ static struct status validate_epoch(struct values *v, struct run *r)
 {
     struct validate_options o = {
         .model = r->model.exec, .batch = run_part(r->job->micro_batch, r->t->train.batch), .stop = r->job->stop};
+    double start = time_mono();
     if (r->w.average) exec_swap(r->model.exec, r->w.average);
     struct status s = validate(v, &r->judge, &o);
     if (r->w.average) exec_swap(r->model.exec, r->w.average);
+    r->spent.validation += time_mono() - start;
     return s;
 }
 
@@ -251,9 +263,9 @@ static struct status commit_epoch(struct run *r, const struct values *validated)
     add_point(r, r->at.epoch, &v);
 
     int every = r->t->train.checkpoint_every > 0 ? r->t->train.checkpoint_every : 1;
-    if (better) TRY(checkpoint_save(r->job, "best", &r->w, &r->at, true));
+    if (better) TRY(save(r, "best", true));
     if (r->at.epoch % every != 0) return ok();
-    return better ? checkpoint_copy(r->job, "best", "last") : checkpoint_save(r->job, "last", &r->w, &r->at, true);
+    return better ? checkpoint_copy(r->job, "best", "last") : save(r, "last", true);
 }
 
 static bool patience_is_out(const struct run *r)
@@ -277,6 +289,14 @@ static struct status epochs(struct run *r, struct train_result *out)
 
 /* ---- end ------------------------------------------------------------------------------------------------------ */
 
+/** Where the time of this process went. */
+static void tell_spent(const struct run *r)
+{
+    if (r->spent.steps > 0)
+        train_emit(r->job, "info", "{s:{s:f, s:f, s:f, s:f}}", "values", "steps_s", r->spent.steps, "data_s",
+                   r->spent.data, "validation_s", r->spent.validation, "checkpoints_s", r->spent.checkpoints);
+}
+
 /** What the curve says of its last epoch. */
 static double last_value(const struct run *r, const char *name)
 {
@@ -287,15 +307,14 @@ static double last_value(const struct run *r, const char *name)
 static struct status finish(struct run *r)
 {
     bool all = r->t->keep && strcmp(r->t->keep, "all") == 0;
-    if (all && !r->at.finished)
-        TRY(checkpoint_save(r->job, "last", &r->w, &r->at, true)); /* more epochs go on from it */
+    if (all && !r->at.finished) TRY(save(r, "last", true)); /* more epochs go on from it */
     if (!r->at.finished) {
         if (r->at.best_epoch == 0) { /* the monitor never was a number: the last weights are all there is */
             r->at.best_epoch = r->at.epoch;
-            TRY(checkpoint_save(r->job, "best", &r->w, &r->at, false));
+            TRY(save(r, "best", false));
         }
         r->at.finished = 1;
-        if (!all) TRY(checkpoint_save(r->job, "last", &r->w, &r->at, false));
+        if (!all) TRY(save(r, "last", false));
     }
     TRY(checkpoint_strip(r->job, "best"));
     TRY(checkpoint_tell(r->job, "best", "best"));
@@ -334,6 +353,7 @@ struct status train_run(struct train_result *out, const struct train_job *job)
     struct run r = {.job = job, .t = job->trial};
     *out = (struct train_result){.end = TRAIN_DONE};
     struct status s = run_all(&r, out);
+    tell_spent(&r);
     run_close(&r);
     return s;
 }

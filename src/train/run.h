@@ -18,6 +18,9 @@ struct run {
     double lr_now;          /* of the decoder */
     struct position at;
     double last_progress; /* monotonic seconds */
+    struct {
+        double steps, data, validation, checkpoints; /* seconds of this process; data: waiting for a batch */
+    } spent;
 };
 
 /** Optimiser, averages and learning rates of a model that is open. */

@@ -156,7 +156,9 @@ static struct status update(struct run *r)
 struct status run_step(struct run *r, double *loss, bool *diverged)
 {
     struct data_batch b;
+    double asked = time_mono();
     TRY(data_loader_next(r->loader, &b));
+    r->spent.data += time_mono() - asked;
     TRY(tensor_drop_grads(r->params, r->w.n_params));
     *loss = 0;
     *diverged = false;

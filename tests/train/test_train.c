@@ -23,6 +23,36 @@ static void train__learns_and_tells(void)
     tiny_close(&t);
 }
 
+/* Seconds of what a training does, as it tells them at its end. */
+static double told(const struct tiny *t, const char *name)
+{
+    double found = -1;
+    size_t i;
+    const json_t *e;
+    json_array_foreach(t->events, i, e)
+    {
+        if (strcmp(json_str(e, "ev", ""), "info") == 0) found = json_num(json_object_get(e, "values"), name, found);
+    }
+    return found;
+}
+
+static void train__tells_where_its_time_went(void)
+{
+    struct tiny t;
+    struct train_result r;
+    double start = time_mono(), sum = 0;
+    tiny_open(&t, fresh_dir(0), "{\"train.epochs\": 3}");
+    TEST_OK(train_run(&r, &t.job));
+    double all = time_mono() - start;
+    static const char *const parts[] = {"steps_s", "data_s", "validation_s", "checkpoints_s"};
+    for (size_t i = 0; i < LEN(parts); i++) {
+        CU_ASSERT_TRUE(told(&t, parts[i]) > 0);
+        sum += told(&t, parts[i]);
+    }
+    CU_ASSERT_TRUE(sum < all); /* nothing counts twice */
+    tiny_close(&t);
+}
+
 static void train__files_hold_plain_weights_when_done(void)
 {
     struct weights w;
@@ -199,6 +229,7 @@ static void evaluate__beside_the_untrained_net_and_the_identity(void)
 
 static const struct test tests[] = {
     TEST(train__learns_and_tells),
+    TEST(train__tells_where_its_time_went),
     TEST(train__files_hold_plain_weights_when_done),
     TEST(train__frozen_encoder_does_not_move),
     TEST(train__encoder_has_its_own_rate),
