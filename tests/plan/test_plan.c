@@ -293,8 +293,9 @@ static void plan__a_judge_is_part_of_the_evaluation_alone(void)
     CU_ASSERT_STRING_EQUAL(one->sweeps[0].rank, "feature_distance");
     CU_ASSERT_STRING_EQUAL(one->trials[0].t.evaluate.rank, "feature_distance");
     for (int k = PLAN_TRAIN; k < PLAN_N_KINDS; k++) {
-        CU_ASSERT_STRING_EQUAL(key_of(none, k), key_of(absent, k));
-        CU_ASSERT_EQUAL(strcmp(key_of(none, k), key_of(one, k)) == 0, k != PLAN_EVALUATE);
+        const enum plan_kind kind = (enum plan_kind)k;
+        CU_ASSERT_STRING_EQUAL(key_of(none, kind), key_of(absent, kind));
+        CU_ASSERT_EQUAL(strcmp(key_of(none, kind), key_of(one, kind)) == 0, k != PLAN_EVALUATE);
     }
     TEST_OK(fs_write(path, "other", 5));
     struct plan *other = planned(write_yaml("small", small), set);

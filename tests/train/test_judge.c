@@ -157,7 +157,7 @@ static void judge__orders_the_cells_as_the_eye_does(void)
     struct bench b;
     double worst_before = 0;
     for (size_t row = 0; row < LEN(order) && bench_open(&b, TENSOR_F32); row++) {
-        double best = INFINITY, worst = 0;
+        double best = (double)INFINITY, worst = 0;
         for (size_t i = 0; order[row][i]; i++) {
             struct said s = judged(&b, order[row][i]);
             best = fmin(best, mean_of(s.feature));
