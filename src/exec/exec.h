@@ -90,6 +90,7 @@ struct exec_mode {
     bool grad;       /* record for tensor_backward */
     bool no_dropout; /* every drop probability is 0 */
     bool norm_eval;  /* norms use running statistics even when training */
+    bool seeded;     /* the dropouts' seed is set already: while work is recorded none can be */
     uint64_t seed;   /* of the dropouts: make it from (seed, epoch, step), so that no generator state need be stored */
     /** Called with each value as it is made; NULL: nobody looks. Nothing is fused away then. */
     void (*see)(void *user, net_val v, const struct tensor *t);

@@ -400,7 +400,7 @@ struct status exec_run(struct exec *e, const struct exec_mode *mode, struct tens
     for (int i = 0; i < n->n_outputs; i++) out[i] = NULL;
     bool was = tensor_grad_mode(mode->grad);
     struct status s = ok();
-    if (mode->train && !mode->no_dropout) s = tensor_seed(mode->seed);
+    if (mode->train && !mode->no_dropout && !mode->seeded) s = tensor_seed(mode->seed);
     for (int i = 0; i < n->n_inputs && s.code == STATUS_OK; i++) s = take_input(&r, i, in[i]);
     if (s.code == STATUS_OK) s = run_nodes(&r);
     for (int i = 0; i < n->n_outputs && s.code == STATUS_OK; i++) out[i] = tensor_ref(r.v[n->outputs[i].val]);

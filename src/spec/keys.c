@@ -171,6 +171,8 @@ const struct key key_table[] = {
      .doc = "leave out the last batch of an epoch when it is not full"},
     {.path = "train.threads", .type = KEY_INT, .at = AT(train.threads), .lo = 1, .hi = 4096,
      .zero = "cores divided by --jobs", .unit = "threads", .doc = "CPU threads of a worker"},
+    {.path = "train.graph", .type = KEY_CHOICE, .at = AT(train.graph), .choices = ONE_OF("auto", "off"), .text = "auto",
+     .doc = "on a GPU: record the work of a step once and replay it, which is faster for small cells"},
     {.path = "train.checkpoint_every", .type = KEY_INT, .at = AT(train.checkpoint_every), .lo = 1, .hi = 100000, .num = 1,
      .unit = "epochs", .doc = "how much work a crash may cost"},
 

@@ -85,6 +85,7 @@ struct spec_trial {
         double ema;            /* decay, 0: off */
         const char *precision; /* auto | fp32 | bf16 | fp16 | fp64 */
         bool channels_last;
+        const char *graph;  /* auto | off */
         int freeze_encoder; /* epochs */
         bool freeze_bn;
         const char *monitor;  /* metric that picks the best checkpoint and stops early: val_loss, ssim ... */

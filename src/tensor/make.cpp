@@ -239,6 +239,11 @@ struct status tensor_grad(struct tensor **out, const struct tensor *t)
     });
 }
 
+struct status tensor_set_grad_in(struct tensor *t, const struct tensor *grad)
+{
+    return guard("gradient", [&] { t->t.mutable_grad() = grad->t; });
+}
+
 struct status tensor_detach(struct tensor **out, const struct tensor *t)
 {
     return made(out, "detach", [&] { return t->t.detach(); });

@@ -112,16 +112,16 @@ struct status tensor_unscale_grads(bool *finite, struct tensor *const *params, i
     });
 }
 
-struct status tensor_clip_grads(double *norm, struct tensor *const *params, int n, double most)
+struct status tensor_clip_grads(struct tensor *const *params, int n, double most)
 {
-    *norm = 0;
     return guard("clip gradients", [&] {
         at::NoGradGuard off;
         tensors grads = grads_of(params, n);
         if (grads.empty()) return;
-        Tensor all = at::linalg_vector_norm(at::stack(at::_foreach_norm(grads, 2)));
-        *norm = all.item().toDouble();
-        if (most > 0 && *norm > most) at::_foreach_mul_(grads, most / (*norm + 1e-6));
+        Tensor norm = at::linalg_vector_norm(at::stack(at::_foreach_norm(grads, 2))).to(at::kDouble);
+        /* Of a norm that is no number nothing is scaled, as of one that is small enough. */
+        Tensor factor = at::where(norm > most, most / (norm + 1e-6), at::ones_like(norm));
+        at::_foreach_mul_(grads, factor.to(grads[0].scalar_type()));
     });
 }
 

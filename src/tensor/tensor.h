@@ -141,6 +141,45 @@ struct status tensor_detach(struct tensor **out, const struct tensor *t);
 /** Drops the gradients: "none", not zero. */
 struct status tensor_drop_grads(struct tensor *const *t, int n);
 
+/** Gives a leaf the gradient @p grad, of its shape and dtype, in place of the one that it has. */
+struct status tensor_set_grad_in(struct tensor *t, const struct tensor *grad);
+
+/* ---- GPUs: not waiting ------------------------------------------------------------------------------------------- */
+
+/** From now on this process works on a stream of its own on @p d, as recording asks; on a CPU nothing. */
+struct status tensor_own_stream(struct tensor_device d);
+
+struct tensor_event; /* a place in the device's work */
+/** *out is NULL on a CPU, where all work is done at once. Owner: the caller, tensor_event_wait. */
+struct status tensor_event_record(struct tensor_event **out, struct tensor_device d);
+/** Waits until the device has come to the event, and frees it: *e is NULL then. NULL is passed at once. */
+struct status tensor_event_wait(struct tensor_event **e);
+
+/** Host memory that a GPU reads and writes without anybody waiting. U8 [bytes]. Needs a GPU. */
+struct status tensor_pinned(struct tensor **out, int64_t bytes);
+/** Where a tensor in host memory lies; valid as long as it. */
+void *tensor_host_bytes(const struct tensor *t);
+/** Overwrites @p t with row-major floats. On a GPU they have to stay until an event recorded afterwards has passed. */
+struct status tensor_send_in(struct tensor *t, const float *host);
+/** A copy in host memory; on a GPU its values are there when an event recorded afterwards has passed. */
+struct status tensor_fetch(struct tensor **out, const struct tensor *t);
+
+/**
+ * Work on a GPU that is recorded once and then replayed with a single call: the same kernels on the same memory, so its
+ * inputs and outputs are tensors that stay. What is recorded is not done. Nothing in it may read a value or seed;
+ * dropouts follow the seed that is set before a replay. The first round of the same work is done unrecorded, since
+ * libraries set themselves up in it, and all of it on the process's own stream (tensor_own_stream).
+ */
+struct tensor_graph;
+/** Whether this build can record: libtorch 2.13 and later, or an older one beside the headers of the CUDA runtime. */
+bool tensor_has_graphs(void);
+/** Owner: the caller, tensor_graph_free. */
+struct status tensor_graph_begin(struct tensor_graph **out, struct tensor_device d);
+/** Errors: STATUS_TORCH when something between cannot be recorded; the graph is good for freeing only. */
+struct status tensor_graph_end(struct tensor_graph *g);
+struct status tensor_graph_replay(struct tensor_graph *g);
+void tensor_graph_free(struct tensor_graph *g); /* NULL is fine */
+
 /* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
 enum tensor_unary_op {
@@ -250,8 +289,8 @@ int64_t *tensor_optim_updates(const struct tensor_optim *o);
 
 /** Multiplies all gradients by @p factor; *finite says whether all were (fp16 loss scaling). */
 struct status tensor_unscale_grads(bool *finite, struct tensor *const *params, int n, double factor);
-/** Scales all gradients so that their common norm is at most @p most (0: only measures); *norm is what it was. */
-struct status tensor_clip_grads(double *norm, struct tensor *const *params, int n, double most);
+/** Scales all gradients so that their common norm is at most @p most; the device is not waited for. */
+struct status tensor_clip_grads(struct tensor *const *params, int n, double most);
 /** dst += weight * (src - dst), lists of n: the moving average of weights. */
 struct status tensor_lerp_in(struct tensor *const *dst, struct tensor *const *src, int n, double weight);
 

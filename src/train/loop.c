@@ -80,10 +80,12 @@ static struct status run_open(struct run *r)
     r->judge.data = data;
     TRY(open_loader(r, data));
     TRY(train_model_open(&r->model, r->job, TRAIN_UNTRAINED, NULL));
+    TRY(tensor_own_stream(r->model.device));
     TRY(judge_open(&r->judge, r->job, &r->model, data));
     if (judge_each_epoch(r->t)) TRY(judge_open_features(&r->judge, r->job, &r->model));
     tell_info(r);
     TRY(check_batch(r));
+    graph_open(r);
     return run_prepare(r);
 }
 
@@ -163,6 +165,7 @@ static void add_point(struct run *r, int epoch, const struct values *v)
 static void tell_progress(struct run *r, double loss)
 {
     double now = time_mono();
+    if (!isfinite(loss)) return; /* a GPU's first one is not known yet */
     if (now - r->last_progress < progress_every_s && r->at.step < r->steps) return;
     r->last_progress = now;
     double rate = r->at.seconds > 0 ? (double)r->at.loss_images / r->at.seconds : 0;
@@ -193,7 +196,7 @@ static struct status diverge(struct run *r, struct train_result *out, double los
     out->end = TRAIN_DIVERGED;
     snprintf(out->reason, sizeof out->reason,
              "the loss was %g in epoch %d, step %d (learning rate %g); try a smaller train.lr or train.clip_grad", loss,
-             r->at.epoch + 1, (int)r->at.step + 1, r->lr_now);
+             r->at.epoch + 1, (int)r->loss_step, r->lr_now);
     return ok();
 }
 
@@ -205,13 +208,14 @@ static struct status train_epoch(struct run *r, struct train_result *out)
         double start = time_mono(), waited = r->spent.data, loss;
         bool diverged;
         TRY(run_step(r, &loss, &diverged));
+        bool stop = asked_to_stop(r->job), last = r->at.step == r->steps;
+        if (!diverged && (stop || last)) TRY(run_settle(r, &loss, &diverged));
         if (diverged) return diverge(r, out, loss);
         double took = time_mono() - start;
         r->at.seconds += took;
         r->spent.steps += took - (r->spent.data - waited);
         tell_progress(r, loss);
-        if (r->job->after_step) r->job->after_step(r->job->user, r->at.epoch * r->steps + r->at.step - 1, loss);
-        if (asked_to_stop(r->job)) return interrupted(r);
+        if (stop || (last && asked_to_stop(r->job))) return interrupted(r);
         tensor_settle();
     }
     return ok();

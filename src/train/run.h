@@ -4,6 +4,16 @@
 
 #include "parts.h"
 
+/** The loss of a step. A GPU is not waited for: what it will come to is read a step later. */
+struct step_loss {
+    double value;                /* sum over parts, where it is known at once */
+    struct tensor *sum;          /* the same on a GPU; NULL: known */
+    struct tensor *fetched;      /* sum on its way to the host */
+    struct tensor_event *passed; /* when it is there, and the batch has been copied */
+    int images;
+    int64_t step; /* of the epoch, from 1 */
+};
+
 struct run {
     const struct train_job *job;
     const struct spec_trial *t;
@@ -18,6 +28,11 @@ struct run {
     double lr_now;          /* of the decoder */
     struct position at;
     double last_progress; /* monotonic seconds */
+    struct tensor *x, *y; /* on a GPU: of a whole batch, the same memory in each step */
+    struct tensor *host;  /* on a GPU: two batches in memory that it copies from by itself, in turn */
+    struct step_graph *graph;
+    int64_t loss_step;              /* of the epoch, from 1: the step that the last known loss is of */
+    struct step_loss loss, earlier; /* of the last step and, on a GPU, of the one before it, whose loss is read first */
     struct {
         double steps, data, validation, checkpoints; /* seconds of this process; data: waiting for a batch */
     } spent;
@@ -34,12 +49,31 @@ void run_freeze(struct run *r, int epoch);
 int run_part(int micro, int left);
 /** The smallest part that a batch is cut into. */
 int run_least_part(int micro, int batch);
-/**
- * Adds the gradients of images first..first+n of the batch, and their share of its loss to *loss. *diverged: the loss
- * was no number, or fp16 found no scale for it; there are no gradients then (gradient.c).
+/** What one step does with some images on the device: gradients are added up, and the loss to r->loss. */
+struct part {
+    struct tensor *x, *y;
+    double share; /* of the batch */
+    uint64_t seed;
+    bool seeded; /* already: see exec.h */
+};
+/** *diverged: the loss was no number, or fp16 found no scale for it; there are no gradients then. On a GPU the loss is
+ * not looked at (gradient.c). */
+struct status run_gradients(struct run *r, bool *diverged, const struct part *p);
+/** Seed of the dropouts of the step at hand, for the part that begins with image @p first. */
+uint64_t run_seed(const struct run *r, int first);
+
+/** Sets *done where the step's gradients came from a recorded step or were recorded now; otherwise they are to be made
+ * as usual (graph.c). The batch is in r->x and r->y. */
+struct status graph_gradients(struct run *r, bool *done);
+/** Says in an `info` event why steps are not recorded, when that is known from the start. */
+void graph_open(struct run *r);
+void graph_close(struct run *r);
+
+/** One step on the loader's next batch. *diverged: a loss was no number. On a CPU no weight was changed by it; on a GPU
+ * that is known one step later, when nothing but this process's memory holds such weights. *loss: the last one known.
  */
-struct status run_gradients(struct run *r, double *loss, bool *diverged, const struct data_batch *b, int first, int n);
-/** One step on the loader's next batch. *diverged: the loss was no number, no weight was changed. */
 struct status run_step(struct run *r, double *loss, bool *diverged);
+/** Waits for the losses of the steps that are done: before the position is stored, or the epoch told. */
+struct status run_settle(struct run *r, double *loss, bool *diverged);
 
 #endif

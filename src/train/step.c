@@ -74,8 +74,23 @@ struct status run_prepare(struct run *r)
     return ok();
 }
 
+static void drop_loss(struct step_loss *l)
+{
+    struct status s = tensor_event_wait(&l->passed);
+    if (s.code != STATUS_OK) log_warn("%s", s.msg);
+    tensor_free(l->sum);
+    tensor_free(l->fetched);
+    *l = (struct step_loss){0};
+}
+
 void run_release(struct run *r)
 {
+    drop_loss(&r->earlier);
+    drop_loss(&r->loss);
+    graph_close(r);
+    tensor_free(r->x);
+    tensor_free(r->y);
+    tensor_free(r->host);
     for (int i = 0; r->w.average && i < r->model.net->n_params; i++) tensor_free(r->w.average[i]);
     free(r->w.average);
     tensor_optim_free(r->w.optim);
@@ -146,11 +161,101 @@ static struct status update(struct run *r)
     bool good;
     TRY(unscale(r, &good));
     if (!good) return ok();
-    double norm;
-    if (r->t->train.clip_grad > 0) TRY(tensor_clip_grads(&norm, r->params, r->w.n_params, r->t->train.clip_grad));
+    if (r->t->train.clip_grad > 0) TRY(tensor_clip_grads(r->params, r->w.n_params, r->t->train.clip_grad));
     TRY(set_rates(r));
     TRY(tensor_optim_step(r->w.optim, r->lr));
     return follow(r);
+}
+
+/* ---- the loss, a step late on a GPU -------------------------------------------------------------------------------
+ */
+
+/** What is left to read of a step: its value joins the epoch's. */
+static struct status read_loss(struct run *r, struct step_loss *l, double *loss, bool *diverged)
+{
+    TRY(tensor_event_wait(&l->passed));
+    if (l->fetched) TRY(tensor_item(&l->value, l->fetched));
+    struct step_loss known = *l;
+    drop_loss(l);
+    if (!known.step) return ok();
+    *loss = known.value;
+    *diverged = !isfinite(known.value);
+    r->loss_step = known.step;
+    if (*diverged) return ok();
+    r->at.loss_sum += known.value * known.images;
+    int64_t step = r->at.epoch * r->steps + known.step - 1;
+    if (r->job->after_step) r->job->after_step(r->job->user, step, known.value);
+    return ok();
+}
+
+struct status run_settle(struct run *r, double *loss, bool *diverged)
+{
+    TRY(read_loss(r, &r->earlier, loss, diverged));
+    return *diverged ? ok() : read_loss(r, &r->loss, loss, diverged);
+}
+
+/** Asks for the loss of the step that was just begun, and reads the one that is known by now. */
+static struct status pass_loss(struct run *r, double *loss, bool *diverged)
+{
+    if (!r->loss.sum) return read_loss(r, &r->loss, loss, diverged);
+    TRY(tensor_fetch(&r->loss.fetched, r->loss.sum));
+    TRY(tensor_event_record(&r->loss.passed, r->model.device));
+    TRY(read_loss(r, &r->earlier, loss, diverged));
+    r->earlier = r->loss;
+    r->loss = (struct step_loss){0};
+    return ok();
+}
+
+/* ---- a step ------------------------------------------------------------------------------------------------------ */
+
+/** Images first..first+n of a batch, through tensors of their own. */
+static struct status part_gradients(struct run *r, bool *diverged, const struct data_batch *b, int first, int n)
+{
+    struct part p = {.share = (double)n / b->n, .seed = run_seed(r, first)};
+    size_t skip = (size_t)first * (size_t)r->t->data.size[0] * (size_t)r->t->data.size[1];
+    const float *input = b->input + skip * (size_t)data_channels(r->judge.data);
+    TRY(judge_tensors(&p.x, &p.y, &r->judge, input, b->target + skip * 3, n));
+    struct status s = run_gradients(r, diverged, &p);
+    tensor_free(p.x);
+    tensor_free(p.y);
+    return s;
+}
+
+/** A batch into r->x and r->y. Its host memory is that of the step before the last, whose loss has been read. */
+static struct status send(struct run *r, const struct data_batch *b)
+{
+    if (!r->x) TRY(judge_tensors(&r->x, &r->y, &r->judge, b->input, b->target, b->n));
+    size_t input = (size_t)tensor_numel(r->x) * sizeof(float), target = (size_t)tensor_numel(r->y) * sizeof(float);
+    if (!r->host) TRY(tensor_pinned(&r->host, (int64_t)(2 * (input + target))));
+    char *at = (char *)tensor_host_bytes(r->host) + (size_t)(b->step % 2) * (input + target);
+    memcpy(at, b->input, input);
+    memcpy(at + input, b->target, target);
+    TRY(tensor_send_in(r->x, (const float *)(const void *)at));
+    return tensor_send_in(r->y, (const float *)(const void *)(at + input));
+}
+
+/** A whole batch on a GPU: into the memory that every step uses, and through a recorded step where there is one. */
+static struct status batch_gradients(struct run *r, bool *diverged, const struct data_batch *b)
+{
+    bool done;
+    TRY(send(r, b));
+    TRY(graph_gradients(r, &done));
+    if (done) return ok();
+    TRY(tensor_drop_grads(r->params, r->w.n_params));
+    return run_gradients(r, diverged, &(struct part){r->x, r->y, .share = 1, .seed = run_seed(r, 0)});
+}
+
+static struct status gradients(struct run *r, bool *diverged, const struct data_batch *b)
+{
+    int micro = r->job->micro_batch;
+    if (r->model.device.cuda && b->n == r->t->train.batch && run_part(micro, b->n) == b->n)
+        return batch_gradients(r, diverged, b);
+    TRY(tensor_drop_grads(r->params, r->w.n_params));
+    for (int first = 0, n; first < b->n && !*diverged; first += n) {
+        n = run_part(micro, b->n - first);
+        TRY(part_gradients(r, diverged, b, first, n));
+    }
+    return ok();
 }
 
 struct status run_step(struct run *r, double *loss, bool *diverged)
@@ -159,19 +264,19 @@ struct status run_step(struct run *r, double *loss, bool *diverged)
     double asked = time_mono();
     TRY(data_loader_next(r->loader, &b));
     r->spent.data += time_mono() - asked;
-    TRY(tensor_drop_grads(r->params, r->w.n_params));
-    *loss = 0;
+    *loss = (double)NAN;
     *diverged = false;
-    for (int first = 0, n; first < b.n && !*diverged; first += n) {
-        n = run_part(r->job->micro_batch, b.n - first);
-        TRY(run_gradients(r, loss, diverged, &b, first, n));
+    r->loss = (struct step_loss){.images = b.n, .step = r->at.step + 1};
+    TRY(gradients(r, diverged, &b));
+    if (*diverged) {
+        *loss = r->loss.value;
+        r->loss_step = r->loss.step;
+        return ok();
     }
-    if (*diverged) return ok();
     TRY(update(r));
     r->at.step++;
-    r->at.loss_sum += *loss * b.n;
     r->at.loss_images += b.n;
-    return ok();
+    return pass_loss(r, loss, diverged);
 }
 
 /* The last part is never one image that a norm cannot use alone: what is left is halved rather than cut. */

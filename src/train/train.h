@@ -35,7 +35,8 @@ struct train_job {
     const char *from_dir, *from_key; /* a finished training of fewer epochs that this one goes on from; NULL: none */
     const char *device;              /* "auto", "cpu", "cuda:1"; NULL: auto */
     void (*emit)(void *user, json_t *event);                   /* borrows the event; may be NULL */
-    void (*after_step)(void *user, int64_t step, double loss); /* steps of the whole run, from 0; may be NULL */
+    void (*after_step)(void *user, int64_t step, double loss); /* steps of the whole run, from 0, once the loss is
+                                                                  known: on a GPU a step late; may be NULL */
     void *user;
     const volatile sig_atomic_t *stop; /* not 0: write a checkpoint after this step and return; may be NULL */
 };

@@ -9,7 +9,7 @@
 #include "worker.h"
 
 struct bench {
-    const char *data, *input, *target, *arch, *backbone, *precision;
+    const char *data, *input, *target, *arch, *backbone, *precision, *graph;
     int64_t size, batch, steps, threads;
     double *ends; /* of each step, seconds on the clock of time_now */
     int64_t done;
@@ -27,6 +27,7 @@ static const struct option {
     {.name = "--arch", .text = offsetof(struct bench, arch), .doc = "decoder (unet)"},
     {.name = "--backbone", .text = offsetof(struct bench, backbone), .doc = "encoder (mobilenetv3_large_100)"},
     {.name = "--precision", .text = offsetof(struct bench, precision), .doc = "auto, fp32, bf16, fp16 (auto)"},
+    {.name = "--graph", .text = offsetof(struct bench, graph), .doc = "train.graph: auto, off (auto)"},
     {.name = "--size", .number = offsetof(struct bench, size), .doc = "pixels (256)"},
     {.name = "--batch", .number = offsetof(struct bench, batch), .doc = "pairs a step (4)"},
     {.name = "--steps", .number = offsetof(struct bench, steps), .doc = "how many (30)"},
@@ -86,13 +87,13 @@ static void after_step(void *user, int64_t step, double loss)
 static json_t *config_of(const struct bench *b)
 {
     return json_pack("{s:s, s:s, s:s, s:i, s:f, s:[{s:{s:f}}, {s:{s:f, s:[f,f], s:f, s:f}}, {s:{s:f, s:f, s:f}}],"
-                     " s:s, s:s, s:i, s:i, s:s, s:s, s:b, s:[f,f,f,f]}",
+                     " s:s, s:s, s:i, s:i, s:s, s:s, s:s, s:b, s:[f,f,f,f]}",
                      "data.root", b->data, "data.input", b->input, "data.target", b->target, "data.size", (int)b->size,
                      "data.split.val", 0.01, "augment", "flip", "p", 0.5, "affine", "rotate", 15.0, "scale", 0.9, 1.1,
                      "translate", 0.05, "p", 0.7, "color", "brightness", 0.2, "contrast", 0.2, "p", 0.3, "model.arch",
                      b->arch, "model.backbone", b->backbone, "train.batch", (int)b->batch, "train.epochs", 100000,
-                     "train.precision", b->precision, "train.schedule", "constant", "train.drop_last", 1,
-                     "loss.gram_weights", 0.5, 1.0, 2.0, 1.0);
+                     "train.precision", b->precision, "train.graph", b->graph, "train.schedule", "constant",
+                     "train.drop_last", 1, "loss.gram_weights", 0.5, 1.0, 2.0, 1.0);
 }
 
 static struct status train(struct bench *b, const char *dir)
@@ -136,11 +137,11 @@ static void tell(const struct bench *b, double start)
     qsort(d, (size_t)n, sizeof *d, by_value);
     double median = (d[(n - 1) / 2] + d[n / 2]) / 2;
     free(d);
-    json_t *line = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "mode", b->precision, "arch", b->arch,
-                             "encoder", b->backbone, "size", (json_int_t)b->size, "batch", (json_int_t)b->batch,
-                             "threads", (json_int_t)b->threads, "first_step_s", hundredths(b->ends[0] - start),
-                             "images_per_s", hundredths((double)(b->batch * n) / (e[n] - e[0]) * 10) / 10,
-                             "median_step_ms", hundredths(median * 1e3));
+    json_t *line = json_pack(
+        "{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:f, s:f, s:f}", "mode", b->precision, "graph", b->graph, "arch", b->arch,
+        "encoder", b->backbone, "size", (json_int_t)b->size, "batch", (json_int_t)b->batch, "threads",
+        (json_int_t)b->threads, "first_step_s", hundredths(b->ends[0] - start), "images_per_s",
+        hundredths((double)(b->batch * n) / (e[n] - e[0]) * 10) / 10, "median_step_ms", hundredths(median * 1e3));
     char *text = json_dumps(line, JSON_REAL_PRECISION(6));
     printf("%s\n", text);
     free(text);
@@ -173,6 +174,7 @@ int worker_bench_train(int argc, char **argv)
                       .arch = "unet",
                       .backbone = "mobilenetv3_large_100",
                       .precision = "auto",
+                      .graph = "auto",
                       .size = 256,
                       .batch = 4,
                       .steps = 30,

@@ -102,19 +102,20 @@ static void tensor_optim__follows_the_formulas(void)
 static void tensor_grads__are_unscaled_clipped_and_checked(void)
 {
     struct tensor *p[2] = {vector((double[]){3, 0}, 2), vector((double[]){0, 4}, 2)}, *g;
-    double norm, v[2];
+    double v[2];
     bool finite;
     for (int k = 0; k < 2; k++) TEST_OK(tensor_want_grad_in(p[k], true));
     for (int k = 0; k < 2; k++) leave_gradient(p[k], 8);
     TEST_OK(tensor_unscale_grads(&finite, p, 2, 0.125));
     CU_ASSERT(finite);
-    TEST_OK(tensor_clip_grads(&norm, p, 2, 0));
-    CU_ASSERT_DOUBLE_EQUAL(norm, 5, 1e-6);
-    TEST_OK(tensor_clip_grads(&norm, p, 2, 1));
-    TEST_OK(tensor_grad(&g, p[1]));
-    TEST_OK(tensor_to_f64(g, v));
-    CU_ASSERT_DOUBLE_EQUAL(v[1], 0.8, 1e-5);
-    tensor_free(g);
+    static const double bounds[] = {6, 1}, expected[] = {4, 0.8}; /* the norm is 5 */
+    for (size_t k = 0; k < LEN(bounds); k++) {
+        TEST_OK(tensor_clip_grads(p, 2, bounds[k]));
+        TEST_OK(tensor_grad(&g, p[1]));
+        TEST_OK(tensor_to_f64(g, v));
+        CU_ASSERT_DOUBLE_EQUAL(v[1], expected[k], 1e-5);
+        tensor_free(g);
+    }
     leave_gradient(p[0], HUGE_VAL);
     TEST_OK(tensor_unscale_grads(&finite, p, 2, 1));
     CU_ASSERT_FALSE(finite);
