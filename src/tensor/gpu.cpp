@@ -67,9 +67,8 @@ struct status tensor_event_wait(struct tensor_event **e)
 
 struct status tensor_pinned(struct tensor **out, int64_t bytes)
 {
-    return made(out, "memory for copies", [&] {
-        return at::empty({bytes}, at::TensorOptions(at::kByte).pinned_memory(true));
-    });
+    return made(out, "memory for copies",
+                [&] { return at::empty({bytes}, at::TensorOptions(at::kByte).pinned_memory(true)); });
 }
 
 void *tensor_host_bytes(const struct tensor *t)

@@ -28,11 +28,10 @@ void graph_open(struct run *r)
     if (!r->model.device.cuda) return;
     r->graph = mem_zalloc(sizeof *r->graph);
     int batch = r->t->train.batch;
-    const char *why = strcmp(r->t->train.graph, "off") == 0 ? "off: train.graph"
-                      : !tensor_has_graphs()                ? "off: this libtorch cannot record"
-                      : run_part(r->job->micro_batch, batch) != batch
-                          ? "off: a batch goes through the net in parts"
-                          : NULL;
+    const char *why = strcmp(r->t->train.graph, "off") == 0           ? "off: train.graph"
+                      : !tensor_has_graphs()                          ? "off: this libtorch cannot record"
+                      : run_part(r->job->micro_batch, batch) != batch ? "off: a batch goes through the net in parts"
+                                                                      : NULL;
     r->graph->off = why != NULL;
     if (why) tell(r, why);
 }
@@ -61,7 +60,8 @@ static bool is_count(const struct run *r, int i)
     return r->model.net->params[i].kind == NET_COUNT;
 }
 
-/** What only the host counts (batches seen by a norm): how much one step adds, and has added already while recording. */
+/** What only the host counts (batches seen by a norm): how much one step adds, and has added already while recording.
+ */
 static void take_counts(struct run *r, int64_t sign)
 {
     for (int i = 0; i < r->model.net->n_params; i++)

@@ -3,6 +3,7 @@
 #include <math.h>
 
 static const double progress_every_s = 0.25;
+enum { LOADERS_MOST = 8 };
 
 static bool asked_to_stop(const struct train_job *job)
 {
@@ -53,6 +54,16 @@ static struct status check_batch(const struct run *r)
                 layer, least, rest ? " or train.drop_last: true" : "");
 }
 
+/** Threads that prepare batches: on a CPU the steps need the cores, beside a GPU there is little else to do. */
+static int loader_threads(const struct run *r)
+{
+    struct tensor_device d = tensor_cpu();
+    struct status s = tensor_pick_device(&d, r->job->device ? r->job->device : "auto");
+    int spare = cores_usable() - 1; /* one starts kernels */
+    if (s.code != STATUS_OK || !d.cuda || spare < 1) return 1;
+    return spare < LOADERS_MOST ? spare : LOADERS_MOST;
+}
+
 /** Batches from the run's position on. */
 static struct status open_loader(struct run *r, struct data *d)
 {
@@ -65,7 +76,7 @@ static struct status open_loader(struct run *r, struct data *d)
                                                        .augment = true,
                                                        .shuffle = true,
                                                        .drop_last = r->t->train.drop_last,
-                                                       .threads = 1,
+                                                       .threads = loader_threads(r),
                                                        .epoch = r->at.epoch,
                                                        .step = r->at.step}));
     r->steps = data_loader_steps(r->loader);
