@@ -69,7 +69,6 @@ static double rest_of(const struct engine *e, const struct worker *w, double now
 /* Seconds that are left of each kind, wall time. */
 static void by_kind(const struct engine *e, double left_s[PLAN_N_KINDS])
 {
-    int jobs = e->place.jobs;
     double now = time_mono(), waiting[PLAN_N_KINDS];
     for (int k = 0; k < PLAN_N_KINDS; k++) {
         waiting[k] = e->ahead[k].left_s;
@@ -80,10 +79,12 @@ static void by_kind(const struct engine *e, double left_s[PLAN_N_KINDS])
         if (!w->pid) continue;
         enum plan_kind kind = e->p->stages[w->task].kind;
         waiting[kind] -= e->run_s[w->task];
-        left_s[kind] += rest_of(e, w, now) / (e->exclusive ? 1 : jobs);
+        left_s[kind] += rest_of(e, w, now) / (e->exclusive ? 1 : place_at_once(e, kind));
     }
     for (int k = 0; k < PLAN_N_KINDS; k++)
-        if (waiting[k] > 0) left_s[k] += waiting[k] * factor_of(&e->ahead[k]) / (k == PLAN_BENCH ? 1 : jobs);
+        if (waiting[k] > 0)
+            left_s[k] +=
+                waiting[k] * factor_of(&e->ahead[k]) / (k == PLAN_BENCH ? 1 : place_at_once(e, (enum plan_kind)k));
 }
 
 double ahead_seconds(const struct engine *e, double *error_s)

@@ -63,9 +63,11 @@ struct worker {
     bool heavy;           /* was over its memory, with what it started, when last weighed */
     struct place_gpu *gpu;
     struct lease_want want;
-    double work;  /* multiplications of the training so far; 0: it has told of none */
-    bool crowded; /* was not alone on its GPU all the time */
-    bool beside;  /* was not the only worker all the time */
+    int64_t bytes_held; /* of the GPU's memory, by its own account; 0: not known yet */
+    double work;        /* multiplications of the training so far; 0: it has told of none */
+    double each;        /* of a step */
+    bool crowded;       /* was not alone on its GPU all the time */
+    bool beside;        /* was not the only worker all the time */
     char log[1200];
 };
 

@@ -54,6 +54,12 @@ void lease_give(struct lease_gpu *g, struct lease_want want)
     g->alone = false;
 }
 
+void lease_holds(struct lease_gpu *g, struct lease_want *want, int64_t bytes)
+{
+    g->bytes += bytes - want->bytes;
+    want->bytes = bytes;
+}
+
 void lease_sees(struct lease_gpu *g, const struct engine_gpu *v)
 {
     g->bytes_total = v->bytes_total;

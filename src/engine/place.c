@@ -14,7 +14,10 @@
 
 static const int64_t bytes_context = 600LL << 20; /* of a process on a GPU before it has made a tensor */
 static const double gib = 1073741824.0;
-enum { AUTO_FIRST = 4, AUTO_MOST = 8 /* trainings a GPU, where nobody said how many: at first, and ever */ };
+enum {
+    AUTO_FIRST = 4,
+    AUTO_MOST = LEASE_MAX_SLOTS /* trainings a GPU, where nobody said how many: at first, and ever */
+};
 
 /* ---- the GPUs ---------------------------------------------------------------------------------------------------- */
 
@@ -186,6 +189,15 @@ bool place_kind(enum plan_kind kind)
     return kinds[kind];
 }
 
+int place_at_once(const struct engine *e, enum plan_kind kind)
+{
+    const struct place *p = &e->place;
+    int n = 0;
+    for (int i = 0; i < p->n && kind == PLAN_TRAIN; i++)
+        n += p->slots == LEASE_MAX_SLOTS ? p->gpus[i].growth.most : p->slots;
+    return n > 0 && n < p->jobs ? n : p->jobs;
+}
+
 static bool wants_gpu(const struct engine *e, int task)
 {
     const struct plan_stage *g = &e->p->stages[task];
@@ -194,7 +206,8 @@ static bool wants_gpu(const struct engine *e, int task)
 
 static struct lease_want want_of(const struct engine *e, int task)
 {
-    return (struct lease_want){.bytes = (int64_t)e->run_bytes[task] + bytes_context,
+    double factor = e->p->stages[task].kind == PLAN_TRAIN ? growth_factor(&e->place.memory) : 1;
+    return (struct lease_want){.bytes = (int64_t)(e->run_bytes[task] * factor) + bytes_context,
                                .alone = e->tasks[task].alone || queue_measures(e, task)};
 }
 
@@ -234,18 +247,38 @@ static bool is_full(const struct engine *e, const struct place_gpu *d, int task)
     return n >= d->growth.most;
 }
 
+/* What a training holds once it has been through an epoch, validation and all, is what it needs: its lease is of that
+ * now, and the forecasts of others learn from it. */
+static void hear_memory(struct engine *e, struct worker *w, const json_t *progress)
+{
+    int64_t held = json_int(progress, "gpu_bytes", 0);
+    if (held <= 0 || json_int(progress, "epoch", 0) < 2 || held == w->bytes_held) return;
+    if (!w->bytes_held) growth_held(&e->place.memory, e->run_bytes[w->task], (double)held);
+    w->bytes_held = held;
+    lease_holds(&e->place.leases[w->gpu - e->place.gpus], &w->want, held + bytes_context);
+}
+
 void place_hears(struct engine *e, struct worker *w, const json_t *progress)
 {
     struct place_gpu *d = w->gpu;
     int n = 0, silent = 0;
-    double work = 0;
-    if (!d || e->place.slots < LEASE_MAX_SLOTS || !trains_on(e, w, d)) return;
+    double work = 0, each = 0;
+    if (!d || !trains_on(e, w, d)) return;
+    hear_memory(e, w, progress);
+    if (e->place.slots < LEASE_MAX_SLOTS) return;
     const struct plan_trial *t = &e->p->trials[e->p->stages[w->task].trial];
     double steps = json_num(progress, "steps", 0), at = (json_num(progress, "epoch", 1) - 1) * steps;
-    w->work = (at + json_num(progress, "step", 0)) * t->t.train.batch * (double)t->size.macs;
-    for (int k = 0; k < ENGINE_MAX_JOBS; k++)
-        if (trains_on(e, &e->workers[k], d)) n++, work += e->workers[k].work, silent += e->workers[k].work <= 0;
-    growth_hears(&d->growth, silent ? 0 : n, work, time_mono());
+    w->each = t->t.train.batch * (double)t->size.macs;
+    w->work = (at + json_num(progress, "step", 0)) * w->each;
+    for (int k = 0; k < ENGINE_MAX_JOBS; k++) {
+        const struct worker *o = &e->workers[k];
+        if (!trains_on(e, o, d)) continue;
+        n++;
+        work += o->work;
+        each += o->each;
+        silent += o->work <= 0;
+    }
+    growth_hears(&d->growth, silent ? 0 : n, work, n ? each / n : 0, time_mono());
     if (!d->growth.settled || d->told_growth) return;
     d->told_growth = true;
     log_info("GPU %d (%s): %d training%s at once; more would not be faster", d->index, d->name, d->growth.most,
@@ -292,6 +325,8 @@ void place_take(struct engine *e, struct worker *w, int task)
         for (int k = 0; k < ENGINE_MAX_JOBS; k++) /* memory that runs out may be the neighbour's fault */
             if (p->leases[i].n > 1 && e->workers[k].gpu == w->gpu) e->workers[k].crowded = true;
     }
+    /* How many share a GPU is found out as they run: a share for the most that there may be would be too small. */
+    if (t->gpu && p->slots == LEASE_MAX_SLOTS) return;
     bool alone = queue_measures(e, task) && !e->o->measure_beside;
     if (alone || p->jobs < 2 || !p->n_ids || p->cores < p->n_ids) return; /* a quota is of time, on whatever core */
     int first, n;

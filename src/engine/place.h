@@ -12,8 +12,17 @@ struct growth {
     int before;                       /* what most was doubled from; 0: not yet */
     bool settled;                     /* most is final */
     double rate[LEASE_MAX_SLOTS + 1]; /* [n at once] work a second of all together; 0: not known */
+    double doubted;                   /* a window's rate that did not pay, and waits for a second; 0: none */
+    bool verdict;                     /* the last window decided */
     int n;                            /* the window that is measured: how many, since when, from what work on */
     double since, work;
+    double each; /* work a step of the cells that were measured */
+};
+
+/* Memory that trainings of this run held, over what was forecast for them. */
+struct growth_memory {
+    int n;
+    double sum, squares; /* of the ratios */
 };
 
 /* A GPU as the rules see it. */
@@ -49,6 +58,7 @@ struct place {
     int ids[PLACE_MAX_CORES], n_ids; /* cores that we may use, those of one package beside each other */
     bool unknown;                    /* nobody said whether there are GPUs: a worker sees for itself */
     bool waiting;                    /* for a GPU */
+    struct growth_memory memory;     /* of the trainings so far */
     double seen, took;               /* when the driver was asked, and for how long */
 };
 
@@ -66,6 +76,8 @@ enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, 
 int lease_pick(const struct lease_gpu *v, int n, struct lease_want want, int slots);
 void lease_take(struct lease_gpu *g, struct lease_want want);
 void lease_give(struct lease_gpu *g, struct lease_want want);
+/** A lease of @p want turns out to hold so many bytes. */
+void lease_holds(struct lease_gpu *g, struct lease_want *want, int64_t bytes);
 /** What the driver says of it now. */
 void lease_sees(struct lease_gpu *g, const struct engine_gpu *v);
 /** The share of a slot in @p cores: disjoint with those of other slots while there are as many cores as jobs. */
@@ -80,8 +92,13 @@ struct status lease_choose(int *out, int *n, const char *text, int n_gpus);
 void growth_start(struct growth *g, int first, int cap);
 /** @p n trainings together do @p rate of work a second: most may double, stay or go back. */
 void growth_measured(struct growth *g, int n, double rate);
-/** All @p n trainings have told of progress; together they had done @p work at @p now, in seconds. */
-void growth_hears(struct growth *g, int n, double work, double now);
+/** All @p n trainings have told of progress; together they had done @p work at @p now, in seconds, at @p each a step.
+ */
+void growth_hears(struct growth *g, int n, double work, double each, double now);
+/** A training was forecast to hold so many bytes, and held these. */
+void growth_held(struct growth_memory *m, double forecast, double held);
+/** What a forecast of memory is to be multiplied with: the mean of what was seen and its spread; 1: nothing was. */
+double growth_factor(const struct growth_memory *m);
 
 /* cores.c */
 /** Ids of the cores that this process may use. */
@@ -94,6 +111,8 @@ struct status place_init(struct engine *e);
 void place_free(struct engine *e);
 /** Stages of this kind compute on a GPU where there is one. */
 bool place_kind(enum plan_kind kind);
+/** Stages of this kind that may run at once, as far as is known by now; at least 1. */
+int place_at_once(const struct engine *e, enum plan_kind kind);
 /** Whether a run of the task has a place now. */
 bool place_can(struct engine *e, int task);
 /** Leases it. @pre place_can */

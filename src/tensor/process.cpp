@@ -227,6 +227,19 @@ int64_t tensor_bytes_peak(struct tensor_device d)
     }
 }
 
+int64_t tensor_bytes_held(struct tensor_device d)
+{
+    if (!d.cuda) return 0;
+    try {
+        return at::getDeviceAllocator(at::kCUDA)
+            ->getDeviceStats(static_cast<c10::DeviceIndex>(d.index))
+            .reserved_bytes[0]
+            .peak;
+    } catch (...) {
+        return 0;
+    }
+}
+
 struct status tensor_synchronize(struct tensor_device d)
 {
     if (!d.cuda) return ok(); /* CPU ops return when they are done */

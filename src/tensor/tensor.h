@@ -75,6 +75,8 @@ int tensor_threads(void);
 struct status tensor_seed(uint64_t seed);
 /** Most bytes of tensors alive at once on @p d since the process began (the CPU's are counted by the allocator). */
 int64_t tensor_bytes_peak(struct tensor_device d);
+/** Bytes that this process took from a GPU at most, those that it keeps for later among them; 0: none, or a CPU. */
+int64_t tensor_bytes_held(struct tensor_device d);
 /** Waits until the device has done what was asked: before reading a clock. */
 struct status tensor_synchronize(struct tensor_device d);
 

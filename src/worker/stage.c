@@ -110,12 +110,27 @@ static int end_of(const char **state, enum status_code code)
     }
 }
 
+static bool on_gpu(const struct job *j)
+{
+    return strcmp(j->compute, "cpu") != 0 && tensor_cuda_count() > 0;
+}
+
 /* Also of a stage that failed: it may be why. */
 static void tell_gpu_bytes(const struct job *j, const struct train_job *t)
 {
-    if (strcmp(j->compute, "cpu") == 0 || tensor_cuda_count() == 0) return;
+    if (!on_gpu(j)) return;
     int64_t bytes = tensor_bytes_peak((struct tensor_device){.cuda = true});
     if (bytes > 0) train_emit(t, "info", "{s:{s:I}}", "values", "gpu_bytes_peak", (json_int_t)bytes);
+}
+
+/* A training's progress tells what it holds of its GPU, so that others beside it are let in by that. */
+static void emit_with_memory(void *user, json_t *event)
+{
+    int64_t held = strcmp(json_str(event, "ev", ""), "progress") == 0
+                       ? tensor_bytes_held((struct tensor_device){.cuda = true})
+                       : 0;
+    if (held > 0) json_object_set_new(event, "gpu_bytes", json_integer((json_int_t)held));
+    events_emit(user, event);
 }
 
 static int run(const struct stage *stage, const struct job *j)
@@ -130,7 +145,7 @@ static int run(const struct stage *stage, const struct job *j)
                           .micro_batch = j->micro_batch,
                           .from_dir = json_str(j->from, "dir", NULL),
                           .from_key = json_str(j->from, "key", NULL),
-                          .emit = events_emit,
+                          .emit = on_gpu(j) ? emit_with_memory : events_emit,
                           .stop = &worker_stop};
     struct outcome o = {.state = "done"};
     tensor_start(j->threads);

@@ -118,13 +118,15 @@ static bool work(int steps)
 {
     struct arena a = {0};
     const char *path = arena_printf(&a, "%s/%.8s.step", json_str(job, "dir", "."), json_str(job, "key", ""));
-    int64_t step = reached(path);
+    int64_t step = reached(path), mib = json_int(json_object_get(job, "config"), "fake.gpu_mib", 0);
     while (step < steps && !asked) {
         nap(5);
         step++;
         put_step(path, step);
-        say(json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "ev", "progress", "epoch", 0, "epochs", 1, "step", (int)step,
-                      "steps", steps, "loss", 1.0));
+        json_t *progress = json_pack("{s:s, s:i, s:i, s:i, s:i, s:f}", "ev", "progress", "epoch", mib ? 2 : 0, "epochs",
+                                     2, "step", (int)step, "steps", steps, "loss", 1.0);
+        if (mib) json_object_set_new(progress, "gpu_bytes", json_integer(mib << 20));
+        say(progress);
     }
     arena_free(&a);
     return step >= steps;

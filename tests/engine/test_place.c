@@ -151,6 +151,20 @@ static void engine_place__shares_gpus_by_these_rules(void)
     }
 }
 
+/* Forecast to need so much that two fit, seen to hold so little that five do. */
+static void engine_place__lets_in_by_what_the_first_ones_hold(void)
+{
+    struct engine_result r;
+    struct leases told = {.all = 0};
+    machine("A 16384 16384 8.0\n");
+    struct made *m = trainings(8, 60, 6000);
+    for (int i = 0; i < m->plan.n_trials; i++) json_object_set_new(m->configs[i], "fake.gpu_mib", json_integer(2048));
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 5, .slots = "5", .on_event = count, .ctx = &told}));
+    CU_ASSERT_EQUAL(r.done, 8);
+    CU_ASSERT_EQUAL(told.most[0], 5);
+    made_free(m);
+}
+
 /* What is passed over is told, once, however often it is looked at. */
 static void engine_place__says_what_it_leaves_out(void)
 {
@@ -383,6 +397,7 @@ static void engine_place__waits_for_what_others_use(void)
 
 static const struct test tests[] = {
     TEST(engine_place__shares_gpus_by_these_rules),
+    TEST(engine_place__lets_in_by_what_the_first_ones_hold),
     TEST(engine_place__says_what_it_leaves_out),
     TEST(engine_place__says_what_it_cannot_give),
     TEST(engine_place__gives_cores),
