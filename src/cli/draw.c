@@ -225,6 +225,32 @@ static void add_standing(struct str *out, struct cli_live *l, int columns, int r
     }
 }
 
+void draw_gpu(char *out, size_t n, const json_t *gpu)
+{
+    const double gib = 1073741824.0;
+    const json_t *busy = json_object_get(gpu, "busy");
+    double total = json_num(gpu, "total_bytes", 0);
+    int trainings = (int)json_int(gpu, "trainings", 0);
+    struct str s = {0};
+    str_addf(&s, "GPU %d", (int)json_int(gpu, "gpu", 0));
+    if (json_is_integer(busy)) str_addf(&s, "  %d %% busy", (int)json_integer_value(busy));
+    if (total > 0) str_addf(&s, "  %.1f of %.1f GiB", json_num(gpu, "used_bytes", 0) / gib, total / gib);
+    str_addf(&s, "  %d training%s", trainings, trainings == 1 ? "" : "s");
+    if (text_of(gpu, "why")[0]) str_addf(&s, "; %s", text_of(gpu, "why"));
+    snprintf(out, n, "%s", s.s);
+    str_free(&s);
+}
+
+static void add_gpus(struct str *out, struct cli_live *l, int columns, int room)
+{
+    char text[300] = "  ";
+    for (size_t i = 0; i < json_array_size(l->gpus) && (int)i < room; i++) {
+        draw_gpu(text + 2, sizeof text - 2, json_array_get(l->gpus, i));
+        draw_cut(text, columns);
+        add_line(out, &l->screen, text);
+    }
+}
+
 void draw_frame(struct cli_live *l)
 {
     struct str out = {0};
@@ -242,6 +268,7 @@ void draw_frame(struct cli_live *l)
         snprintf(text, sizeof text, "  and %d more", l->n_rows - shown);
         add_line(&out, &l->screen, text);
     }
+    add_gpus(&out, l, columns, most - l->screen.n);
     add_standing(&out, l, columns, most - l->screen.n);
     draw_totals(text, sizeof text, l, columns);
     add_line(&out, &l->screen, text);

@@ -2,10 +2,12 @@
 #include "live.h"
 
 static const char *const names[] = {
-    [ENGINE_START] = "start",         [ENGINE_STAGE_START] = "stage_start", [ENGINE_PROGRESS] = "progress",
-    [ENGINE_METRICS] = "metrics",     [ENGINE_DECISION] = "decision",       [ENGINE_LOG] = "log",
-    [ENGINE_STAGE_END] = "stage_end", [ENGINE_TRIAL_END] = "trial_end",     [ENGINE_TICK] = "tick",
-    [ENGINE_STOPPING] = "stopping",
+    [ENGINE_START] = "start",         [ENGINE_STAGE_START] = "stage_start",
+    [ENGINE_PROGRESS] = "progress",   [ENGINE_METRICS] = "metrics",
+    [ENGINE_DECISION] = "decision",   [ENGINE_LOG] = "log",
+    [ENGINE_STAGE_END] = "stage_end", [ENGINE_TRIAL_END] = "trial_end",
+    [ENGINE_TICK] = "tick",           [ENGINE_STOPPING] = "stopping",
+    [ENGINE_GPUS] = "gpus",
 };
 
 static json_t *totals_json(const struct engine_totals *t)
@@ -49,10 +51,23 @@ json_t *event_json(const struct engine_event *e)
     return j;
 }
 
+/* Those of which the driver told. */
+static json_t *gpus_json(const struct engine_result *r)
+{
+    json_t *all = json_array();
+    for (int i = 0; i < r->n_gpus; i++)
+        if (r->gpus[i].busy >= 0)
+            json_array_append_new(all, json_pack("{s:i, s:f}", "gpu", r->gpus[i].index, "busy_mean", r->gpus[i].busy));
+    return all;
+}
+
 json_t *event_end(const struct engine_result *r, int code)
 {
-    return json_pack("{s:s, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "event", "end", "time",
-                     time_now(), "code", code, "done", r->done, "failed", r->failed, "refused", r->refused, "too_slow",
-                     r->too_slow, "diverged", r->diverged, "pruned", r->pruned, "interrupted", r->interrupted, "queued",
-                     r->queued, "ran", r->ran, "cached", r->cached, "seconds", r->seconds);
+    json_t *j =
+        json_pack("{s:s, s:f, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:f}", "event", "end", "time",
+                  time_now(), "code", code, "done", r->done, "failed", r->failed, "refused", r->refused, "too_slow",
+                  r->too_slow, "diverged", r->diverged, "pruned", r->pruned, "interrupted", r->interrupted, "queued",
+                  r->queued, "ran", r->ran, "cached", r->cached, "seconds", r->seconds);
+    if (r->n_gpus) json_object_set_new(j, "gpus", gpus_json(r));
+    return j;
 }

@@ -46,6 +46,7 @@ void cli_live_free(struct cli_live *l)
     json_decref(l->said);
     json_decref(l->totals);
     json_decref(l->sweeps);
+    json_decref(l->gpus);
     json_decref(l->axes);
     standing_free(&l->standing);
     free(l);
@@ -178,6 +179,17 @@ static void on_stopping(struct cli_live *l, const json_t *e)
     say(l, "stopping: checkpoints are being written; Ctrl-C again kills");
 }
 
+static void take_gpus(struct cli_live *l, json_t *gpus)
+{
+    json_decref(l->gpus);
+    l->gpus = json_incref(gpus);
+}
+
+static void on_gpus(struct cli_live *l, const json_t *e)
+{
+    take_gpus(l, json_object_get(e, "data"));
+}
+
 /* On a terminal the drawn rows say it, anew each time: a line that stays would go on promising the first estimate. */
 static void say_totals(struct cli_live *l)
 {
@@ -203,6 +215,7 @@ static void on_state(struct cli_live *l, const json_t *e)
     json_decref(l->sweeps);
     l->sweeps = json_incref(json_object_get(e, "sweeps"));
     standing_take(&l->standing, e);
+    take_gpus(l, json_object_get(e, "gpus"));
     no_rows(l);
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
@@ -220,10 +233,17 @@ static void on_end(struct cli_live *l, const json_t *e)
 static const struct {
     const char *name;
     void (*hear)(struct cli_live *, const json_t *);
-} views[] = {
-    {"state", on_state},       {"start", on_start}, {"stage_start", on_stage_start}, {"progress", on_progress},
-    {"metrics", on_metrics},   {"log", on_log},     {"stage_end", on_stage_end},     {"trial_end", on_trial_end},
-    {"stopping", on_stopping}, {"end", on_end}};
+} views[] = {{"state", on_state},
+             {"start", on_start},
+             {"stage_start", on_stage_start},
+             {"progress", on_progress},
+             {"metrics", on_metrics},
+             {"log", on_log},
+             {"stage_end", on_stage_end},
+             {"trial_end", on_trial_end},
+             {"stopping", on_stopping},
+             {"gpus", on_gpus},
+             {"end", on_end}};
 
 void live_hear(struct cli_live *l, const json_t *event)
 {
@@ -245,9 +265,9 @@ json_t *live_state(const struct cli_live *l)
         json_array_append_new(
             rows, json_pack("{s:O, s:O*, s:O*}", "start", r->start, "progress", r->progress, "epoch", r->epoch));
     }
-    return json_pack("{s:s, s:f, s:O, s:f, s:i, s:O, s:o, s:i, s:o}", "event", "state", "time", time_now(), "totals",
-                     l->totals, "began", l->began, "ended_before", l->ended_before, "sweeps", l->sweeps, "best",
-                     standing_json(&l->standing), "pid", (int)getpid(), "rows", rows);
+    return json_pack("{s:s, s:f, s:O, s:f, s:i, s:O, s:O*, s:o, s:i, s:o}", "event", "state", "time", time_now(),
+                     "totals", l->totals, "began", l->began, "ended_before", l->ended_before, "sweeps", l->sweeps,
+                     "gpus", l->gpus, "best", standing_json(&l->standing), "pid", (int)getpid(), "rows", rows);
 }
 
 /* ---- our own run ------------------------------------------------------------------------------------------------- */

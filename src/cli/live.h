@@ -12,7 +12,7 @@
 /** event, time, totals, and what there is of trial, arch, backbone, epochs, stage, key, format, device, gpu, run, runs,
  *  state, reason, seconds, data. Owner: the caller. */
 json_t *event_json(const struct engine_event *e);
-/** The end of a run with its counts. Owner: the caller. */
+/** The end of a run with its counts, and for which part of the time each GPU was busy. Owner: the caller. */
 json_t *event_end(const struct engine_result *r, int code);
 
 /* ---- the view (live.c) ------------------------------------------------------------------------------------------ */
@@ -53,6 +53,7 @@ struct cli_live {
     int ended_before;
     json_t *said; /* log texts shown: what every cell says is shown once */
     json_t *sweeps;
+    json_t *gpus; /* what each does, as last told; NULL: nothing was */
     json_t *axes; /* of our own run: trial -> the axis values that tell it from others */
     struct standing standing;
     struct live_cpu cpu;
@@ -92,6 +93,8 @@ void draw_frame(struct cli_live *l);
 /** "train", "bench onnx on cpu". */
 void draw_stage(char *out, size_t n, const json_t *event);
 void draw_totals(char *out, size_t n, const struct cli_live *l, int columns);
+/** "GPU 0  83 % busy  13.7 of 139.8 GiB  4 trainings  why no more". */
+void draw_gpu(char *out, size_t n, const json_t *gpu);
 void draw_look_at_cpu(struct live_cpu *c);
 
 #endif

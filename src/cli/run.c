@@ -108,6 +108,9 @@ struct status cli_run_plan(const struct cli_args *a, struct store *s, const stru
                 {"queued", r.queued}};
     for (size_t i = 0; i < LEN(rest); i++)
         if (rest[i].n) fprintf(stderr, ", %d %s", rest[i].n, rest[i].name);
+    for (int i = 0; i < r.n_gpus; i++)
+        if (r.gpus[i].busy >= 0)
+            fprintf(stderr, "%s GPU %d busy %.0f %%", i ? "," : ";", r.gpus[i].index, r.gpus[i].busy);
     fprintf(stderr, "; %d stages run, %d stored before, %s\n", r.ran, r.cached, cli_seconds(r.seconds));
     return st;
 }

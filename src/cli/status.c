@@ -6,8 +6,9 @@
 #include "inside.h"
 #include "live.h"
 
-/* Keys of the stages that have a process, as a JSON array in text; NULL: not known. Owner: the caller frees. */
-static char *running_keys(const char *db, bool writer)
+/* Keys of the stages that have a process, as a JSON array in text; NULL: not known. Owner: the caller frees; and
+ * json_decrefs @p gpus, what each does, NULL where that is not known. */
+static char *running_keys(json_t **gpus, const char *db, bool writer)
 {
     if (!writer) return mem_strdup("[]");
     struct cli_live *l = cli_live_new(true, true);
@@ -24,6 +25,7 @@ static char *running_keys(const char *db, bool writer)
     json_t *keys = json_array();
     for (int i = 0; i < l->n_rows; i++) json_array_append(keys, json_object_get(l->rows[i].start, "key"));
     char *text = any ? json_canonical(keys) : NULL;
+    *gpus = json_incref(l->gpus);
     json_decref(keys);
     store_follow_close(f);
     cli_live_free(l);
@@ -70,7 +72,8 @@ static struct status status(const struct cli_args *a, struct store *s)
 {
     char who[1200];
     bool json = a->value[OPT_JSON] != NULL, runs = store_writer(who, sizeof who, cli_db(a));
-    char *keys = running_keys(cli_db(a), runs);
+    json_t *gpus = NULL;
+    char *keys = running_keys(&gpus, cli_db(a), runs);
     json_t *all = json_pack("{s:s?}", "writer", runs ? who : NULL);
     json_t *params = json_pack("[s?]", keys);
     struct status st = ok();
@@ -86,6 +89,12 @@ static struct status status(const struct cli_args *a, struct store *s)
         }
         json_object_set_new(all, parts[i].member, rows);
     }
+    for (size_t i = 0; !json && i < json_array_size(gpus); i++) {
+        char text[300];
+        draw_gpu(text, sizeof text, json_array_get(gpus, i));
+        printf("%s%s\n", i ? "" : "\n", text);
+    }
+    if (gpus) json_object_set_new(all, "gpus", gpus);
     json_t *slurm = NULL;
     if (st.code == STATUS_OK) st = cli_slurm_status(&slurm, a);
     if (st.code == STATUS_OK && !json && json_array_size(slurm)) {

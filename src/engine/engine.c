@@ -209,9 +209,10 @@ bool engine_take_signals(struct engine *e)
 
 static void wait_for_news(struct engine *e)
 {
-    struct pollfd fds[ENGINE_MAX_JOBS + 1] = {{.fd = e->signal_fd, .events = POLLIN}};
-    struct worker *who[ENGINE_MAX_JOBS + 1] = {NULL};
-    nfds_t n = 1;
+    struct pollfd fds[ENGINE_MAX_JOBS + 2] = {{.fd = e->signal_fd, .events = POLLIN},
+                                              {.fd = monitor_fd(e), .events = POLLIN}}; /* -1 is passed over */
+    struct worker *who[ENGINE_MAX_JOBS + 2] = {NULL};
+    nfds_t n = 2;
     for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
         if (!e->workers[i].pid || e->workers[i].fd < 0) continue;
         fds[n] = (struct pollfd){.fd = e->workers[i].fd, .events = POLLIN};
@@ -220,8 +221,10 @@ static void wait_for_news(struct engine *e)
     double tick = e->o->ms_tick > 0 ? e->o->ms_tick : 1000;
     if (e->watches_memory && tick > ENGINE_WATCH_MS) tick = ENGINE_WATCH_MS; /* a leak is fast */
     int got = poll(fds, n, (int)tick);
-    for (nfds_t i = 1; got > 0 && i < n; i++)
+    for (nfds_t i = 2; got > 0 && i < n; i++)
         if (fds[i].revents) process_read(e, who[i]);
+    if (got > 0 && fds[1].revents) monitor_read(e);
+    monitor_watch(e);
     engine_take_signals(e);
     process_reap(e);
     process_watch(e);
@@ -332,6 +335,7 @@ struct status engine_run(struct engine_result *out, const struct engine_options 
     program_path(e->bench_path, sizeof e->bench_path, o->bench, "sweep-bench");
     struct status st = run(e);
     e->result.seconds = time_mono() - start;
+    place_result(&e->result, e);
     *out = e->result;
     if (e->signal_fd >= 0) {
         close(e->signal_fd);

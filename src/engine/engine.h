@@ -27,6 +27,7 @@ enum engine_event_kind {
     ENGINE_TRIAL_END,   /* state, reason */
     ENGINE_TICK,        /* nothing new; time has passed */
     ENGINE_STOPPING,    /* asked to stop: workers write their checkpoints */
+    ENGINE_GPUS,        /* json: what each GPU does, and why it gets no further training (place_gpus_json) */
 };
 
 struct engine_totals {
@@ -40,8 +41,8 @@ struct engine_totals {
 
 struct engine_event {
     enum engine_event_kind kind;
-    const struct plan_stage *stage; /* NULL for START, TRIAL_END, TICK, STOPPING */
-    const struct plan_trial *trial; /* NULL for START, TICK, STOPPING */
+    const struct plan_stage *stage; /* NULL for START, TRIAL_END, TICK, STOPPING, GPUS */
+    const struct plan_trial *trial; /* NULL for START, TICK, STOPPING, GPUS */
     int run, n_runs;                /* of a stage that is measured several times */
     int gpu;                        /* that the stage has, as engine_gpus counts; -1: none */
     const char *state, *reason;     /* reason may be NULL */
@@ -64,6 +65,7 @@ struct engine_options {
     double stage_s;             /* a run of a stage that takes longer is killed and has failed */
     int64_t bytes_limit;        /* resident memory of a worker and what it started: over it counts as out of memory */
     double ms_tick;             /* how often ENGINE_TICK comes; 0: never */
+    int ms_gpus;                /* how often the driver tells of the GPUs; 0: each second */
     uint64_t seed;              /* of the order of measurements */
     const char *locks;          /* folder, on a disk of this machine; NULL: beside the store */
     const char *worker, *bench; /* programs; NULL: sweep-worker and sweep-bench beside this one */
@@ -71,11 +73,18 @@ struct engine_options {
     void *ctx;
 };
 
+enum { ENGINE_MAX_GPUS = 32, ENGINE_GPU_PROCESSES = 16 };
+
 struct engine_result {
     int ran, cached;                                                    /* stages */
     int done, failed, refused, diverged, too_slow, pruned, interrupted; /* trials */
     int queued;                                                         /* trials that never began */
     double seconds;
+    int n_gpus;
+    struct {
+        int index;
+        double busy; /* percent of the run's time, as the driver says; negative: it does not */
+    } gpus[ENGINE_MAX_GPUS];
 };
 
 /**
@@ -94,7 +103,6 @@ struct status engine_drop(struct store *s, const json_t *surplus);
 
 /* ---- GPUs ------------------------------------------------------------------------------------------------------- */
 
-enum { ENGINE_MAX_GPUS = 32, ENGINE_GPU_PROCESSES = 16 };
 struct engine_gpu_process {
     int pid;
     int64_t bytes; /* of the GPU; 0: not known */
@@ -103,6 +111,7 @@ struct engine_gpu {
     int index; /* among those that this process may use: what --gpus counts */
     char name[96], uuid[96];
     int64_t bytes_total, bytes_free; /* 0, 0: not known */
+    int busy;                        /* percent of the last moment in which it computed; negative: not known */
     int capability[2];               /* of computing: major, minor; 0: not known */
     bool exclusive;                  /* set up by its owner to be used by one process at a time, or by none */
     struct engine_gpu_process processes[ENGINE_GPU_PROCESSES];
@@ -111,7 +120,9 @@ struct engine_gpu {
 struct engine_gpus {
     int n;
     struct engine_gpu v[ENGINE_MAX_GPUS];
-    bool absent; /* no driver library at all: trouble says no more than that */
+    bool absent;  /* no driver library at all: trouble says no more than that */
+    bool counted; /* the driver has said how many there are */
+    double asked; /* when, by time_mono(); 0: not told */
     char library[512], trouble[400];
 };
 /** GPUs that the driver's library tells of (SWEEP_NVML, else libnvidia-ml.so.1) and CUDA_VISIBLE_DEVICES leaves to this

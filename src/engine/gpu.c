@@ -1,7 +1,8 @@
 /*
  * GPUs as the driver's own library (NVML) tells of them: loaded by dlopen, since most machines have none. It is asked
  * in a process of its own with a limit on its time, so that a library that is broken, old or hangs costs a message,
- * never the run. NVML's structures only grew at their ends or under new names; both forms that are used stand below.
+ * never the run; while a run goes on such a process stays and tells again and again (monitor.c). NVML's structures only
+ * grew at their ends or under new names; both forms that are used stand below.
  */
 #include "inside.h"
 #include <dlfcn.h>
@@ -19,6 +20,9 @@ enum {
 
 struct memory {
     unsigned long long total, free, used;
+};
+struct utilization {
+    unsigned gpu, memory; /* percent of the driver's last period in which a kernel ran, memory was read or written */
 };
 /* Of a process: the first form ends after the bytes; later ones add two numbers of MIG. */
 struct process_1 {
@@ -39,6 +43,7 @@ struct nvml {
     int (*name)(void *, char *, unsigned);
     int (*uuid)(void *, char *, unsigned);
     int (*memory)(void *, struct memory *);
+    int (*utilization)(void *, struct utilization *);
     int (*capability)(void *, int *, int *);
     int (*mode)(void *, int *);
     int (*processes)(void *, unsigned *, void *);
@@ -59,6 +64,7 @@ static const struct {
     {offsetof(struct nvml, name), {"nvmlDeviceGetName"}, true},
     {offsetof(struct nvml, uuid), {"nvmlDeviceGetUUID"}, true},
     {offsetof(struct nvml, memory), {"nvmlDeviceGetMemoryInfo"}, true},
+    {offsetof(struct nvml, utilization), {"nvmlDeviceGetUtilizationRates"}, false},
     {offsetof(struct nvml, capability), {"nvmlDeviceGetCudaComputeCapability"}, false},
     {offsetof(struct nvml, mode), {"nvmlDeviceGetComputeMode"}, false},
     {offsetof(struct nvml, processes),
@@ -125,7 +131,8 @@ static void read_gpu(struct engine_gpus *g, const struct nvml *n, unsigned index
 {
     void *device = NULL;
     struct memory m = {0};
-    struct engine_gpu v = {.index = g->n};
+    struct engine_gpu v = {.index = g->n, .busy = -1};
+    struct utilization u = {0};
     /* One that a site's container or cgroup keeps from us is none of ours, and CUDA does not count it either. */
     if (n->device(index, &device) != 0) return;
     if (!good(n, g, n->name(device, v.name, sizeof v.name - 1), "a GPU's name")) return;
@@ -135,27 +142,63 @@ static void read_gpu(struct engine_gpus *g, const struct nvml *n, unsigned index
     v.bytes_free = m.free > m.total ? v.bytes_total : (int64_t)m.free;
     if (!n->capability || n->capability(device, &v.capability[0], &v.capability[1]) != 0)
         v.capability[0] = v.capability[1] = 0;
+    if (n->utilization && n->utilization(device, &u) == 0 && u.gpu <= 100) v.busy = (int)u.gpu;
     int mode = MODE_DEFAULT;
     v.exclusive = n->mode && n->mode(device, &mode) == 0 && mode != MODE_DEFAULT;
     read_processes(&v, n, device);
     g->v[g->n++] = v;
 }
 
-static void ask(struct engine_gpus *g)
+static bool start(struct nvml *n, struct engine_gpus *g)
 {
-    struct nvml n = {0};
-    unsigned count = 0;
     void *lib = dlopen(g->library, RTLD_NOW | RTLD_LOCAL);
     if (!lib) {
         g->absent = true;
         trouble(g, "%s cannot be loaded: no NVIDIA driver here", g->library);
-        return;
+        return false;
     }
-    if (!find_symbols(&n, lib, g)) return;
-    if (!good(&n, g, n.start(), "it does not start")) return;
-    if (good(&n, g, n.count(&count), "how many GPUs there are"))
-        for (unsigned i = 0; i < count && g->n < ENGINE_MAX_GPUS; i++) read_gpu(g, &n, i);
+    return find_symbols(n, lib, g) && good(n, g, n->start(), "it does not start");
+}
+
+static void read_all(struct engine_gpus *g, const struct nvml *n)
+{
+    unsigned count = 0;
+    g->counted = good(n, g, n->count(&count), "how many GPUs there are");
+    for (unsigned i = 0; g->counted && i < count && g->n < ENGINE_MAX_GPUS; i++) read_gpu(g, n, i);
+}
+
+static void ask(struct engine_gpus *g)
+{
+    struct nvml n = {0};
+    if (!start(&n, g)) return;
+    read_all(g, &n);
     n.stop();
+}
+
+static bool tell(int to, const struct engine_gpus *g)
+{
+    for (size_t at = 0; at < sizeof *g;) {
+        ssize_t n = write(to, (const char *)g + at, sizeof *g - at);
+        if (n <= 0 && errno != EINTR) return false;
+        if (n > 0) at += (size_t)n;
+    }
+    return true;
+}
+
+_Noreturn void gpu_tell_on(int to, const char *library, int ms_between)
+{
+    struct nvml n = {0};
+    struct engine_gpus *g = mem_zalloc(sizeof *g);
+    snprintf(g->library, sizeof g->library, "%s", library);
+    bool started = start(&n, g);
+    do {
+        *g = (struct engine_gpus){.asked = time_mono()};
+        snprintf(g->library, sizeof g->library, "%s", library);
+        if (started) read_all(g, &n);
+        if (!tell(to, g)) break; /* nobody listens any more */
+        usleep((useconds_t)ms_between * 1000);
+    } while (started);
+    _exit(0);
 }
 
 /* Reads what the child says until it ends, but no longer than the limit. */
@@ -183,12 +226,7 @@ static _Noreturn void child(int to, const char *library)
     struct engine_gpus *g = mem_zalloc(sizeof *g);
     snprintf(g->library, sizeof g->library, "%s", library);
     ask(g);
-    for (size_t at = 0; at < sizeof *g;) {
-        ssize_t n = write(to, (const char *)g + at, sizeof *g - at);
-        if (n <= 0 && errno != EINTR) _exit(1);
-        if (n > 0) at += (size_t)n;
-    }
-    _exit(0);
+    _exit(tell(to, g) ? 0 : 1);
 }
 
 void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit)
@@ -253,10 +291,15 @@ void gpu_visible(struct engine_gpus *g, const char *text)
     free(all);
 }
 
-void engine_gpus(struct engine_gpus *out)
+const char *gpu_library(void)
 {
     const char *library = getenv("SWEEP_NVML");
-    gpu_ask(out, library && library[0] ? library : "libnvidia-ml.so.1", 10000);
+    return library && library[0] ? library : "libnvidia-ml.so.1";
+}
+
+void engine_gpus(struct engine_gpus *out)
+{
+    gpu_ask(out, gpu_library(), 10000);
     gpu_visible(out, getenv("CUDA_VISIBLE_DEVICES"));
 }
 

@@ -109,6 +109,7 @@ struct engine {
     double watched;
     double *run_s, *run_bytes; /* [stage] predicted for one run */
     struct place place;
+    struct monitor monitor;
     struct ahead ahead[PLAN_N_KINDS];
     char environment[33];
     char worker_path[1100], bench_path[1100];
@@ -121,6 +122,10 @@ struct status queue_init(struct engine *e);
 void queue_free(struct engine *e);
 /** Next task that may start now, -1 when none may. */
 int queue_next(struct engine *e);
+/** The training that starts next, place given; -1: none is ready. */
+int queue_training(const struct engine *e);
+/** Trainings wait for stages that have not ended. */
+bool queue_trains_later(const struct engine *e);
 /** Back into its lane: a next run, or a retry. */
 void queue_again(struct engine *e, int task);
 /** A stage has its outcome: stored, told, its dependants readied or skipped. */

@@ -8,7 +8,7 @@
 static const int64_t least_margin = 512LL << 20;
 
 /* What may still be asked for: neither more than the driver says is free nor more than our leases leave. */
-static int64_t room_of(const struct lease_gpu *g)
+int64_t lease_room(const struct lease_gpu *g)
 {
     int64_t margin = g->bytes_total / 20 > least_margin ? g->bytes_total / 20 : least_margin;
     int64_t left = g->bytes_total - g->bytes_others - g->bytes;
@@ -22,13 +22,13 @@ enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, 
     if (g->n && (g->alone || want.alone || g->exclusive || g->n >= slots || g->bytes_total <= 0)) return LEASE_TAKEN;
     if (!g->n && !g->others) return LEASE_FITS;
     if (g->exclusive) return LEASE_OTHERS;
-    if (want.bytes <= room_of(g)) return LEASE_FITS;
+    if (want.bytes <= lease_room(g)) return LEASE_FITS;
     return g->n ? LEASE_TAKEN : LEASE_OTHERS;
 }
 
 static bool better(const struct lease_gpu *a, const struct lease_gpu *b)
 {
-    return a->n != b->n ? a->n < b->n : room_of(a) > room_of(b);
+    return a->n != b->n ? a->n < b->n : lease_room(a) > lease_room(b);
 }
 
 int lease_pick(const struct lease_gpu *v, int n, struct lease_want want, int slots)

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const int64_t bytes_context = 600LL << 20; /* of a process on a GPU before it has made a tensor */
 static const double gib = 1073741824.0;
 enum {
     AUTO_FIRST = 4,
@@ -42,7 +41,7 @@ static struct status choose_gpus(struct engine *e, const struct engine_gpus *g)
     for (int i = 0; i < n; i++) {
         const struct engine_gpu *v = &g->v[chosen[i]];
         struct place_gpu *d = &p->gpus[p->n];
-        *d = (struct place_gpu){.index = v->index, .lock = -1};
+        *d = (struct place_gpu){.index = v->index, .lock = -1, .busy = -1};
         snprintf(d->name, sizeof d->name, "%s", v->name);
         snprintf(d->uuid, sizeof d->uuid, "%s", v->uuid);
         lease_sees(&p->leases[p->n++], v);
@@ -89,10 +88,7 @@ struct status place_init(struct engine *e)
     TRY(lease_slots(&p->slots, e->o->slots));
     bool may = !e->o->gpus || strcmp(e->o->gpus, "none") != 0;
     struct engine_gpus *g = mem_zalloc(sizeof *g);
-    double start = time_mono();
     if (may) engine_gpus(g);
-    p->took = time_mono() - start;
-    p->seen = time_mono();
     if (g->trouble[0] && !g->absent) log_warn("GPUs: %s", g->trouble);
     struct status st = choose_gpus(e, g);
     free(g);
@@ -105,11 +101,13 @@ struct status place_init(struct engine *e)
         int cap = e->o->jobs > 0 ? LEASE_MAX_SLOTS : auto_most(p->n, p->cores); /* who gives --jobs knows the cores */
         growth_start(&p->gpus[i].growth, AUTO_FIRST, cap);
     }
+    if (p->n) monitor_start(e);
     return ok();
 }
 
 void place_free(struct engine *e)
 {
+    monitor_end(e);
     for (int i = 0; i < e->place.n; i++)
         if (e->place.gpus[i].lock >= 0) close(e->place.gpus[i].lock);
 }
@@ -119,22 +117,6 @@ json_t *place_names(const struct engine *e)
     json_t *names = json_array();
     for (int i = 0; i < e->place.n; i++) json_array_append_new(names, json_string(e->place.gpus[i].name));
     return names;
-}
-
-/* What the driver says now; asking it may take seconds, and may cost a twentieth of our time. */
-static void look_again(struct engine *e)
-{
-    struct place *p = &e->place;
-    double now = time_mono();
-    if (now - p->seen < (p->took * 20 > 1 ? p->took * 20 : 1)) return;
-    struct engine_gpus *g = mem_alloc(sizeof *g);
-    engine_gpus(g);
-    for (int i = 0; i < p->n; i++)
-        for (int k = 0; k < g->n; k++)
-            if (strcmp(p->gpus[i].uuid, g->v[k].uuid) == 0) lease_sees(&p->leases[i], &g->v[k]);
-    free(g);
-    p->seen = time_mono();
-    p->took = p->seen - now;
 }
 
 /* ---- the lock of a GPU ------------------------------------------------------------------------------------------- */
@@ -204,10 +186,10 @@ static bool wants_gpu(const struct engine *e, int task)
     return place_kind(g->kind) || (g->kind == PLAN_BENCH && job_in_worker(g->device));
 }
 
-static struct lease_want want_of(const struct engine *e, int task)
+struct lease_want place_want(const struct engine *e, int task)
 {
     double factor = e->p->stages[task].kind == PLAN_TRAIN ? growth_factor(&e->place.memory) : 1;
-    return (struct lease_want){.bytes = (int64_t)(e->run_bytes[task] * factor) + bytes_context,
+    return (struct lease_want){.bytes = (int64_t)(e->run_bytes[task] * factor) + PLACE_BYTES_CONTEXT,
                                .alone = e->tasks[task].alone || queue_measures(e, task)};
 }
 
@@ -233,66 +215,14 @@ static void tell(struct engine *e, int i, enum lease_answer why, struct lease_wa
                  (double)want.bytes / gib);
 }
 
-static bool trains_on(const struct engine *e, const struct worker *w, const struct place_gpu *d)
-{
-    return w->pid && w->gpu == d && e->p->stages[w->task].kind == PLAN_TRAIN;
-}
-
-/* One more training would find as many there as pay. */
-static bool is_full(const struct engine *e, const struct place_gpu *d, int task)
-{
-    int n = 0;
-    if (e->place.slots < LEASE_MAX_SLOTS || e->p->stages[task].kind != PLAN_TRAIN) return false;
-    for (int k = 0; k < ENGINE_MAX_JOBS; k++) n += trains_on(e, &e->workers[k], d);
-    return n >= d->growth.most;
-}
-
-/* What a training holds once it has been through an epoch, validation and all, is what it needs: its lease is of that
- * now, and the forecasts of others learn from it. */
-static void hear_memory(struct engine *e, struct worker *w, const json_t *progress)
-{
-    int64_t held = json_int(progress, "gpu_bytes", 0);
-    if (held <= 0 || json_int(progress, "epoch", 0) < 2 || held == w->bytes_held) return;
-    if (!w->bytes_held) growth_held(&e->place.memory, e->run_bytes[w->task], (double)held);
-    w->bytes_held = held;
-    lease_holds(&e->place.leases[w->gpu - e->place.gpus], &w->want, held + bytes_context);
-}
-
-void place_hears(struct engine *e, struct worker *w, const json_t *progress)
-{
-    struct place_gpu *d = w->gpu;
-    int n = 0, silent = 0;
-    double work = 0, each = 0;
-    if (!d || !trains_on(e, w, d)) return;
-    hear_memory(e, w, progress);
-    if (e->place.slots < LEASE_MAX_SLOTS) return;
-    const struct plan_trial *t = &e->p->trials[e->p->stages[w->task].trial];
-    double steps = json_num(progress, "steps", 0), at = (json_num(progress, "epoch", 1) - 1) * steps;
-    w->each = t->t.train.batch * (double)t->size.macs;
-    w->work = (at + json_num(progress, "step", 0)) * w->each;
-    for (int k = 0; k < ENGINE_MAX_JOBS; k++) {
-        const struct worker *o = &e->workers[k];
-        if (!trains_on(e, o, d)) continue;
-        n++;
-        work += o->work;
-        each += o->each;
-        silent += o->work <= 0;
-    }
-    growth_hears(&d->growth, silent ? 0 : n, work, n ? each / n : 0, time_mono());
-    if (!d->growth.settled || d->told_growth) return;
-    d->told_growth = true;
-    log_info("GPU %d (%s): %d training%s at once; more would not be faster", d->index, d->name, d->growth.most,
-             d->growth.most == 1 ? "" : "s");
-}
-
 /* The GPU for a task, its lock held; -1: none now. */
 static int pick(struct engine *e, int task)
 {
     struct place *p = &e->place;
-    struct lease_want want = want_of(e, task);
+    struct lease_want want = place_want(e, task);
     for (int i = 0; i < p->n; i++) {
         p->leases[i].elsewhere = false;
-        p->leases[i].full = is_full(e, &p->gpus[i], task);
+        p->leases[i].full = place_full(e, i, task);
     }
     for (int i; (i = lease_pick(p->leases, p->n, want, p->slots)) >= 0; p->leases[i].elsewhere = true)
         if (lock_gpu(&p->gpus[i])) return i;
@@ -303,7 +233,6 @@ static int pick(struct engine *e, int task)
 bool place_can(struct engine *e, int task)
 {
     if (!e->place.n || !wants_gpu(e, task)) return true;
-    look_again(e);
     if (pick(e, task) >= 0) return true;
     e->place.waiting = true;
     return false;
@@ -318,7 +247,7 @@ void place_take(struct engine *e, struct worker *w, int task)
     if (p->n && wants_gpu(e, task)) {
         int i = pick(e, task);
         CHECK(i >= 0, "a run was begun that has no place");
-        w->want = want_of(e, task);
+        w->want = place_want(e, task);
         lease_take(&p->leases[i], w->want);
         t->gpu = w->gpu = &p->gpus[i];
         w->gpu->told = LEASE_FITS;
@@ -345,6 +274,7 @@ void place_give(struct engine *e, struct worker *w)
         close(w->gpu->lock);
         w->gpu->lock = -1;
     }
+    if (!l->n) w->gpu->left_at = time_mono();
     w->gpu = NULL;
 }
 

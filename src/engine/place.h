@@ -4,7 +4,11 @@
 
 #include "engine.h"
 
+struct engine;
+struct worker;
+
 enum { LEASE_MAX_SLOTS = 16, PLACE_MAX_CORES = 1024 };
+static const int64_t PLACE_BYTES_CONTEXT = 600LL << 20; /* of a process on a GPU before it has made a tensor */
 
 /* Trainings at once on one GPU, where --slots is auto. */
 struct growth {
@@ -49,8 +53,20 @@ struct place_gpu {
     int lock; /* -1: not held */
     enum lease_answer told;
     bool told_lock, told_growth;
+    double left_at;        /* when its last lease was given back: what was seen before counts as ours */
+    int busy;              /* percent, as the driver says; negative: not known */
+    double busy_s, seen_s; /* of the run so far: seconds that it computed, of these that are known */
+    double seen_at;        /* when it was seen last; 0: never */
     struct growth growth;
 };
+/* The process that tells what the driver says. */
+struct monitor {
+    int pid, fd; /* pid 0: none now */
+    size_t got;  /* of said */
+    struct engine_gpus *said;
+    double heard, next, rest_s; /* when it told last; when another may be started, and how long after that one */
+};
+
 struct place {
     struct lease_gpu leases[ENGINE_MAX_GPUS]; /* one a GPU */
     struct place_gpu gpus[ENGINE_MAX_GPUS];
@@ -59,7 +75,7 @@ struct place {
     bool unknown;                    /* nobody said whether there are GPUs: a worker sees for itself */
     bool waiting;                    /* for a GPU */
     struct growth_memory memory;     /* of the trainings so far */
-    double seen, took;               /* when the driver was asked, and for how long */
+    double told_at;                  /* when on-lookers were told of the GPUs */
 };
 
 /* gpu.c */
@@ -67,10 +83,16 @@ void gpu_ask(struct engine_gpus *out, const char *library, int ms_limit);
 /** Of the GPUs that this libtorch can use, @p g, those that --gpus leaves: @p n indices; none: the CPU trains, and
  *  @p g need not be filled. */
 struct status gpu_chosen(struct engine_gpus *g, int chosen[ENGINE_MAX_GPUS], int *n, const char *gpus);
+/** The driver's library. */
+const char *gpu_library(void);
+/** Tells of all GPUs, whole structures, until nobody reads them; for a process of its own. */
+_Noreturn void gpu_tell_on(int to, const char *library, int ms_between);
 /** Keeps those that a value of CUDA_VISIBLE_DEVICES names, in its order; NULL: all. */
 void gpu_visible(struct engine_gpus *g, const char *text);
 
 /* lease.c: the rules of placement */
+/** Bytes that may still be asked for, a margin kept. */
+int64_t lease_room(const struct lease_gpu *g);
 enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, int slots);
 /** The GPU that a run gets: the one with fewest leases, then with most room; -1: none now. */
 int lease_pick(const struct lease_gpu *v, int n, struct lease_want want, int slots);
@@ -100,12 +122,28 @@ void growth_held(struct growth_memory *m, double forecast, double held);
 /** What a forecast of memory is to be multiplied with: the mean of what was seen and its spread; 1: nothing was. */
 double growth_factor(const struct growth_memory *m);
 
+/* monitor.c */
+void monitor_start(struct engine *e);
+/** -1: nothing to read from. */
+int monitor_fd(const struct engine *e);
+void monitor_read(struct engine *e);
+void monitor_watch(struct engine *e);
+void monitor_end(struct engine *e);
+
+/* gauge.c: what the GPUs do */
+/** The driver tells of them; on-lookers are told at times. */
+void place_sees(struct engine *e, const struct engine_gpus *g);
+/** Why a GPU gets no further training now, in a few words; "": it does. */
+void place_why(char *out, size_t n, const struct engine *e, int gpu);
+/** [{gpu, name, busy, busy_mean, used_bytes, total_bytes, trainings, runs, why}], what is not known left out. Owner:
+ * the caller. */
+json_t *place_gpus_json(const struct engine *e);
+void place_result(struct engine_result *r, const struct engine *e);
+
 /* cores.c */
 /** Ids of the cores that this process may use. */
 int cores_list(int *ids, int most);
 
-struct engine;
-struct worker;
 /* place.c: the rules applied to this machine */
 struct status place_init(struct engine *e);
 void place_free(struct engine *e);
@@ -113,6 +151,12 @@ void place_free(struct engine *e);
 bool place_kind(enum plan_kind kind);
 /** Stages of this kind that may run at once, as far as is known by now; at least 1. */
 int place_at_once(const struct engine *e, enum plan_kind kind);
+/** Trainings on a GPU. */
+int place_trainings(const struct engine *e, int gpu);
+/** One more training would find as many there as pay. */
+bool place_full(const struct engine *e, int gpu, int task);
+/** What a run of the task would lease. */
+struct lease_want place_want(const struct engine *e, int task);
 /** Whether a run of the task has a place now. */
 bool place_can(struct engine *e, int task);
 /** Leases it. @pre place_can */

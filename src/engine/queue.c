@@ -71,6 +71,19 @@ static int lane_next_any(struct engine *e, struct lane *l)
     return task;
 }
 
+int queue_training(const struct engine *e)
+{
+    const struct lane *l = &e->lanes[PLAN_TRAIN];
+    return l->n ? l->v[l->head] : -1;
+}
+
+bool queue_trains_later(const struct engine *e)
+{
+    for (int i = 0; i < e->p->n_stages; i++)
+        if (e->p->stages[i].kind == PLAN_TRAIN && e->tasks[i].state == TASK_WAITING) return true;
+    return false;
+}
+
 /* One at a time, and nothing else beside it unless that is allowed. */
 static bool may_measure(const struct engine *e)
 {

@@ -1,8 +1,8 @@
 /*
  * A driver library as engine/gpu.c loads it, that tells what the file named by FAKE_NVML says. A line is a GPU:
- *     NAME TOTAL_MIB FREE_MIB CAPABILITY [exclusive] [PID=MIB ...]
- * or an order: "fail start|count|device|name|memory CODE", "crash", "hang". The file is read at each start, so that a
- * test may change it. With OLD there are only the first forms of the interface, with NONE
+ *     NAME TOTAL_MIB FREE_MIB CAPABILITY [exclusive] [busy=PERCENT] [PID=MIB ...]
+ * or an order: "fail start|count|device|name|memory|utilization CODE", "crash", "hang". The file is read at each start
+ * and each count, so that a test may change it. With OLD there are only the first forms of the interface, with NONE
  * none.
  */
 #include <signal.h>
@@ -16,6 +16,7 @@ static struct gpu {
     char name[64];
     unsigned long long total, free;
     int major, minor, mode, n;
+    unsigned busy;
     unsigned pids[MOST_PROCESSES];
     unsigned long long bytes[MOST_PROCESSES];
 } gpus[MOST];
@@ -61,13 +62,16 @@ static void take(const char *line)
     sscanf(line + n, " exclusive%n", &word);
     g.mode = word ? 3 : 0;
     n += word;
+    int busy = 0;
+    sscanf(line + n, " busy=%u%n", &g.busy, &busy);
+    n += busy;
     g.total <<= 20;
     g.free <<= 20;
     take_processes(&g, line + n);
     gpus[n_gpus++] = g;
 }
 
-static int start(void)
+static void read_file(void)
 {
     char line[400];
     const char *path = getenv("FAKE_NVML");
@@ -76,11 +80,17 @@ static int start(void)
     failing[0] = 0;
     while (f && fgets(line, sizeof line, f)) take(line);
     if (f) fclose(f);
+}
+
+static int start(void)
+{
+    read_file();
     return fails("start");
 }
 
 static int count(unsigned *n)
 {
+    read_file();
     *n = n_gpus;
     return fails("count");
 }
@@ -159,6 +169,13 @@ int AS(nvmlDeviceGetComputeRunningProcesses_v3, nvmlDeviceGetComputeRunningProce
     return processes(g, n, out);
 }
 #ifndef OLD
+int nvmlDeviceGetUtilizationRates(struct gpu *g, unsigned out[2]);
+int nvmlDeviceGetUtilizationRates(struct gpu *g, unsigned out[2])
+{
+    out[0] = g->busy;
+    out[1] = 0;
+    return fails("utilization");
+}
 const char *nvmlErrorString(int rc);
 int nvmlDeviceGetComputeMode(struct gpu *g, int *mode);
 int nvmlDeviceGetCudaComputeCapability(struct gpu *g, int *major, int *minor);
