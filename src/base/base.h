@@ -41,6 +41,7 @@ enum status_code {
     STATUS_DB,          /* SQLite said no */
     STATUS_TORCH,       /* libtorch threw */
     STATUS_OOM,         /* the device or the host has no memory for this size */
+    STATUS_DEVICE,      /* the device fails or is gone: what ran there may do elsewhere */
     STATUS_REFUSED,     /* impossible by rule (a cell that cannot be built): a result with a reason, not a failure */
     STATUS_INTERRUPTED, /* asked to stop; the state is checkpointed */
 };

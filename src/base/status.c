@@ -43,6 +43,7 @@ const char *status_name(enum status_code code)
         [STATUS_IO] = "io",           [STATUS_DB] = "db",
         [STATUS_TORCH] = "torch",     [STATUS_OOM] = "oom",
         [STATUS_REFUSED] = "refused", [STATUS_INTERRUPTED] = "interrupted",
+        [STATUS_DEVICE] = "device",
     };
     return (size_t)code < LEN(names) ? names[code] : "?";
 }

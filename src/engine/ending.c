@@ -9,7 +9,8 @@ static const struct {
     [HOW_CRASH] = {.name = "crash", .tries = 1},
     [HOW_NONSENSE] = {.name = "nonsense", .tries = 1},
     [HOW_HANG] = {.name = "hang", .tries = 1},
-    [HOW_MEMORY] = {.name = "out_of_memory"}, /* the ladder tries again, with less */
+    [HOW_MEMORY] = {.name = "out_of_memory"},        /* the ladder tries again, with less */
+    [HOW_DEVICE] = {.name = "gpu_lost", .tries = 2}, /* where the driver says that the GPU is there all the same */
     [HOW_TIME] = {.name = "time_limit"},
     [HOW_JOB] = {.name = "bad_job"},
     [HOW_INTERRUPTED] = {.name = "interrupted", .tries = 3},
@@ -59,6 +60,7 @@ static const struct {
     {1, HOW_SAID, "failed", "ended with a failure"},
     {2, HOW_JOB, "failed", "did not understand its job"},
     {12, HOW_MEMORY, "failed", "out of memory: a smaller train.batch or data.size needs less"},
+    {13, HOW_DEVICE, "failed", "its GPU failed or is gone"},
     {75, HOW_INTERRUPTED, "interrupted", "stopped; its checkpoint is written"},
 };
 

@@ -311,6 +311,8 @@ static struct status run(struct engine *e)
         if (e->error.code != STATUS_OK && !e->stopping) stop(e);
         if (e->n_running || e->place.waiting) /* for a GPU, that others have */
             wait_for_news(e);
+        else if (place_none_left(e) && e->totals.ended < e->totals.stages)
+            engine_keep(e, place_lost(e)); /* what needs none is done by now */
         else if (!e->stopping && e->error.code == STATUS_OK)
             CHECK(e->totals.ended == e->totals.stages, "nothing runs and nothing can start");
     }

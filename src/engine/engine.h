@@ -121,6 +121,7 @@ struct engine_gpus {
     int n;
     struct engine_gpu v[ENGINE_MAX_GPUS];
     bool absent;  /* no driver library at all: trouble says no more than that */
+    bool whole;   /* what is not in it is not there: nothing but a GPU that is gone answered an error */
     bool counted; /* the driver has said how many there are */
     double asked; /* when, by time_mono(); 0: not told */
     char library[512], trouble[400];

@@ -79,18 +79,72 @@ static void see(struct engine *e, int i, const struct engine_gpu *v, double aske
     if (l->n || asked > d->left_at) lease_sees(l, v);
 }
 
+/* What a GPU's health has become is told once; runs on one that is gone may hang in the driver for ever. */
+static void tell_health(struct engine *e, int i, enum health_news news, const char *why)
+{
+    struct place_gpu *d = &e->place.gpus[i];
+    if (news == HEALTH_BACK) log_info("GPU %d (%s): it is back, and used again", d->index, d->name);
+    if (news != HEALTH_LOST) return;
+    log_warn("GPU %d (%s): %s; left out unless it comes back, its runs are tried on another", d->index, d->name, why);
+    for (int k = 0; k < ENGINE_MAX_JOBS && d->health.by_driver; k++)
+        if (e->workers[k].pid && e->workers[k].gpu == d)
+            process_distrust(&e->workers[k], HOW_DEVICE, "its GPU fell off the bus");
+}
+
+static const struct engine_gpu *seen(const struct engine_gpus *g, const char *uuid)
+{
+    for (int k = 0; k < g->n; k++)
+        if (strcmp(g->v[k].uuid, uuid) == 0) return &g->v[k];
+    return NULL;
+}
+
 void place_sees(struct engine *e, const struct engine_gpus *g)
 {
     struct place *p = &e->place;
     double ms = e->o->ms_gpus > 0 ? e->o->ms_gpus : 1000;
-    for (int i = 0; i < p->n; i++)
-        for (int k = 0; k < g->n; k++)
-            if (strcmp(p->gpus[i].uuid, g->v[k].uuid) == 0) see(e, i, &g->v[k], g->asked);
+    for (int i = 0; i < p->n; i++) {
+        const struct engine_gpu *v = seen(g, p->gpus[i].uuid);
+        if (v) see(e, i, v, g->asked);
+        if (!v && !(g->counted && g->whole && p->gpus[i].seen_at > 0)) continue; /* that says nothing of it */
+        if (!v) p->gpus[i].busy = -1;
+        tell_health(e, i, health_sees(&p->gpus[i].health, v != NULL, g->asked), "the driver says that it is gone");
+    }
     if (!e->tasks || time_mono() - p->told_at < 1.5 * ms / 1000) return; /* every second time */
     p->told_at = time_mono();
     json_t *j = place_gpus_json(e);
     engine_tell(e, (struct engine_event){.kind = ENGINE_GPUS, .json = j});
     json_decref(j);
+}
+
+bool place_ended(struct engine *e, int task, bool well, const char *fault)
+{
+    const struct place_gpu *of = e->tasks[task].gpu;
+    if (!of) return false;
+    int i = (int)(of - e->place.gpus);
+    struct health *h = &e->place.gpus[i].health;
+    if (well) health_good(h);
+    if (fault) tell_health(e, i, health_fault(h, time_mono()), fault);
+    return h->lost;
+}
+
+bool place_none_left(const struct engine *e)
+{
+    for (int i = 0; i < e->place.n; i++)
+        if (!e->place.gpus[i].health.lost) return false;
+    return e->place.n > 0;
+}
+
+struct status place_lost(const struct engine *e)
+{
+    struct str names = {0};
+    for (int i = 0; i < e->place.n; i++)
+        str_addf(&names, "%s%d (%s)", i ? ", " : "", e->place.gpus[i].index, e->place.gpus[i].name);
+    struct status st = fail(STATUS_DEVICE,
+                            "no GPU is left: %s fell off the bus or failed again and again; what is stored stays, and "
+                            "the same command goes on once `nvidia-smi` lists it; --gpus none trains on the CPU",
+                            names.s);
+    str_free(&names);
+    return st;
 }
 
 /* ---- in words ---------------------------------------------------------------------------------------------------- */
@@ -108,7 +162,8 @@ static void why_full(char *out, size_t n, const struct growth *g)
         snprintf(out, n, "what %d at once do is being measured", g->most);
 }
 
-static void why_taken(char *out, size_t n, const struct engine *e, int gpu, const struct lease_gpu *l, struct lease_want want)
+static void why_taken(char *out, size_t n, const struct engine *e, int gpu, const struct lease_gpu *l,
+                      struct lease_want want)
 {
     if (l->full)
         why_full(out, n, &e->place.gpus[gpu].growth);
@@ -128,9 +183,14 @@ void place_why(char *out, size_t n, const struct engine *e, int gpu)
     const struct place *p = &e->place;
     int task = queue_training(e);
     out[0] = 0;
+    if (p->gpus[gpu].health.lost) {
+        snprintf(out, n, "it fell off the bus, or its runs failed again and again");
+        return;
+    }
     if (task < 0) {
-        snprintf(out, n, "%s", queue_trains_later(e) ? "the next trainings wait for what comes before them"
-                                                     : "no training is left to start");
+        snprintf(out, n, "%s",
+                 queue_trains_later(e) ? "the next trainings wait for what comes before them"
+                                       : "no training is left to start");
         return;
     }
     if (e->stopping || e->exclusive) {
@@ -140,10 +200,14 @@ void place_why(char *out, size_t n, const struct engine *e, int gpu)
     struct lease_gpu l = p->leases[gpu];
     struct lease_want want = place_want(e, task);
     l.elsewhere = p->gpus[gpu].told == LEASE_ELSEWHERE && !l.n;
+    l.lost = !health_usable(&p->gpus[gpu].health, time_mono());
     l.full = place_full(e, gpu, task);
     switch (lease_fits(&l, want, p->slots)) {
     case LEASE_TAKEN:
         why_taken(out, n, e, gpu, &l, want);
+        break;
+    case LEASE_LOST:
+        snprintf(out, n, "it rests, since a run on it said that it failed");
         break;
     case LEASE_ELSEWHERE:
         snprintf(out, n, "another sweep has it");
@@ -172,6 +236,7 @@ json_t *place_gpus_json(const struct engine *e)
         place_why(why, sizeof why, e, i);
         json_t *j = json_pack("{s:i, s:s, s:i, s:i, s:s}", "gpu", d->index, "name", d->name, "trainings",
                               place_trainings(e, i), "runs", l->n, "why", why);
+        if (d->health.lost) json_object_set_new(j, "lost", json_true());
         if (d->busy >= 0) json_object_set_new(j, "busy", json_integer(d->busy));
         if (busy_mean(d) >= 0) json_object_set_new(j, "busy_mean", json_real(busy_mean(d)));
         if (l->bytes_total > 0) {

@@ -14,6 +14,7 @@
 
 enum {
     MAX_SEEN = 64,
+    NVML_NO_PERMISSION = 4,
     NVML_SMALL = 7,  /* more processes than room for them */
     MODE_DEFAULT = 0 /* of computing: any number of processes */
 };
@@ -74,6 +75,15 @@ static const struct {
 };
 /* clang-format on */
 
+/* Of a GPU that was there and is not: not found, fell off the bus, must be reset. Another error says nothing of it. */
+static bool is_gone(int rc)
+{
+    static const int codes[] = {6, 15, 16, 28};
+    for (size_t i = 0; i < LEN(codes); i++)
+        if (codes[i] == rc) return true;
+    return false;
+}
+
 static void trouble(struct engine_gpus *g, const char *fmt, ...) PRINTF(2, 3);
 static void trouble(struct engine_gpus *g, const char *fmt, ...)
 {
@@ -100,6 +110,7 @@ static bool find_symbols(struct nvml *n, void *lib, struct engine_gpus *g)
 static bool good(const struct nvml *n, struct engine_gpus *g, int rc, const char *what)
 {
     if (rc == 0) return true;
+    if (!is_gone(rc)) g->whole = false;
     const char *text = n->text ? n->text(rc) : NULL;
     trouble(g, "%s: %s: error %d%s%s; `nvidia-smi` may say more", g->library, what, rc, text ? ": " : "",
             text ? text : "");
@@ -134,7 +145,9 @@ static void read_gpu(struct engine_gpus *g, const struct nvml *n, unsigned index
     struct engine_gpu v = {.index = g->n, .busy = -1};
     struct utilization u = {0};
     /* One that a site's container or cgroup keeps from us is none of ours, and CUDA does not count it either. */
-    if (n->device(index, &device) != 0) return;
+    int rc = n->device(index, &device);
+    if (rc != 0 && rc != NVML_NO_PERMISSION && !is_gone(rc)) g->whole = false;
+    if (rc != 0) return;
     if (!good(n, g, n->name(device, v.name, sizeof v.name - 1), "a GPU's name")) return;
     if (!good(n, g, n->uuid(device, v.uuid, sizeof v.uuid - 1), "a GPU's UUID")) return;
     if (!good(n, g, n->memory(device, &m), "a GPU's memory")) return;
@@ -163,6 +176,7 @@ static bool start(struct nvml *n, struct engine_gpus *g)
 static void read_all(struct engine_gpus *g, const struct nvml *n)
 {
     unsigned count = 0;
+    g->whole = true;
     g->counted = good(n, g, n->count(&count), "how many GPUs there are");
     for (unsigned i = 0; g->counted && i < count && g->n < ENGINE_MAX_GPUS; i++) read_gpu(g, n, i);
 }

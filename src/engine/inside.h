@@ -16,6 +16,7 @@ enum how {
     HOW_NONSENSE, /* what came through its pipe was no protocol */
     HOW_HANG,
     HOW_MEMORY, /* said by itself, or over the limit */
+    HOW_DEVICE, /* its GPU is gone or failed */
     HOW_TIME,
     HOW_JOB, /* did not understand what it should do */
     HOW_INTERRUPTED,

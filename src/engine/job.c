@@ -115,6 +115,7 @@ static void run_done(struct engine *e, const struct worker *w, struct ending *en
 {
     int task = w->task;
     const struct plan_stage *g = &e->p->stages[task];
+    place_ended(e, task, true, NULL);
     ahead_ran(e, task, time_mono() - w->started);
     if (++e->tasks[task].run < engine_runs(g))
         queue_again(e, task);
@@ -130,8 +131,12 @@ static bool try_again(struct engine *e, const struct worker *w, const struct end
     int task = w->task;
     struct task *t = &e->tasks[task];
     const struct plan_stage *g = &e->p->stages[task];
+    bool lost = place_ended(e, task, false, end->how == HOW_DEVICE ? end->reason : NULL);
     if (e->stopping) return false;
-    if (end->how == HOW_MEMORY && w->crowded && w->fault != HOW_MEMORY) { /* the host's was not it */
+    if (lost) /* whatever it said of itself */
+        log_info("%s of %s: its GPU is gone; it waits for another", plan_kinds[g->kind].name,
+                 e->p->trials[g->trial].id);
+    else if (end->how == HOW_MEMORY && w->crowded && w->fault != HOW_MEMORY) { /* the host's was not it */
         t->alone = true;
         log_warn("%s of %s: %s; trying once more with the GPU for itself", plan_kinds[g->kind].name,
                  e->p->trials[g->trial].id, end->reason);

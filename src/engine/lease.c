@@ -17,6 +17,7 @@ int64_t lease_room(const struct lease_gpu *g)
 
 enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, int slots)
 {
+    if (g->lost) return LEASE_LOST;
     if (g->elsewhere) return LEASE_ELSEWHERE;
     if (g->full) return LEASE_TAKEN;
     if (g->n && (g->alone || want.alone || g->exclusive || g->n >= slots || g->bytes_total <= 0)) return LEASE_TAKEN;

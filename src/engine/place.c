@@ -176,7 +176,7 @@ int place_at_once(const struct engine *e, enum plan_kind kind)
     const struct place *p = &e->place;
     int n = 0;
     for (int i = 0; i < p->n && kind == PLAN_TRAIN; i++)
-        n += p->slots == LEASE_MAX_SLOTS ? p->gpus[i].growth.most : p->slots;
+        n += p->gpus[i].health.lost ? 0 : p->slots == LEASE_MAX_SLOTS ? p->gpus[i].growth.most : p->slots;
     return n > 0 && n < p->jobs ? n : p->jobs;
 }
 
@@ -222,6 +222,7 @@ static int pick(struct engine *e, int task)
     struct lease_want want = place_want(e, task);
     for (int i = 0; i < p->n; i++) {
         p->leases[i].elsewhere = false;
+        p->leases[i].lost = !health_usable(&p->gpus[i].health, time_mono());
         p->leases[i].full = place_full(e, i, task);
     }
     for (int i; (i = lease_pick(p->leases, p->n, want, p->slots)) >= 0; p->leases[i].elsewhere = true)
@@ -234,7 +235,7 @@ bool place_can(struct engine *e, int task)
 {
     if (!e->place.n || !wants_gpu(e, task)) return true;
     if (pick(e, task) >= 0) return true;
-    e->place.waiting = true;
+    e->place.waiting = !place_none_left(e);
     return false;
 }
 

@@ -39,13 +39,25 @@ struct lease_gpu {
     int n;                           /* leases of ours, */
     int64_t bytes;                   /* and what they were predicted to need */
     bool alone;                      /* the one that is there shares it with none */
+    bool lost;                       /* it is gone, or rests after a fault */
     bool full;                       /* of trainings: one more would not pay */
 };
 struct lease_want {
     int64_t bytes;
     bool alone;
 };
-enum lease_answer { LEASE_FITS, LEASE_TAKEN, LEASE_ELSEWHERE, LEASE_OTHERS };
+enum lease_answer { LEASE_FITS, LEASE_TAKEN, LEASE_ELSEWHERE, LEASE_OTHERS, LEASE_LOST };
+
+/* Whether a GPU can be used. */
+struct health {
+    int missed;      /* times in a row that the driver did not tell of it */
+    int faults;      /* in a row that runs said it failed */
+    double fault_at; /* the last of them */
+    bool lost;       /* left out, */
+    bool by_driver;  /* by its word */
+    double back;     /* since when a lost one is there again; 0: it is not */
+};
+enum health_news { HEALTH_SAME, HEALTH_LOST, HEALTH_BACK };
 
 struct place_gpu {
     int index; /* as users count them */
@@ -58,6 +70,7 @@ struct place_gpu {
     double busy_s, seen_s; /* of the run so far: seconds that it computed, of these that are known */
     double seen_at;        /* when it was seen last; 0: never */
     struct growth growth;
+    struct health health;
 };
 /* The process that tells what the driver says. */
 struct monitor {
@@ -130,7 +143,23 @@ void monitor_read(struct engine *e);
 void monitor_watch(struct engine *e);
 void monitor_end(struct engine *e);
 
+/* health.c: whether a GPU can be used */
+/** The driver tells of it, or does not although it tells of others. */
+enum health_news health_sees(struct health *h, bool there, double now);
+/** A run ended and said that its GPU failed. */
+enum health_news health_fault(struct health *h, double now);
+/** A run on it ended well. */
+void health_good(struct health *h);
+bool health_usable(const struct health *h, double now);
+
 /* gauge.c: what the GPUs do */
+/** A run of the task ended: well, or with its GPU's failure and this reason; NULL: with another. True when its GPU is
+ *  lost, so that the run's end says nothing of the trial. */
+bool place_ended(struct engine *e, int task, bool well, const char *fault);
+/** There were GPUs, and all are lost. */
+bool place_none_left(const struct engine *e);
+/** Why, and what to do. */
+struct status place_lost(const struct engine *e);
 /** The driver tells of them; on-lookers are told at times. */
 void place_sees(struct engine *e, const struct engine_gpus *g);
 /** Why a GPU gets no further training now, in a few words; "": it does. */

@@ -17,12 +17,36 @@ static bool says_no_memory(const char *text)
     return false;
 }
 
+/** Of a GPU that is gone, broken or taken from us, and no fault of what ran there. An unspecified failure may be
+ * either: whoever asks tries it elsewhere, but not for ever. */
+static bool says_no_device(const char *text)
+{
+    static const char *const words[] = {"no CUDA-capable device",
+                                        "busy or unavailable",
+                                        "uncorrectable ECC",
+                                        "uncorrectable NVLink",
+                                        "unspecified launch failure",
+                                        "hardware stack error",
+                                        "unknown error",
+                                        "OS call failed",
+                                        "system not yet initialized",
+                                        "CUDA driver initialization failed"};
+    if (!strstr(text, "CUDA")) return false;
+    for (const char *w : words)
+        if (strstr(text, w)) return true;
+    return false;
+}
+
+enum status_code tensor_failure(const char *text)
+{
+    return says_no_memory(text) ? STATUS_OOM : says_no_device(text) ? STATUS_DEVICE : STATUS_TORCH;
+}
+
 /** First line only: the rest of libtorch's texts is a list of frames or registered kernels. */
 static struct status worded(const char *what, const char *text, bool no_memory)
 {
     int len = static_cast<int>(strcspn(text, "\n"));
-    enum status_code code = no_memory || says_no_memory(text) ? STATUS_OOM : STATUS_TORCH;
-    return fail(code, "%s: %.*s", what, len, text);
+    return fail(no_memory ? STATUS_OOM : tensor_failure(text), "%s: %.*s", what, len, text);
 }
 
 struct status tensor_caught(const char *what) noexcept
@@ -77,6 +101,8 @@ struct status tensor_pick_device(struct tensor_device *out, const char *name)
     int64_t index = 0;
     bool named = !strcmp(name, "cuda") || (!strncmp(name, "cuda:", 5) && str_to_i64(name + 5, &index));
     if (!named) return fail(STATUS_ARG, "device: got \"%s\", expected auto, cpu, cuda or cuda:N", name);
+    if (!n && index == 0 && tensor_has_cuda())
+        return fail(STATUS_DEVICE, "device: got \"%s\", but libtorch sees no GPU; `nvidia-smi` may say why", name);
     if (index < 0 || index >= n)
         return fail(STATUS_ARG, "device: got \"%s\", but libtorch sees %d GPUs%s", name, n,
                     tensor_has_cuda() ? "" : " (it was built without CUDA)");

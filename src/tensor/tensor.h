@@ -1,7 +1,8 @@
 /*
  * tensor: libtorch behind a C header. Opaque handles, status by value, no policy: this room knows tensors and nothing
  * of nets. It is the only room that includes libtorch; every body runs inside one guard that turns exceptions into a
- * status (STATUS_OOM when the device or the host has no memory, STATUS_TORCH otherwise).
+ * status (STATUS_OOM when the device or the host has no memory, STATUS_DEVICE when the device is gone, else
+ * STATUS_TORCH).
  *
  *     struct tensor *x, *y;
  *     TRY(tensor_from_host(&x, TENSOR_F32, 4, (int64_t[]){8, 3, 64, 64}, pixels, tensor_cpu()));
@@ -75,6 +76,8 @@ int tensor_threads(void);
 struct status tensor_seed(uint64_t seed);
 /** Most bytes of tensors alive at once on @p d since the process began (the CPU's are counted by the allocator). */
 int64_t tensor_bytes_peak(struct tensor_device d);
+/** The code of a failure that libtorch words so: STATUS_OOM, STATUS_DEVICE or STATUS_TORCH. */
+enum status_code tensor_failure(const char *text);
 /** Bytes that this process took from a GPU at most, those that it keeps for later among them; 0: none, or a CPU. */
 int64_t tensor_bytes_held(struct tensor_device d);
 /** Waits until the device has done what was asked: before reading a clock. */

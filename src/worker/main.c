@@ -39,6 +39,7 @@ static void usage(FILE *to)
     fprintf(to, "\nStages:\n");
     for (const struct stage *s = worker_stages; s->name; s++) fprintf(to, "  %-12s %s\n", s->name, s->doc);
     fprintf(to, "\nExit codes of stage: 0 done, refused or diverged; 1 failed; 2 job not understood; 12 out of memory; "
+                "13 its GPU is gone; "
                 "75 interrupted, checkpoint written.\n");
 }
 

@@ -1,7 +1,7 @@
 /* One stage from job to exit code. */
 #include "worker.h"
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_NOT_UNDERSTOOD = 2, EXIT_OOM = 12, EXIT_INTERRUPTED = 75 };
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_NOT_UNDERSTOOD = 2, EXIT_OOM = 12, EXIT_DEVICE = 13, EXIT_INTERRUPTED = 75 };
 
 static struct status run_train(struct outcome *out, const struct job *j, const struct train_job *t)
 {
@@ -102,6 +102,9 @@ static int end_of(const char **state, enum status_code code)
     case STATUS_OOM:
         *state = "failed";
         return EXIT_OOM;
+    case STATUS_DEVICE:
+        *state = "failed";
+        return EXIT_DEVICE;
     case STATUS_OK:
         return EXIT_OK;
     default:

@@ -1,6 +1,6 @@
 /*
  * A driver library as engine/gpu.c loads it, that tells what the file named by FAKE_NVML says. A line is a GPU:
- *     NAME TOTAL_MIB FREE_MIB CAPABILITY [exclusive] [busy=PERCENT] [PID=MIB ...]
+ *     NAME TOTAL_MIB FREE_MIB CAPABILITY [exclusive] [lost=CODE] [busy=PERCENT] [PID=MIB ...]
  * or an order: "fail start|count|device|name|memory|utilization CODE", "crash", "hang". The file is read at each start
  * and each count, so that a test may change it. With OLD there are only the first forms of the interface, with NONE
  * none.
@@ -17,6 +17,7 @@ static struct gpu {
     unsigned long long total, free;
     int major, minor, mode, n;
     unsigned busy;
+    int lost;
     unsigned pids[MOST_PROCESSES];
     unsigned long long bytes[MOST_PROCESSES];
 } gpus[MOST];
@@ -62,7 +63,9 @@ static void take(const char *line)
     sscanf(line + n, " exclusive%n", &word);
     g.mode = word ? 3 : 0;
     n += word;
-    int busy = 0;
+    int busy = 0, lost = 0;
+    sscanf(line + n, " lost=%d%n", &g.lost, &lost);
+    n += lost;
     sscanf(line + n, " busy=%u%n", &g.busy, &busy);
     n += busy;
     g.total <<= 20;
@@ -99,6 +102,7 @@ static int device(unsigned i, void **out)
 {
     *out = &gpus[i];
     if (i >= n_gpus) return 2;
+    if (gpus[i].lost) return gpus[i].lost;
     return i == 0 ? fails("device") : 0;
 }
 

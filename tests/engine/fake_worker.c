@@ -228,6 +228,7 @@ static int act(const char *scripted)
     static const char once[] = "-once";
     char how[40];
     const char *arg = strchr(scripted, ':');
+    const char *seen = getenv("CUDA_VISIBLE_DEVICES");
     int64_t n = 0;
     if (arg && !str_to_i64(arg + 1, &n)) n = 0;
     snprintf(how, sizeof how, "%s", scripted);
@@ -260,6 +261,9 @@ static int act(const char *scripted)
         return leak_beneath(strcmp(how, "leak-orphan") == 0);
     if (strcmp(how, "wait") == 0 && !held()) return end("interrupted", NULL, 75);
     if (strcmp(how, "oom") == 0) return end("failed", "no memory for batch 8", 12);
+    if (strcmp(how, "lost") == 0) return end("failed", "conv2d: CUDA error: unspecified launch failure", 13);
+    if (strncmp(how, "lost-on-", 8) == 0 && seen && strncmp(seen, how + 8, strcspn(how + 8, ":")) == 0)
+        return end("failed", "conv2d: CUDA error: uncorrectable ECC error encountered", 13);
     if (strcmp(how, "nothing") == 0) return end("done", NULL, 0);
     if (strcmp(how, "refuse") == 0) return end("refused", "this op has no counterpart", 0);
     if (strcmp(how, "diverge") == 0) return end("diverged", "loss is not finite at step 3", 0);

@@ -1,46 +1,8 @@
 /* Runs on a machine whose GPUs the fake driver library tells of: who gets which, and who waits. */
+#include "gpus.h"
 #include "inside.h"
 #include "siege.h"
 #include <fcntl.h>
-
-enum { MIB = 1 << 20 };
-
-/* GPUs as the library shall tell them, and locks of our own. */
-static void machine(const char *gpus)
-{
-    static char dir[400]; /* one: what is told may change while a run looks at it */
-    char path[1200];
-    if (!dir[0]) snprintf(dir, sizeof dir, "%s", test_dir());
-    snprintf(path, sizeof path, "%s/gpus", dir);
-    TEST_OK(fs_write(path, gpus, strlen(gpus)));
-    setenv("FAKE_NVML", path, 1);
-    setenv("SWEEP_GPU_LOCKS", dir, 1);
-    snprintf(path, sizeof path, "%s/fake-nvml.so", test_build_dir());
-    setenv("SWEEP_NVML", path, 1);
-    unsetenv("CUDA_VISIBLE_DEVICES");
-}
-
-static const char *const two = "A 16384 16384 8.0\nB 16384 16384 8.0\n";
-
-/* Trials of @p steps times 5 ms, predicted to need so much memory; @p n_stages: 2: trained and evaluated, 6: all. */
-static struct made *trials(int n, int steps, double mib, int n_stages)
-{
-    char act[40];
-    struct made *m = made_new();
-    snprintf(act, sizeof act, "steps:%d", steps);
-    for (int i = 0; i < n; i++) {
-        struct plan_trial *t = &m->trials[made_trial(m, json_pack("{s:s}", "fake.train", act))];
-        t->n_stages = n_stages;
-        m->plan.n_stages = t->stages[n_stages - 1] + 1;
-    }
-    for (int i = 0; i < m->plan.n_stages; i++) m->stages[i].cost.bytes[0] = mib * MIB;
-    return m;
-}
-
-static struct made *trainings(int n, int steps, double mib)
-{
-    return trials(n, steps, mib, 2);
-}
 
 static bool on_gpu(const char *stage)
 {
@@ -122,9 +84,9 @@ static void engine_place__shares_gpus_by_these_rules(void)
         struct engine_result r;
         struct leases told = {.all = 0};
         char names[4];
-        machine(cases[i].gpus);
+        gpus_machine(cases[i].gpus);
         if (cases[i].visible) setenv("CUDA_VISIBLE_DEVICES", cases[i].visible, 1);
-        struct made *m = trainings(6, 5, cases[i].mib);
+        struct made *m = gpus_trainings(6, 5, cases[i].mib);
         log_set_level(LOG_ERROR);
         TEST_OK(made_run(&r, m,
                          (struct engine_options){.jobs = cases[i].jobs,
@@ -156,8 +118,8 @@ static void engine_place__lets_in_by_what_the_first_ones_hold(void)
 {
     struct engine_result r;
     struct leases told = {.all = 0};
-    machine("A 16384 16384 8.0\n");
-    struct made *m = trainings(8, 60, 6000);
+    gpus_machine("A 16384 16384 8.0\n");
+    struct made *m = gpus_trainings(8, 60, 6000);
     for (int i = 0; i < m->plan.n_trials; i++) json_object_set_new(m->configs[i], "fake.gpu_mib", json_integer(2048));
     TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 5, .slots = "5", .on_event = count, .ctx = &told}));
     CU_ASSERT_EQUAL(r.done, 8);
@@ -209,8 +171,8 @@ static void engine_place__tells_what_gpus_do_and_why_no_more_trains(void)
     for (size_t i = 0; i < LEN(cases); i++) {
         struct engine_result r;
         struct reasons said = {.busy = -2};
-        machine(cases[i].gpus);
-        struct made *m = trainings(5, 60, cases[i].mib);
+        gpus_machine(cases[i].gpus);
+        struct made *m = gpus_trainings(5, 60, cases[i].mib);
         log_set_level(LOG_ERROR);
         TEST_OK(made_run(&r, m,
                          (struct engine_options){.jobs = cases[i].jobs,
@@ -240,12 +202,12 @@ static void engine_place__tells_what_gpus_do_and_why_no_more_trains(void)
 static void hang_driver(void *ctx, const struct engine_event *ev)
 {
     int *told = ctx;
-    if (ev->kind == ENGINE_GPUS && ++*told == 2) machine("hang\n");
+    if (ev->kind == ENGINE_GPUS && ++*told == 2) gpus_machine("hang\n");
 }
 static void crash_driver(void *ctx, const struct engine_event *ev)
 {
     int *told = ctx;
-    if (ev->kind == ENGINE_GPUS && ++*told == 2) machine("crash\n");
+    if (ev->kind == ENGINE_GPUS && ++*told == 2) gpus_machine("crash\n");
 }
 
 static void engine_place__does_without_a_driver_that_breaks(void)
@@ -253,8 +215,8 @@ static void engine_place__does_without_a_driver_that_breaks(void)
     for (int crashes = 0; crashes < 2; crashes++) {
         struct engine_result r;
         int told = 0;
-        machine("A 16384 16384 8.0 busy=50\n");
-        struct made *m = trainings(4, 100, 1024);
+        gpus_machine("A 16384 16384 8.0 busy=50\n");
+        struct made *m = gpus_trainings(4, 100, 1024);
         TEST_OK(made_run(&r, m,
                          (struct engine_options){.jobs = 2,
                                                  .slots = "2",
@@ -281,8 +243,8 @@ static void engine_place__says_what_it_leaves_out(void)
     for (size_t i = 0; i < LEN(cases); i++) {
         struct engine_result r;
         char path[500], *text = NULL;
-        machine(cases[i].gpus);
-        struct made *m = trainings(3, 5, 2048);
+        gpus_machine(cases[i].gpus);
+        struct made *m = gpus_trainings(3, 5, 2048);
         snprintf(path, sizeof path, "%s/stderr", m->dir);
         int keep = dup(STDERR_FILENO), file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
         dup2(file, STDERR_FILENO);
@@ -313,18 +275,18 @@ static void engine_place__says_what_it_cannot_give(void)
     };
     for (size_t i = 0; i < LEN(cases); i++) {
         struct engine_result r;
-        machine(cases[i].gpus);
-        struct made *m = trainings(1, 1, 1);
+        gpus_machine(cases[i].gpus);
+        struct made *m = gpus_trainings(1, 1, 1);
         log_set_level(LOG_ERROR);
         TEST_FAILS(made_run(&r, m, (struct engine_options){.gpus = cases[i].asked, .slots = cases[i].slots}),
                    STATUS_ARG, cases[i].says);
         log_set_level(LOG_INFO);
         made_free(m);
     }
-    machine("");
+    gpus_machine("");
     setenv("SWEEP_NVML", "none.so", 1); /* no driver: a worker sees for itself */
     struct engine_result r;
-    struct made *m = trainings(1, 1, 1);
+    struct made *m = gpus_trainings(1, 1, 1);
     TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
     int n;
     struct made_note *v = made_log(m, &n);
@@ -343,8 +305,8 @@ static void engine_place__gives_cores(void)
         test_skip("one core, or a quota: there are no cores to share");
         return;
     }
-    machine("");
-    struct made *m = trials(8, 10, 1, 6);
+    gpus_machine("");
+    struct made *m = gpus_trials(8, 10, 1, 6);
     TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 2}));
     int n;
     struct made_note *v = made_log(m, &n);
@@ -376,9 +338,9 @@ static void engine_place__gives_cores(void)
 static void engine_place__measures_beside_when_told(void)
 {
     struct engine_result r;
-    machine("");
+    gpus_machine("");
     for (int beside = 0; beside < 2; beside++) {
-        struct made *m = trials(6, 40, 1, 6);
+        struct made *m = gpus_trials(6, 40, 1, 6);
         TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 3, .measure_beside = beside}));
         CU_ASSERT_EQUAL(r.done, 6);
         int64_t busy = made_int(m, "SELECT sum(busy) AS n FROM latencies");
@@ -399,12 +361,12 @@ static void engine_place__measures_beside_when_told(void)
 static void engine_place__tells_the_neighbours_fault_from_its_own(void)
 {
     struct engine_result r;
-    machine(two);
+    gpus_machine(gpus_two);
     for (int crowded = 0; crowded < 2; crowded++) {
         struct made *m = made_new();
         for (int i = 0; i < 4; i++)
             made_trial(m, json_pack("{s:s, s:i}", "fake.train", i ? "steps:60" : "oom-once:60", "train.batch", 8));
-        for (int i = 0; i < m->plan.n_stages; i++) m->stages[i].cost.bytes[0] = MIB;
+        for (int i = 0; i < m->plan.n_stages; i++) m->stages[i].cost.bytes[0] = 1 << 20;
         log_set_level(LOG_ERROR);
         TEST_OK(made_run(&r, m, (struct engine_options){.slots = crowded ? "2" : "1"}));
         log_set_level(LOG_INFO);
@@ -454,8 +416,8 @@ static bool trains(const void *ctx)
 
 static void engine_place__leaves_a_gpu_to_the_sweep_that_has_it(void)
 {
-    machine("A 16384 16384 8.0\nB 16384 16384 8.0\n");
-    struct made *first = trainings(1, 100000, 1), *second = trials(3, 2, 1, 6);
+    gpus_machine("A 16384 16384 8.0\nB 16384 16384 8.0\n");
+    struct made *first = gpus_trainings(1, 100000, 1), *second = gpus_trials(3, 2, 1, 6);
     struct engine_result r;
     pid_t pid = siege_coordinator(first, (struct engine_options){.jobs = 1}, 0);
     CU_ASSERT_TRUE(wait_until(trains, first));
@@ -469,7 +431,7 @@ static void engine_place__leaves_a_gpu_to_the_sweep_that_has_it(void)
     /* Nothing is left of a lease whose holder was killed, and its worker with it. */
     CU_ASSERT_EQUAL(kill(pid, SIGKILL), 0);
     CU_ASSERT_EQUAL(siege_wait(pid), -SIGKILL);
-    struct made *third = trainings(1, 2, 1);
+    struct made *third = gpus_trainings(1, 2, 1);
     TEST_OK(made_run(&r, third, (struct engine_options){.jobs = 1, .gpus = "0"}));
     look(names, third);
     CU_ASSERT_STRING_EQUAL(names, "A");
@@ -483,13 +445,13 @@ static void engine_place__waits_for_what_others_use(void)
 {
     char names[4];
     for (int stop = 0; stop < 2; stop++) { /* a stop is heard while it waits, too */
-        machine("A 16384 1000 8.0 1=15000\n");
-        struct made *m = trainings(1, 2, 2048);
+        gpus_machine("A 16384 1000 8.0 1=15000\n");
+        struct made *m = gpus_trainings(1, 2, 2048);
         pid_t pid = siege_coordinator(m, (struct engine_options){.jobs = 1, .on_event = begin, .ctx = m}, 0);
         CU_ASSERT_TRUE(wait_until(begun, m));
         siege_nap_ms(100);
         CU_ASSERT_FALSE(trains(m));
-        if (!stop) machine("A 16384 16384 8.0\n");
+        if (!stop) gpus_machine("A 16384 16384 8.0\n");
         CU_ASSERT_TRUE(!stop || kill(pid, SIGTERM) == 0);
         CU_ASSERT_EQUAL(siege_wait(pid), stop ? STATUS_INTERRUPTED : STATUS_OK);
         look(names, m);

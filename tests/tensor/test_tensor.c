@@ -280,6 +280,27 @@ static void tensor_start__fp32_is_ieee(void)
     CU_ASSERT_TRUE(tensor_fp32_is_ieee());
 }
 
+/* Texts of CUDA's own, as libtorch passes them on. */
+static void tensor_failure__tells_a_lost_gpu_from_a_failure(void)
+{
+    static const struct {
+        const char *text;
+        enum status_code code;
+    } cases[] = {
+        {"CUDA error: uncorrectable ECC error encountered", STATUS_DEVICE},
+        {"CUDA error: unspecified launch failure", STATUS_DEVICE},
+        {"CUDA error: CUDA-capable device(s) is/are busy or unavailable", STATUS_DEVICE},
+        {"CUDA error: no CUDA-capable device is detected", STATUS_DEVICE},
+        {"CUDA unknown error - this may be due to an incorrectly set up environment", STATUS_DEVICE},
+        {"CUDA out of memory. Tried to allocate 2.00 GiB", STATUS_OOM},
+        {"CUDA error: an illegal memory access was encountered", STATUS_TORCH},
+        {"CUDA error: device-side assert triggered", STATUS_TORCH},
+        {"The size of tensor a (3) must match the size of tensor b (4)", STATUS_TORCH},
+        {"unknown error", STATUS_TORCH},
+    };
+    for (size_t i = 0; i < LEN(cases); i++) CU_ASSERT_EQUAL(tensor_failure(cases[i].text), cases[i].code);
+}
+
 static const struct test tests[] = {
     TEST(tensor_optim__follows_the_formulas),
     TEST(tensor_grads__are_unscaled_clipped_and_checked),
@@ -289,6 +310,7 @@ static const struct test tests[] = {
     TEST(tensor_fill__depends_on_key_and_index_only),
     TEST(tensor_start__fp32_is_ieee),
     TEST(tensor__failures_are_statuses),
+    TEST(tensor_failure__tells_a_lost_gpu_from_a_failure),
     TEST(tensor_start__kept_blocks_are_reused_safely),
 };
 int main(int argc, char **argv)
