@@ -66,6 +66,17 @@ static double rest_of(const struct engine *e, const struct worker *w, double now
     return rest > 0 ? rest : 0;
 }
 
+double ahead_on(const struct engine *e, const struct place_gpu *gpu)
+{
+    double all = 0, now = time_mono();
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
+        const struct worker *w = &e->workers[i];
+        /* One that is overdue is not done yet, and what is given a place this moment is not running yet. */
+        if (w->gpu == gpu && w->pid) all += fmax(rest_of(e, w, now), 0.1 * e->run_s[w->task]);
+    }
+    return all;
+}
+
 /* Seconds that are left of each kind, wall time. */
 static void by_kind(const struct engine *e, double left_s[PLAN_N_KINDS])
 {

@@ -182,6 +182,8 @@ void ahead_add(struct engine *e, int task, int runs);
 /** A run was done, in so many seconds. */
 void ahead_ran(struct engine *e, int task, double seconds);
 void ahead_hears(struct worker *w, const json_t *progress);
+/** What runs on a GPU is to take still, one after another. */
+double ahead_on(const struct engine *e, const struct place_gpu *gpu);
 /** The forecast of a task's runs has this relative error; negative: not known. */
 void ahead_knows(struct engine *e, int task, int runs, double error);
 /** @p error_s: how wrong that may be; negative: not known. */

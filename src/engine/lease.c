@@ -1,7 +1,8 @@
 /*
  * The rules of placement, as functions of what is known and nothing else: which GPU a run gets or why none, which
- * cores. An idle GPU takes any run: whether it fits is told by the run itself, and the ladder of memory goes on from
- * there. A run beside others, ours or a stranger's, must be predicted to fit with a margin.
+ * cores. It gets the one with the least predicted work ahead. An idle GPU takes any run: whether it fits is told by the
+ * run itself, and the ladder of memory goes on from there. A run beside others, ours or a stranger's, must be predicted
+ * to fit with a margin.
  */
 #include "inside.h"
 
@@ -29,6 +30,7 @@ enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, 
 
 static bool better(const struct lease_gpu *a, const struct lease_gpu *b)
 {
+    if (a->load_s < b->load_s || a->load_s > b->load_s) return a->load_s < b->load_s;
     return a->n != b->n ? a->n < b->n : lease_room(a) > lease_room(b);
 }
 

@@ -222,6 +222,7 @@ static int pick(struct engine *e, int task)
     struct lease_want want = place_want(e, task);
     for (int i = 0; i < p->n; i++) {
         p->leases[i].elsewhere = false;
+        p->leases[i].load_s = ahead_on(e, &p->gpus[i]);
         p->leases[i].lost = !health_usable(&p->gpus[i].health, time_mono());
         p->leases[i].full = place_full(e, i, task);
     }

@@ -36,6 +36,7 @@ struct lease_gpu {
     bool others;                     /* somebody else computes there, or has much of its memory */
     bool exclusive;                  /* takes one process, whoever's */
     bool elsewhere;                  /* another sweep has it */
+    double load_s;                   /* seconds that our runs there are predicted to take still, one after another */
     int n;                           /* leases of ours, */
     int64_t bytes;                   /* and what they were predicted to need */
     bool alone;                      /* the one that is there shares it with none */
@@ -107,7 +108,7 @@ void gpu_visible(struct engine_gpus *g, const char *text);
 /** Bytes that may still be asked for, a margin kept. */
 int64_t lease_room(const struct lease_gpu *g);
 enum lease_answer lease_fits(const struct lease_gpu *g, struct lease_want want, int slots);
-/** The GPU that a run gets: the one with fewest leases, then with most room; -1: none now. */
+/** The GPU that a run gets: the one with the least load, then with fewest leases, then with most room; -1: none now. */
 int lease_pick(const struct lease_gpu *v, int n, struct lease_want want, int slots);
 void lease_take(struct lease_gpu *g, struct lease_want want);
 void lease_give(struct lease_gpu *g, struct lease_want want);

@@ -71,10 +71,37 @@ static int lane_next_any(struct engine *e, struct lane *l)
     return task;
 }
 
-int queue_training(const struct engine *e)
+/* Where several train at once on GPUs, the longest goes first, so that none is left over at the end; those that want a
+ * GPU for themselves last, since all others would wait for that. */
+static bool goes_before(const struct engine *e, int a, int b)
+{
+    if (e->tasks[a].alone != e->tasks[b].alone) return e->tasks[b].alone;
+    return e->run_s[a] > e->run_s[b];
+}
+
+static int training_at(const struct engine *e)
 {
     const struct lane *l = &e->lanes[PLAN_TRAIN];
-    return l->n ? l->v[l->head] : -1;
+    int at = l->head;
+    for (int i = at + 1; e->place.n && i < l->head + l->n; i++)
+        if (goes_before(e, l->v[i], l->v[at])) at = i;
+    return at;
+}
+
+int queue_training(const struct engine *e)
+{
+    return e->lanes[PLAN_TRAIN].n ? e->lanes[PLAN_TRAIN].v[training_at(e)] : -1;
+}
+
+static int next_training(struct engine *e)
+{
+    struct lane *l = &e->lanes[PLAN_TRAIN];
+    int at = training_at(e), task = queue_training(e);
+    if (task < 0 || !place_can(e, task)) return -1;
+    memmove(l->v + l->head + 1, l->v + l->head, sizeof *l->v * (size_t)(at - l->head));
+    l->head++;
+    l->n--;
+    return task;
 }
 
 bool queue_trains_later(const struct engine *e)
@@ -112,7 +139,7 @@ int queue_next(struct engine *e)
     if (e->timing.n && (may || !beside)) return may ? lane_next_any(e, &e->timing) : -1;
     /* Visits of all cells mixed: a slow minute of the machine then falls on many of them a little. */
     if (e->lanes[PLAN_BENCH].n && may && beside) task = lane_next_any(e, &e->lanes[PLAN_BENCH]);
-    if (task < 0) task = lane_next(e, &e->lanes[PLAN_TRAIN]);
+    if (task < 0) task = next_training(e);
     if (task < 0 && e->lanes[PLAN_BENCH].n && may) task = lane_next_any(e, &e->lanes[PLAN_BENCH]);
     return task;
 }

@@ -81,6 +81,16 @@ static void engine_lease__picks_the_emptiest(void)
           {.bytes_total = GIB(8), .bytes_free = GIB(8), .elsewhere = true}},
          1,
          -1},
+        /* the least work ahead, in however many leases; what has no forecast is counted */
+        {{{.bytes_total = GIB(40), .bytes_free = GIB(30), .n = 1, .load_s = 100},
+          {.bytes_total = GIB(40), .bytes_free = GIB(20), .n = 3, .load_s = 60},
+          {.bytes_total = GIB(40), .bytes_free = GIB(20), .n = 2, .load_s = 61}},
+         4,
+         1},
+        {{{.bytes_total = GIB(40), .bytes_free = GIB(20), .n = 2},
+          {.bytes_total = GIB(40), .bytes_free = GIB(20), .n = 1}},
+         4,
+         1},
     };
     for (size_t i = 0; i < LEN(cases); i++) {
         int n = 2 + (cases[i].v[2].bytes_total > 0);

@@ -1,6 +1,6 @@
 /* GPUs that fall off the bus while a run is on them: the runs end, the trials do not. */
-#include "inside.h"
 #include "gpus.h"
+#include "inside.h"
 #include "siege.h"
 #include <fcntl.h>
 
@@ -112,8 +112,7 @@ static void engine_lost__believes_the_workers(void)
     int said;
     gpus_machine(gpus_two);
     struct made *m = gpus_trainings(6, 400, 1024);
-    for (int i = 0; i < 6; i++)
-        json_object_set_new(m->configs[i], "fake.train", json_string("lost-on-GPU-A:400"));
+    for (int i = 0; i < 6; i++) json_object_set_new(m->configs[i], "fake.train", json_string("lost-on-GPU-A:400"));
     TEST_OK(run_and_count(&said, &r, m, (struct engine_options){.slots = "1", .jobs = 2, .on_event = change, .ctx = &c},
                           "GPU 0 (A): conv2d: CUDA error: uncorrectable ECC error encountered; left out"));
     CU_ASSERT_EQUAL(r.done, 6);
