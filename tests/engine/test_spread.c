@@ -25,7 +25,8 @@ static struct made *of_tenths(const int *tenths, int n)
         json_object_set_new(m->configs[i], "fake.train", json_string(act));
     }
     for (int i = 0; i < m->plan.n_stages; i++)
-        if (m->stages[i].kind == PLAN_TRAIN) m->stages[i].cost.s[0] = m->stages[i].est_s = tenths[m->stages[i].trial] / 10.0;
+        if (m->stages[i].kind == PLAN_TRAIN)
+            m->stages[i].cost.s[0] = m->stages[i].est_s = tenths[m->stages[i].trial] / 10.0;
     return m;
 }
 
