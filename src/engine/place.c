@@ -198,7 +198,10 @@ static void tell(struct engine *e, int i, enum lease_answer why, struct lease_wa
 {
     struct place_gpu *d = &e->place.gpus[i];
     const struct lease_gpu *l = &e->place.leases[i];
+    int64_t holder;
     if (why == d->told) return;
+    /* A worker of ours that was there a moment ago may not be gone altogether. */
+    if (why == LEASE_ELSEWHERE && str_to_i64(d->holder, &holder) && holder == getpid()) return;
     d->told = why;
     if (why == LEASE_ELSEWHERE)
         log_warn("GPU %d (%s): another sweep has it (process %s); left out until that ends", d->index, d->name,

@@ -111,8 +111,8 @@ static void engine_lost__believes_the_workers(void)
     struct change c = {.to = NULL};
     int said;
     gpus_machine(gpus_two);
-    struct made *m = gpus_trainings(6, 400, 1024);
-    for (int i = 0; i < 6; i++) json_object_set_new(m->configs[i], "fake.train", json_string("lost-on-GPU-A:400"));
+    struct made *m = gpus_trainings(6, 150, 1024);
+    for (int i = 0; i < 6; i++) json_object_set_new(m->configs[i], "fake.train", json_string("lost-on-GPU-A:150"));
     TEST_OK(run_and_count(&said, &r, m, (struct engine_options){.slots = "1", .jobs = 2, .on_event = change, .ctx = &c},
                           "GPU 0 (A): conv2d: CUDA error: uncorrectable ECC error encountered; left out"));
     CU_ASSERT_EQUAL(r.done, 6);
