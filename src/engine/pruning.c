@@ -244,8 +244,10 @@ void pruning_hears(struct engine *e, const struct worker *w, const json_t *metri
     if (g->kind != PLAN_TRAIN || c->group < 0) return;
     const struct prune_group *group = &e->pruning->groups[c->group];
     int epoch = (int)json_int(metrics, "epoch", -1);
-    double value = json_num(json_object_get(metrics, "values"), group->rule.metric, (double)NAN);
-    curve_hears(&group->rule, c, epoch, value);
+    const json_t *told = json_object_get(json_object_get(metrics, "values"), group->rule.metric);
+    curve_hears(&group->rule, c, epoch, json_is_number(told) ? json_number_value(told) : (double)NAN);
+    if (!told && epoch > 0 && epoch <= c->n && isnan(c->best[epoch - 1]))
+        return; /* validated later: nothing to judge */
     if (c->why || epoch <= c->decided || !prune_asks(&group->rule, epoch)) return;
     json_t *decision = decision_json(e, group, g->trial, epoch);
     c->decided = epoch;

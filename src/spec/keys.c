@@ -175,6 +175,12 @@ const struct key key_table[] = {
      .doc = "on a GPU: record the work of a step once and replay it, which is faster for small cells"},
     {.path = "train.checkpoint_every", .type = KEY_INT, .at = AT(train.checkpoint_every), .lo = 1, .hi = 100000, .num = 1,
      .unit = "epochs", .doc = "how much work a crash may cost"},
+    {.path = "train.checkpoint_s", .type = KEY_INT, .at = AT(train.checkpoint_s), .lo = 0, .hi = 86400, .num = 30,
+     .unit = "seconds",
+     .doc = "and in time: no checkpoint before so many have passed since the last; 0: one each epoch; a stop writes one, too"},
+    {.path = "train.validate_every", .type = KEY_INT, .at = AT(train.validate_every), .lo = 1, .hi = 100000, .num = 1,
+     .unit = "epochs", .stages = SPEC_TRAIN,
+     .doc = "the validation pairs are looked at after so many, and after the last: what picks the best and stops early"},
 
     {.path = "evaluate.rank", .type = KEY_CHOICE, .at = AT(evaluate.rank), .table = &metrics,
      .null = "`feature_distance` where there is a judge, else `ssim`",

@@ -92,6 +92,8 @@ struct spec_trial {
         int patience;         /* early stop: epochs without a better monitor; 0: off */
         int threads;          /* 0: cores / jobs */
         int checkpoint_every; /* epochs */
+        int checkpoint_s;     /* seconds; both must be over */
+        int validate_every;   /* epochs; the last one always is */
         bool drop_last;
     } train;
     struct {

@@ -15,7 +15,7 @@ void position_free(struct position *p)
 
 /* ---- position to and from text -------------------------------------------------------------------------------- */
 
-static char *position_text(const struct position *p)
+char *position_text(const struct position *p)
 {
     json_t *j = json_pack("{s:i, s:I, s:f, s:I, s:f, s:i, s:f, s:i, s:f, s:i, s:O}", "epoch", p->epoch, "step",
                           (json_int_t)p->step, "loss_sum", p->loss_sum, "loss_images", (json_int_t)p->loss_images,
@@ -49,6 +49,14 @@ static struct status position_parse(struct position *out, const char *path, cons
                                  .curve = json_incref(curve)};
     json_decref(j);
     return s;
+}
+
+int position_epoch(const struct weights *w)
+{
+    struct position at = {0};
+    if (position_parse(&at, "", json_str(w->meta, POSITION, "")).code != STATUS_OK) return 0;
+    position_free(&at);
+    return at.epoch;
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */
@@ -98,100 +106,24 @@ static struct status write_file(const struct train_job *job, const char *name, c
     return s;
 }
 
-/** A growing list of arrays in an arena. */
-struct arrays {
-    struct arena arena;
-    struct weights_array *a;
-    size_t n, cap;
-};
-
-static struct weights_array *arrays_add(struct arrays *to)
+/** Counts and the optimiser's moments may be what they like; a weight is a number. */
+static struct status check_numbers(const char *path, const struct arrays *all)
 {
-    if (to->n == to->cap) to->a = mem_realloc(to->a, (to->cap = to->cap * 2 + 64) * sizeof *to->a);
-    to->a[to->n] = (struct weights_array){0};
-    return &to->a[to->n++];
-}
-
-static void arrays_free(struct arrays *a)
-{
-    free(a->a);
-    arena_free(&a->arena);
-}
-
-/** The state dict, each name behind @p prefix; a prefixed one is without the counts, which have one value only. */
-static struct status add_state_dict(struct arrays *to, const struct exec *e, const char *prefix)
-{
-    struct weights_array *a;
-    size_t n;
-    TRY(exec_arrays(&a, &n, &to->arena, e));
-    for (size_t i = 0; i < n; i++) {
-        if (prefix[0] && a[i].dtype == WEIGHTS_I64) continue;
-        struct weights_array *slot = arrays_add(to);
-        *slot = a[i];
-        slot->name = arena_printf(&to->arena, "%s%s", prefix, a[i].name);
+    for (size_t i = 0; i < all->n; i++) {
+        const struct weights_array *a = &all->a[i];
+        bool weights = a->dtype != WEIGHTS_I64 && (!is_state(a) || strncmp(a->name, RAW, strlen(RAW)) == 0);
+        if (weights) TRY(status_at(weights_check_numbers(a, 1), "%s: not written", path));
     }
     return ok();
 }
 
-static struct status add_tensor(struct arrays *to, const char *name, const struct tensor *t)
+struct status checkpoint_write(const struct train_job *job, const char *name, const struct arrays *all,
+                               const char *position)
 {
-    bool wide = tensor_dtype_of(t) == TENSOR_F64;
-    struct weights_array *a = arrays_add(to);
-    a->name = name;
-    a->dtype = wide ? WEIGHTS_F64 : WEIGHTS_F32;
-    a->rank = tensor_rank(t);
-    for (int d = 0; d < a->rank; d++) a->shape[d] = tensor_dim(t, d);
-    a->bytes = (size_t)tensor_numel(t) * (wide ? sizeof(double) : sizeof(float));
-    void *data = arena_alloc(&to->arena, a->bytes);
-    a->data = data;
-    return wide ? tensor_to_f64(t, data) : tensor_to_f32(t, data);
-}
-
-static const char *slot_name(struct arena *a, const struct weights_state *w, int i, int slot)
-{
-    return arena_printf(a, STATE "slot%d/%s", slot, exec_net(w->exec)->params[w->params[i]].name);
-}
-
-static struct status add_optimiser(struct arrays *to, const struct weights_state *w)
-{
-    for (int i = 0; i < w->n_params; i++)
-        for (int slot = 0; slot < 2; slot++) {
-            const struct tensor *t = tensor_optim_slot(w->optim, i, slot);
-            if (t) TRY(add_tensor(to, slot_name(&to->arena, w, i, slot), t));
-        }
-    size_t bytes = (size_t)w->n_params * sizeof(int64_t);
-    struct weights_array *a = arrays_add(to);
-    *a = (struct weights_array){.name = STATE "updates",
-                                .dtype = WEIGHTS_I64,
-                                .rank = 1,
-                                .shape = {w->n_params},
-                                .data = arena_copy(&to->arena, tensor_optim_updates(w->optim), bytes),
-                                .bytes = bytes};
-    return ok();
-}
-
-static struct status collect(struct arrays *to, const struct weights_state *w, bool with_state)
-{
-    if (with_state && w->average) TRY(add_state_dict(to, w->exec, STATE "raw/"));
-    if (with_state) TRY(add_optimiser(to, w));
-    if (w->average) exec_swap(w->exec, w->average);
-    struct status s = add_state_dict(to, w->exec, "");
-    if (w->average) exec_swap(w->exec, w->average);
-    return s;
-}
-
-struct status checkpoint_save(const struct train_job *job, const char *name, const struct weights_state *w,
-                              const struct position *p, bool with_state)
-{
-    struct arrays all = {.a = NULL};
-    struct status s = collect(&all, w, with_state);
-    if (s.code == STATUS_OK) {
-        char *text = position_text(p);
-        s = write_file(job, name, all.a, all.n, text);
-        free(text);
-    }
-    arrays_free(&all);
-    return s;
+    struct arena a = {0};
+    struct status s = check_numbers(path_of(&a, job, name), all);
+    arena_free(&a);
+    return s.code == STATUS_OK ? write_file(job, name, all->a, all->n, position) : s;
 }
 
 struct status checkpoint_copy(const struct train_job *job, const char *from, const char *to)
@@ -275,7 +207,7 @@ static struct status set_optimiser(struct weights_state *to, const struct weight
     for (int i = 0; i < to->n_params; i++)
         for (int slot = 0; slot < 2; slot++) {
             struct tensor *t = tensor_optim_slot(to->optim, i, slot);
-            if (t) TRY(set_tensor(t, w, slot_name(a, to, i, slot)));
+            if (t) TRY(set_tensor(t, w, snapshot_slot_name(a, to, i, slot)));
         }
     memcpy(tensor_optim_updates(to->optim), updates->data, bytes);
     return ok();
@@ -291,7 +223,7 @@ static struct status apply(struct weights_state *to, const struct weights *w, st
     for (int i = 0; i < exec_net(to->exec)->n_params; i++)
         if (to->average[i]) TRY(tensor_copy_in(to->average[i], exec_param(to->exec, i)));
     if (finished) return ok();
-    struct weights raw = part_of(w, a, STATE "raw/");
+    struct weights raw = part_of(w, a, RAW);
     return exec_load(to->exec, &raw, true, NULL);
 }
 
@@ -305,6 +237,7 @@ struct status checkpoint_load(const struct train_job *job, const char *name, str
     if (s.code == STATUS_OK) {
         struct position at = {0};
         s = position_parse(&at, path, json_str(w.meta, POSITION, ""));
+        at.has_state = weights_find(&w, STATE "updates") != NULL;
         if (s.code == STATUS_OK && to) s = status_at(apply(to, &w, &a, at.finished), "%s", path);
         if (s.code == STATUS_OK)
             *p = at;

@@ -39,6 +39,13 @@ static struct status adopt(const struct weights *last, const struct weights *bes
     return sign(last, job, "last");
 }
 
+/** A training of more epochs would not have looked at the validation pairs after an epoch that was only the last. */
+static bool in_turn(const struct train_job *job, const struct weights *last)
+{
+    int every = job->trial->train.validate_every;
+    return every <= 1 || position_epoch(last) % every == 0;
+}
+
 struct status longer_adopt(const struct train_job *job)
 {
     struct arena a = {0};
@@ -52,6 +59,8 @@ struct status longer_adopt(const struct train_job *job)
             tell_anew(job, "its last checkpoint is gone");
         else if (!weights_find(&last, STATE "updates"))
             tell_anew(job, "the optimiser's state was dropped when it was done (keep: all keeps it)");
+        else if (!in_turn(job, &last))
+            tell_anew(job, "its last epoch was validated out of turn (train.validate_every)");
         else {
             bool has_best = weights_load(&best, path_in(&a, job->from_dir, "best")).code == STATUS_OK;
             s = adopt(&last, has_best ? &best : NULL, job);

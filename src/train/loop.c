@@ -103,56 +103,10 @@ static struct status run_open(struct run *r)
 static void run_close(struct run *r)
 {
     data_loader_close(r->loader);
+    saver_close(&r->saver);
     run_release(r);
     judge_close(&r->judge);
     train_model_close(&r->model);
-}
-
-/** The end needs the weights of the best epoch. Where their file is gone or damaged, last is them if it is of that
- * epoch; otherwise only a new training makes them again, and last, which knows of a best epoch without a file, goes. */
-static struct status mend_best(struct run *r)
-{
-    struct position best = {0}, last = {0};
-    struct status s = ok(), found = checkpoint_load(r->job, "best", NULL, &best);
-    position_free(&best);
-    if (found.code == STATUS_OK || checkpoint_load(r->job, "last", NULL, &last).code != STATUS_OK) return ok();
-    if (last.best_epoch > 0 && last.best_epoch == last.epoch && last.step == 0) {
-        train_warn(r->job, "%s; made again from last, which is of the best epoch", found.msg);
-        s = checkpoint_copy(r->job, "last", "best");
-    } else if (last.best_epoch > 0) {
-        train_warn(r->job, "%s; it held the weights of epoch %d, and last holds later ones: the training starts again",
-                   found.msg, last.best_epoch);
-        s = checkpoint_remove(r->job, "last");
-    }
-    position_free(&last);
-    return s;
-}
-
-/** Continues from last, else from best, else starts anew; a damaged file is named and passed over. */
-static struct status resume(struct run *r, bool *resumed)
-{
-    static const char *const names[] = {"last", "best"};
-    *resumed = false;
-    TRY(mend_best(r));
-    for (size_t i = 0; i < LEN(names) && !*resumed; i++) {
-        struct arena a = {0};
-        bool there = fs_exists(arena_printf(&a, "%s/%s.safetensors", r->job->dir, names[i]));
-        arena_free(&a);
-        if (!there) continue;
-        struct position at = {0};
-        struct status s = checkpoint_load(r->job, names[i], &r->w, &at);
-        if (s.code == STATUS_OK) {
-            position_free(&r->at);
-            r->at = at;
-            *resumed = true;
-            log_info("continuing from %s: epoch %d, step %d", names[i], at.epoch + 1, (int)at.step);
-        } else if (s.code != STATUS_ARG && s.code != STATUS_IO) {
-            return s;
-        } else {
-            train_warn(r->job, "%s; not used, trying %s", s.msg, i == 0 ? "the best one" : "from the start");
-        }
-    }
-    return ok();
 }
 
 /* ---- curve ---------------------------------------------------------------------------------------------------- */
@@ -187,17 +141,15 @@ static void tell_progress(struct run *r, double loss)
                "images_per_s", rate, "eta_s", rate > 0 ? left / rate : 0);
 }
 
-static struct status save(struct run *r, const char *name, bool with_state)
-{
-    double start = time_mono();
-    struct status s = checkpoint_save(r->job, name, &r->w, &r->at, with_state);
-    r->spent.checkpoints += time_mono() - start;
-    return s;
-}
-
 static struct status interrupted(struct run *r)
 {
-    TRY(save(r, "last", true));
+    double start = time_mono();
+    struct status s = saver_stop(&r->saver, &r->w, &r->at);
+    r->spent.checkpoints += time_mono() - start;
+    if (s.code == STATUS_ARG) /* weights that are no numbers: what lies on the disk is older, and good */
+        train_warn(r->job, "%s", s.msg);
+    else
+        TRY(s);
     return fail(STATUS_INTERRUPTED, "stopped in epoch %d after %d of %d steps; the checkpoint is written",
                 r->at.epoch + 1, (int)r->at.step, (int)r->steps);
 }
@@ -232,9 +184,18 @@ static struct status train_epoch(struct run *r, struct train_result *out)
     return ok();
 }
 
+/** Whether the validation pairs are looked at after @p epoch. */
+static bool validates(const struct run *r, int epoch)
+{
+    int every = r->t->train.validate_every > 0 ? r->t->train.validate_every : 1;
+    return epoch % every == 0 || epoch == r->t->train.epochs;
+}
+
 /** Validation uses the averaged weights where there are any. */
 static struct status validate_epoch(struct values *v, struct run *r)
 {
+    v->n = 0;
+    if (!validates(r, r->at.epoch + 1)) return ok();
     struct validate_options o = {
         .model = r->model.exec, .batch = run_part(r->job->micro_batch, r->t->train.batch), .stop = r->job->stop};
     double start = time_mono();
@@ -258,7 +219,7 @@ static bool improves(const struct run *r, double v)
     return higher_is_better(r->t->train.monitor) ? v > r->at.best : v < r->at.best;
 }
 
-/** Ends the epoch: curve, best, position; then the files, of which last is the commit. */
+/** Ends the epoch: curve, best, position; then the files, if it is time. */
 static struct status commit_epoch(struct run *r, const struct values *validated)
 {
     struct values v = {.n = 0};
@@ -277,14 +238,16 @@ static struct status commit_epoch(struct run *r, const struct values *validated)
     if (better) r->at.best_epoch = r->at.epoch, r->at.best = monitored;
     add_point(r, r->at.epoch, &v);
 
-    int every = r->t->train.checkpoint_every > 0 ? r->t->train.checkpoint_every : 1;
-    if (better) TRY(save(r, "best", true));
-    if (r->at.epoch % every != 0) return ok();
-    return better ? checkpoint_copy(r->job, "best", "last") : save(r, "last", true);
+    double start = time_mono();
+    struct status s = better ? saver_hold(&r->saver, &r->w, &r->at) : ok();
+    if (s.code == STATUS_OK && r->at.epoch < r->t->train.epochs) s = saver_epoch(&r->saver, &r->w, &r->at);
+    r->spent.checkpoints += time_mono() - start;
+    return s;
 }
 
 static bool patience_is_out(const struct run *r)
 {
+    if (!validates(r, r->at.epoch)) return false; /* nobody has looked whether it is better */
     return r->t->train.patience > 0 && r->at.epoch - r->at.best_epoch >= r->t->train.patience;
 }
 
@@ -319,19 +282,23 @@ static double last_value(const struct run *r, const char *name)
     return json_num(json_object_get(point, "values"), name, (double)NAN);
 }
 
-static struct status finish(struct run *r)
+/** Weights that are no numbers are a divergence that no loss has told of. */
+static struct status finish_files(struct run *r, struct train_result *out)
 {
-    bool all = r->t->keep && strcmp(r->t->keep, "all") == 0;
-    if (all && !r->at.finished) TRY(save(r, "last", true)); /* more epochs go on from it */
-    if (!r->at.finished) {
-        if (r->at.best_epoch == 0) { /* the monitor never was a number: the last weights are all there is */
-            r->at.best_epoch = r->at.epoch;
-            TRY(save(r, "best", false));
-        }
-        r->at.finished = 1;
-        if (!all) TRY(save(r, "last", false));
-    }
-    TRY(checkpoint_strip(r->job, "best"));
+    bool all = r->t->keep && strcmp(r->t->keep, "all") == 0; /* more epochs go on from last */
+    double start = time_mono();
+    struct status s = r->at.finished ? checkpoint_strip(r->job, "best") : saver_finish(&r->saver, &r->w, &r->at, all);
+    r->spent.checkpoints += time_mono() - start;
+    if (s.code == STATUS_OK || !r->saver.no_number[0]) return s;
+    out->end = TRAIN_DIVERGED;
+    snprintf(out->reason, sizeof out->reason, "%s; try a smaller train.lr or train.clip_grad", r->saver.no_number);
+    return ok();
+}
+
+static struct status finish(struct run *r, struct train_result *out)
+{
+    TRY(finish_files(r, out));
+    if (out->end != TRAIN_DONE) return ok();
     TRY(checkpoint_tell(r->job, "best", "best"));
     TRY(checkpoint_tell(r->job, "last", "last"));
     struct values v = {.n = 0};
@@ -347,7 +314,8 @@ static struct status run_all(struct run *r, struct train_result *out)
     TRY(run_open(r));
     bool resumed;
     TRY(longer_adopt(r->job));
-    TRY(resume(r, &resumed));
+    saver_open(&r->saver, r->job);
+    TRY(run_resume(r, &resumed));
     if (resumed) {
         size_t i;
         const json_t *point;
@@ -360,7 +328,7 @@ static struct status run_all(struct run *r, struct train_result *out)
     out->epochs = r->at.epoch;
     out->best_epoch = r->at.best_epoch;
     out->best = r->at.best;
-    return out->end == TRAIN_DONE ? finish(r) : ok();
+    return out->end == TRAIN_DONE ? finish(r, out) : ok();
 }
 
 struct status train_run(struct train_result *out, const struct train_job *job)

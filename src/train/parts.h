@@ -75,7 +75,8 @@ struct status validate(struct values *out, struct judge *j, const struct validat
 
 /* ---- checkpoints: checkpoint.c ------------------------------------------------------------------------------ */
 
-#define STATE "state/" /* before the names of what only continuing needs */
+#define STATE "state/"     /* before the names of what only continuing needs */
+#define RAW   STATE "raw/" /* weights beside averaged ones */
 #define KEY   "sweep.key"
 #define TRIAL "sweep.trial"
 
@@ -92,8 +93,13 @@ struct position {
     double loss_scale; /* fp16 */
     int good_steps;    /* since it changed */
     json_t *curve;     /* array of {"epoch": e, "values": {...}}, epoch 1 first */
+    bool has_state;    /* of a file that was read: there is what continuing needs */
 };
 void position_free(struct position *p);
+/** As a file's metadata hold it. Owner: the caller, free. */
+char *position_text(const struct position *p);
+/** Epochs done of the checkpoint in @p w; 0 where it says none. */
+int position_epoch(const struct weights *w);
 
 /** The tensors of a run, and the optimiser's. */
 struct weights_state {
@@ -104,9 +110,18 @@ struct weights_state {
     struct tensor **average; /* by net parameter index, NULL entries for what is not averaged; NULL: no averaging */
 };
 
-/** Writes DIR/NAME with or without what continuing needs. */
-struct status checkpoint_save(const struct train_job *job, const char *name, const struct weights_state *w,
-                              const struct position *p, bool with_state);
+/** A growing list of arrays in an arena. */
+struct arrays {
+    struct arena arena;
+    struct weights_array *a;
+    size_t n, cap;
+};
+void arrays_free(struct arrays *a);
+
+/** Writes DIR/NAME. Errors: STATUS_IO; STATUS_ARG for weights that hold what is no number, which are never written.
+ * Threads: any, one at a time. */
+struct status checkpoint_write(const struct train_job *job, const char *name, const struct arrays *all,
+                               const char *position);
 /** Makes DIR/TO the same file as DIR/FROM. */
 struct status checkpoint_copy(const struct train_job *job, const char *from, const char *to);
 /** DIR/NAME is not there afterwards. Errors: STATUS_IO. */
@@ -121,6 +136,27 @@ struct status checkpoint_strip(const struct train_job *job, const char *name);
 struct status checkpoint_weights(const struct train_job *job, const char *name, struct exec *e);
 /** The `artifact` event of a file. */
 struct status checkpoint_tell(const struct train_job *job, const char *kind, const char *name);
+
+/* ---- a run at one moment: snapshot.c --------------------------------------------------------------------------- */
+
+struct snapshot {
+    const struct weights_state *of;
+    const struct net *net;
+    struct tensor **raw, **average; /* by net parameter index, as in exec and weights_state */
+    struct tensor **slots;          /* two an optimised parameter */
+    int64_t *counts, *updates;
+    bool owner; /* of the tensors */
+};
+/** The run's own tensors: true until the next step. Owner: the caller, snapshot_free. */
+void snapshot_view(struct snapshot *s, const struct weights_state *w);
+/** Copies of them on the run's device; those of an earlier call are overwritten. Owner: as above. Errors: STATUS_OOM.
+ */
+struct status snapshot_keep(struct snapshot *s, const struct weights_state *w);
+void snapshot_free(struct snapshot *s);
+/** What a file is made of, with or without what continuing needs. Owner: the caller, arrays_free, also after a failure.
+ */
+struct status snapshot_arrays(struct arrays *to, const struct snapshot *s, bool with_state);
+const char *snapshot_slot_name(struct arena *a, const struct weights_state *w, int i, int slot);
 
 /* ---- more epochs: longer.c ------------------------------------------------------------------------------------ */
 

@@ -2,7 +2,7 @@
 #ifndef SWEEP_TRAIN_RUN_H
 #define SWEEP_TRAIN_RUN_H
 
-#include "parts.h"
+#include "saver.h"
 
 /** The loss of a step. A GPU is not waited for: what it will come to is read a step later. */
 struct step_loss {
@@ -27,6 +27,7 @@ struct run {
     double *lr;             /* by optimised parameter, of the step at hand */
     double lr_now;          /* of the decoder */
     struct position at;
+    struct saver saver;
     double last_progress; /* monotonic seconds */
     struct tensor *x, *y; /* on a GPU: of a whole batch, the same memory in each step */
     struct tensor *host;  /* on a GPU: two batches in memory that it copies from by itself, in turn */
@@ -41,6 +42,9 @@ struct run {
 /** Optimiser, averages and learning rates of a model that is open. */
 struct status run_prepare(struct run *r);
 void run_release(struct run *r);
+/** Continues from the file that is further, else from the other, else starts anew; a damaged one is named and passed
+ * over (resume.c). */
+struct status run_resume(struct run *r, bool *resumed);
 /** What the schedule makes of the learning rates at a step, counted from the first epoch's first. */
 struct status run_factor(double *factor, const struct run *r, int64_t step);
 /** What is frozen in @p epoch. */

@@ -97,6 +97,9 @@ static void plan_keys__change_exactly_when_they_should(void)
         {"bench.visits=5", K(BENCH)},
         {"samples=3", K(SAMPLES)},
         {"train.checkpoint_every=2", 0},
+        {"train.checkpoint_s=0", 0},
+        {"train.validate_every=1", 0},
+        {"train.validate_every=2", all},
         {"name=other", 0},
         {"prune=asha", 0}, /* whether it is stopped changes nothing of what it would be */
         {"prune.min_epochs=1", 0},

@@ -206,6 +206,8 @@ static void spec_trial__what_runs_again(void)
         {"train.lr", SPEC_TRAIN},
         {"train.threads", 0},
         {"train.checkpoint_every", 0},
+        {"train.checkpoint_s", 0},
+        {"train.validate_every", SPEC_TRAIN},
         {"evaluate.rank", 0},
         {"prune.rule", 0}, /* whether a training is stopped is no part of what it trains */
         {"prune.min_epochs", 0},
