@@ -55,8 +55,9 @@ int position_epoch(const struct weights *w)
 {
     struct position at = {0};
     if (position_parse(&at, "", json_str(w->meta, POSITION, "")).code != STATUS_OK) return 0;
+    int epoch = at.epoch;
     position_free(&at);
-    return at.epoch;
+    return epoch;
 }
 
 /* ---- writing -------------------------------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /*
- * Where a run goes on. best is written before last, so a run that was killed between the two has a best that is further:
- * it continues from that one. At the end best is written without what continuing needs: then it continues from last and
- * knows that a later epoch was better.
+ * Where a run goes on. best is written before last, so a run that was killed between the two has a best that is
+ * further: it continues from that one. At the end best is written without what continuing needs: then it continues from
+ * last and knows that a later epoch was better.
  */
 #include "run.h"
 

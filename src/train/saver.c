@@ -74,8 +74,7 @@ static bool start(struct saver *s)
 
 static void tell_failure(struct saver *s, const struct status *said)
 {
-    if (!s->warned)
-        train_warn(s->job, "%s; training goes on, and it is tried again at the next checkpoint", said->msg);
+    if (!s->warned) train_warn(s->job, "%s; training goes on, and it is tried again at the next checkpoint", said->msg);
     s->warned = true;
 }
 
@@ -147,7 +146,6 @@ void saver_close(struct saver *s)
     s->best_text = NULL;
 }
 
-
 /** One file, now. */
 static struct status write_now(struct saver *s, const char *name, const struct snapshot *from, const struct position *p,
                                const char *text, bool with_state)
@@ -189,7 +187,8 @@ static bool is_time(const struct saver *s, const struct position *p)
     const struct spec_trial *t = s->job->trial;
     int every = t->train.checkpoint_every > 0 ? t->train.checkpoint_every : 1;
     if (p->epoch % every != 0 || time_mono() - s->written < t->train.checkpoint_s) return false;
-    return t->train.checkpoint_s <= 0 || !s->now.running || atomic_load(&s->now.ended); /* a slow disk holds up nobody */
+    return t->train.checkpoint_s <= 0 || !s->now.running ||
+           atomic_load(&s->now.ended); /* a slow disk holds up nobody */
 }
 
 struct status saver_epoch(struct saver *s, const struct weights_state *w, const struct position *p)

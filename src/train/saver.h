@@ -16,7 +16,8 @@ struct draft {
 /**
  * Writes best and last of a run so that the two on the disk belong together: best first, then last, which knows of it.
  * Of the best epoch the tensors are held until they are on the disk, whatever became of a write.
- * Threads: one calls; at most one more writes. The latter touches drafts and files and nothing else: no tensor, no event.
+ * Threads: one calls; at most one more writes. The latter touches drafts and files and nothing else: no tensor, no
+ * event.
  */
 struct saver {
     const struct train_job *job;

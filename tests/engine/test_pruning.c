@@ -307,6 +307,48 @@ static void engine_pruning__compares_only_what_compares(void)
     made_free(m);
 }
 
+/* An epoch that nobody has validated is no reason to stop; of later ones the best so far counts. */
+static void engine_pruning__waits_for_a_validation(void)
+{
+    static const struct {
+        double value[3]; /* 0: not validated */
+        const char *state;
+        int epoch;
+    } cells[] = {
+        {{0.9, 0.9, 0.9}, "done", 0},
+        {{0, 0.95, 0}, "done", 0},
+        {{0, 0.1, 0}, "pruned", 2},
+    };
+    struct made *m = made_new();
+    struct engine_result r;
+    for (size_t i = 0; i < LEN(cells); i++) {
+        json_t *curve = json_array();
+        for (size_t k = 0; k < LEN(cells[i].value); k++)
+            json_array_append_new(curve, cells[i].value[k] > 0 ? json_real(cells[i].value[k]) : json_null());
+        json_t *config =
+            json_pack("{s:s, s:o, s:i}", "fake.train", "learn", "fake.curve", curve, "fake.hold", cells[i].epoch);
+        struct spec_trial *t = &m->trials[made_trial(m, config)].t;
+        t->train.epochs = 3;
+        t->evaluate.rank = "ssim";
+        t->prune.rule = "median";
+        t->prune.min_epochs = 1;
+        t->prune.min_peers = 1;
+    }
+    TEST_OK(made_run(&r, m, (struct engine_options){.jobs = 1}));
+    json_t *rows =
+        made_rows(m, "SELECT state, reason, (SELECT epoch FROM decisions d WHERE d.trial = t.id AND stop) AS "
+                     "stopped FROM trials t ORDER BY id");
+    for (size_t i = 0; i < LEN(cells); i++) {
+        const json_t *row = json_array_get(rows, i);
+        if (strcmp(json_str(row, "state", ""), cells[i].state) != 0)
+            fprintf(stderr, "\n%zu: %s\n", i, json_str(row, "reason", ""));
+        CU_ASSERT_STRING_EQUAL(json_str(row, "state", ""), cells[i].state);
+        CU_ASSERT_EQUAL(json_int(row, "stopped", 0), cells[i].epoch);
+    }
+    json_decref(rows);
+    made_free(m);
+}
+
 static pid_t coordinator(const struct made *m)
 {
     pid_t pid = fork();
@@ -413,6 +455,7 @@ static const struct test tests[] = {
     TEST(engine_pruning__redo_decides_anew),
     TEST(engine_pruning__knows_the_latency_before_training),
     TEST(engine_pruning__compares_only_what_compares),
+    TEST(engine_pruning__waits_for_a_validation),
     TEST(engine_pruning__survives_kills_with_the_same_decisions),
 };
 TEST_MAIN("engine pruning", tests)

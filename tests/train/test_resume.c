@@ -165,6 +165,19 @@ static void train__more_epochs_start_anew_without_the_optimisers_state(void)
     CU_ASSERT_TRUE(same_end(dirs[0], dirs[2]));
 }
 
+/* Only the last epoch of the shorter one was validated: a longer one would have passed over it. */
+static void train__more_epochs_start_anew_after_a_validation_out_of_turn(void)
+{
+    static const char few[] = "{\"keep\": \"all\", \"train.schedule\": \"constant\", \"train.validate_every\": 4,"
+                              " \"train.epochs\": 2}",
+                      many[] = "{\"keep\": \"all\", \"train.schedule\": \"constant\", \"train.validate_every\": 4,"
+                               " \"train.epochs\": 5}";
+    told_from(fresh_dir(0), NULL, "whole", many);
+    told_from(fresh_dir(1), NULL, "shorter", few);
+    CU_ASSERT_EQUAL(told_from(fresh_dir(2), dirs[1], "longer", many), 1); /* it says so */
+    CU_ASSERT_TRUE(same_end(dirs[0], dirs[2]));
+}
+
 static void train__finished_is_finished(void)
 {
     struct tiny t;
@@ -261,6 +274,7 @@ static const struct test tests[] = {
     TEST(train__killed_anywhere_continues_to_the_bit),
     TEST(train__more_epochs_go_on_to_the_bit),
     TEST(train__more_epochs_start_anew_without_the_optimisers_state),
+    TEST(train__more_epochs_start_anew_after_a_validation_out_of_turn),
     TEST(train__finished_is_finished),
     TEST(train__without_its_best_file_is_made_whole_again),
     TEST(train__damaged_checkpoint_is_named_and_passed_over),

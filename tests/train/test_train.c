@@ -53,6 +53,28 @@ static void train__tells_where_its_time_went(void)
     tiny_close(&t);
 }
 
+static void train__validates_as_seldom_as_asked(void)
+{
+    struct tiny t;
+    struct train_result r;
+    tiny_open(&t, fresh_dir(0), "{\"train.epochs\": 7, \"train.validate_every\": 3}");
+    TEST_OK(train_run(&r, &t.job));
+    for (int e = 1; e <= 7; e++) {
+        CU_ASSERT_EQUAL(tiny_metric(&t, e, "val_loss", -1) > 0, e % 3 == 0 || e == 7); /* the last one always */
+        CU_ASSERT_EQUAL(tiny_metric(&t, e, "ssim", -1) > 0, e % 3 == 0 || e == 7);
+        CU_ASSERT_TRUE(tiny_metric(&t, e, "train_loss", -1) > 0);
+    }
+    CU_ASSERT_TRUE(r.best_epoch % 3 == 0 || r.best_epoch == 7);
+    tiny_close(&t);
+    /* patience counts epochs, and is asked when somebody has looked */
+    r = run_in(fresh_dir(1),
+               "{\"train.epochs\": 30, \"train.patience\": 1, \"train.lr\": 10, \"train.validate_every\": 3,"
+               " \"train.optimizer\": \"sgd\", \"train.clip_grad\": 1e-3,"
+               " \"train.monitor\": \"psnr\", \"train.schedule\": \"constant\"}");
+    CU_ASSERT_TRUE(r.epochs < 30 && r.epochs % 3 == 0);
+    CU_ASSERT_EQUAL(r.epochs, r.best_epoch + 3);
+}
+
 static void train__files_hold_plain_weights_when_done(void)
 {
     struct weights w;
@@ -230,6 +252,7 @@ static void evaluate__beside_the_untrained_net_and_the_identity(void)
 static const struct test tests[] = {
     TEST(train__learns_and_tells),
     TEST(train__tells_where_its_time_went),
+    TEST(train__validates_as_seldom_as_asked),
     TEST(train__files_hold_plain_weights_when_done),
     TEST(train__frozen_encoder_does_not_move),
     TEST(train__encoder_has_its_own_rate),
