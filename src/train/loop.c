@@ -239,8 +239,9 @@ static struct status commit_epoch(struct run *r, const struct values *validated)
     add_point(r, r->at.epoch, &v);
 
     double start = time_mono();
-    struct status s = better ? saver_hold(&r->saver, &r->w, &r->at) : ok();
-    if (s.code == STATUS_OK && r->at.epoch < r->t->train.epochs) s = saver_epoch(&r->saver, &r->w, &r->at);
+    bool more = r->at.epoch < r->t->train.epochs; /* else the end writes what there is */
+    struct status s = better && more ? saver_hold(&r->saver, &r->w, &r->at) : ok();
+    if (s.code == STATUS_OK && more) s = saver_epoch(&r->saver, &r->w, &r->at);
     r->spent.checkpoints += time_mono() - start;
     return s;
 }

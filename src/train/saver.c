@@ -117,7 +117,8 @@ static struct status prepare(struct saver *s, const struct weights_state *w, con
 
 /* ---- outside -------------------------------------------------------------------------------------------------- */
 
-/* A writer that was killed leaves its file under another name (fs_begin); nobody else writes in this folder. */
+/* A writer that was killed leaves its file under another name (fs_begin, checkpoint_copy); nobody else writes in this
+ * folder. */
 static void clear_halves(const struct train_job *job)
 {
     struct arena a = {0};
@@ -126,7 +127,7 @@ static void clear_halves(const struct train_job *job)
     if (fs_list(&names, &n, &a, job->dir).code != STATUS_OK) n = 0;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < LEN(files); k++) {
-            const char *begins = arena_printf(&a, "%s.safetensors.tmp", files[k]);
+            const char *begins = arena_printf(&a, "%s.safetensors.", files[k]);
             if (strncmp(names[i], begins, strlen(begins)) == 0) unlink(fs_join(&a, job->dir, names[i]));
         }
     arena_free(&a);

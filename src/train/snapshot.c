@@ -123,15 +123,12 @@ void snapshot_free(struct snapshot *s)
     *s = (struct snapshot){0};
 }
 
-/** Copies @p n tensors over those that are there; where none is there yet, it is made. */
-static struct status keep_each(struct tensor **to, struct tensor *const *from, size_t n, struct tensor_device d)
+/** Copies @p n tensors over those that are there; where none is there yet, it is made, and its memory touched once. */
+static struct status keep_each(struct tensor **to, struct tensor *const *from, size_t n)
 {
     for (size_t i = 0; from && i < n; i++) {
-        if (!from[i]) continue;
-        int64_t dims[TENSOR_MAX_RANK];
-        for (int k = 0; k < tensor_rank(from[i]); k++) dims[k] = tensor_dim(from[i], k);
-        if (!to[i]) TRY(tensor_zeros(&to[i], tensor_dtype_of(from[i]), tensor_rank(from[i]), dims, d));
-        TRY(tensor_copy_in(to[i], from[i]));
+        if (from[i] && to[i]) TRY(tensor_copy_in(to[i], from[i]));
+        if (from[i] && !to[i]) TRY(tensor_rows(&to[i], from[i], 0, tensor_dim(from[i], 0)));
     }
     return ok();
 }
@@ -139,7 +136,6 @@ static struct status keep_each(struct tensor **to, struct tensor *const *from, s
 struct status snapshot_keep(struct snapshot *s, const struct weights_state *w)
 {
     struct snapshot now;
-    struct tensor_device d = exec_options_of(w->exec)->device;
     snapshot_view(&now, w);
     size_t n = (size_t)now.net->n_params, optimised = (size_t)w->n_params;
     if (!s->owner) {
@@ -151,9 +147,11 @@ struct status snapshot_keep(struct snapshot *s, const struct weights_state *w)
     }
     memcpy(s->counts, now.counts, n * sizeof *s->counts);
     memcpy(s->updates, now.updates, optimised * sizeof *s->updates);
-    struct status st = keep_each(s->raw, now.raw, n, d);
-    if (st.code == STATUS_OK) st = keep_each(s->average, now.average, n, d);
-    if (st.code == STATUS_OK) st = keep_each(s->slots, now.slots, 2 * optimised, d);
+    bool grad = tensor_grad_mode(false); /* a copy of a parameter is none */
+    struct status st = keep_each(s->raw, now.raw, n);
+    if (st.code == STATUS_OK) st = keep_each(s->average, now.average, n);
+    if (st.code == STATUS_OK) st = keep_each(s->slots, now.slots, 2 * optimised);
+    tensor_grad_mode(grad);
     snapshot_free(&now);
     return st;
 }

@@ -82,7 +82,7 @@ struct watched {
     int apart, seen;          /* looks that found files that do not belong together, and all looks */
     int files;                /* how many of best and last were there at the last look */
     int looks;
-    int64_t first;            /* step that was made first */
+    int64_t first; /* step that was made first */
     struct train_result result;
 };
 
@@ -166,7 +166,7 @@ static void saver__full_disk_stops_nothing_and_loses_nothing(void)
         "{\"train.checkpoint_s\": 0, \"train.epochs\": 10, \"train.optimizer\": \"sgd\", \"train.lr\": 10,"
         " \"train.schedule\": \"constant\", \"train.clip_grad\": 1e-3, \"train.monitor\": \"psnr\"}";
     CU_ASSERT_TRUE(run_in(fresh_dir(0), changes).best_epoch < 3); /* which is then in memory alone */
-    struct watched w = {.stop_at = -1, .room_at = 7}; /* two epochs long there is no room for a file */
+    struct watched w = {.stop_at = -1, .room_at = 7};             /* two epochs long there is no room for a file */
     limit_files(100000);
     struct status s = watch(&w, fresh_dir(1), changes);
     limit_files(RLIM_INFINITY);
@@ -266,7 +266,8 @@ static void saver__weights_that_are_no_numbers_are_never_written(void)
         const char *name;
         const float *data;
         bool written;
-    } rows[] = {{"a", weights, false}, {STATE "raw/a", weights, false}, {STATE "slot1/a", moments, true}, {"a", good, true}};
+    } rows[] = {
+        {"a", weights, false}, {STATE "raw/a", weights, false}, {STATE "slot1/a", moments, true}, {"a", good, true}};
     for (size_t i = 0; i < LEN(rows); i++) {
         struct weights_array a[] = {{.name = rows[i].name,
                                      .dtype = WEIGHTS_F32,
