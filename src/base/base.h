@@ -185,6 +185,18 @@ struct status fs_list(char ***out, size_t *n, struct arena *a, const char *path)
 /** Directory of the running program, for finding its siblings. */
 const char *fs_program_dir(void);
 
+/* ---- open files handed to a running process: pass.c ------------------------------------------------------------- */
+
+enum { PASS_MAX = 4 };
+/** Both ends of a channel, closed by exec; false: errno says why. */
+bool pass_channel(int ends[2]);
+/** Hands @p n files over without waiting; ours stay open, and what is under way counts as open, too: a lock on one is
+ *  held until the receiver, or the channel, is gone. False: nobody is there to take them. */
+bool pass_send(int channel, const int *fds, int n);
+/** Waits for a message. Returns how many files came with it, 0 when the other end is closed, -1 after a signal or an
+ *  error (errno). Owner: the caller closes them. */
+int pass_receive(int channel, int fds[PASS_MAX]);
+
 /** Seconds since the epoch, and a monotonic clock in seconds. */
 double time_now(void);
 double time_mono(void);

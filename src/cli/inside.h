@@ -14,6 +14,7 @@ enum cli_option_id {
     OPT_GPUS,
     OPT_SLOTS,
     OPT_BESIDE,
+    OPT_FRESH,
     OPT_FAIL_FAST,
     OPT_HANG,
     OPT_MEMORY,

@@ -71,6 +71,7 @@ struct status cli_engine_options(struct engine_options *out, const struct cli_ar
                                    .gpus = a->value[OPT_GPUS],
                                    .slots = a->value[OPT_SLOTS],
                                    .measure_beside = a->value[OPT_BESIDE] != NULL,
+                                   .fresh = a->value[OPT_FRESH] != NULL,
                                    .fail_fast = a->value[OPT_FAIL_FAST] != NULL,
                                    .hang_s = hang,
                                    .bytes_limit = (int64_t)memory << 20,

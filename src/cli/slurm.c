@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 /* What a task is told as the login node was. */
-static const enum cli_option_id forwarded[] = {OPT_JOBS, OPT_GPUS,   OPT_SLOTS,      OPT_BESIDE,
+static const enum cli_option_id forwarded[] = {OPT_JOBS, OPT_GPUS,   OPT_SLOTS,      OPT_BESIDE,   OPT_FRESH,
                                                OPT_HANG, OPT_MEMORY, OPT_STAGE_TIME, OPT_FAIL_FAST};
 
 static volatile sig_atomic_t asked_to_stop;

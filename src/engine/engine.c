@@ -309,6 +309,7 @@ static struct status run(struct engine *e)
     while (work_left(e)) {
         start_ready(e);
         if (e->error.code != STATUS_OK && !e->stopping) stop(e);
+        residents_tidy(e);                    /* those that nobody took */
         if (e->n_running || e->place.waiting) /* for a GPU, that others have */
             wait_for_news(e);
         else if (place_none_left(e) && e->totals.ended < e->totals.stages)
@@ -343,6 +344,7 @@ struct status engine_run(struct engine_result *out, const struct engine_options 
         close(e->signal_fd);
         sigprocmask(SIG_SETMASK, &e->mask_before, NULL);
     }
+    residents_end(e);
     if (e->tasks) queue_free(e);
     place_free(e);
     locks_end(e);

@@ -1,7 +1,7 @@
 /*
- * engine: does a plan. A queue of stages in the order of their needs, worker processes that do one run each
- * (worker/PROTOCOL.md), and one coordinator, this process, which alone writes the store. A crash ends one worker,
- * never the sweep; whatever ends the coordinator, the next run goes on from what is stored.
+ * engine: does a plan. A queue of stages in the order of their needs, worker processes that take one run after
+ * another (worker/PROTOCOL.md), and one coordinator, this process, which alone writes the store. A crash ends one
+ * worker, never the sweep; whatever ends the coordinator, the next run goes on from what is stored.
  *
  *     struct engine_result r;
  *     TRY(engine_run(&r, &(struct engine_options){.plan = p, .store = s, .jobs = 2}));
@@ -59,6 +59,7 @@ struct engine_options {
     const char *slots;   /* workers a GPU: "3", at most, or "auto" (NULL), as many as pay; memory limits both */
     bool measure_beside; /* measurements may run beside other work; their rows say so */
     bool shared;         /* others compute on this machine, unseen by us: rows of measurements say so, too */
+    bool fresh;          /* each run in a process of its own; else a worker stays and takes one after another */
     bool fail_fast;      /* the first failed stage stops the sweep */
     /* Limits of every stage; 0: those of its trial's configuration. */
     double hang_s;              /* a worker without a sign of life for so long is killed */

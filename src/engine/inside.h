@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <sys/types.h>
 
-enum { ENGINE_MAX_JOBS = 64, ENGINE_WATCH_MS = 200 };
+enum { ENGINE_MAX_JOBS = 64, ENGINE_MAX_RESTS = 4 * ENGINE_MAX_JOBS, ENGINE_WATCH_MS = 200 };
 
 /* How a run of a stage ended, told apart. */
 enum how {
@@ -36,6 +36,7 @@ struct task {
     double seconds;    /* of the runs so far */
     int64_t rss_bytes;
     double ms;                   /* of a screen: what it was timed with; 0: not yet */
+    bool fresh;                  /* something went wrong in a process that had done other work: it gets a new one */
     bool alone;                  /* its memory ran out beside another on one GPU: it has one for itself now */
     const struct place_gpu *gpu; /* of the last run; NULL: none */
     int core, n_cores;           /* of the last run, from the place's list; 0: as it came */
@@ -50,10 +51,28 @@ struct lane {
     int head, n, cap;
 };
 
+/* A process that takes one run after another (worker/PROTOCOL.md), between two of them or at one. */
+struct resident {
+    pid_t pid;                   /* 0: none */
+    int channel, fd;             /* of jobs, of events */
+    const struct place_gpu *gpu; /* what it was started for, and keeps: the GPU, NULL none, */
+    int core, n_cores;           /* and the cores */
+    int trial;                   /* of its last run */
+    int runs;
+    int64_t bytes_first; /* what it held at rest after its first run */
+    bool leaving;        /* killed, and not reaped yet */
+    double since;        /* at rest */
+};
+
 struct worker {
     pid_t pid; /* 0: free */
     int fd;    /* events */
     int task;
+    bool stays;           /* it is resident, */
+    struct resident home; /* as which; pid and fd are those above */
+    bool rested;          /* its run has ended well, it waits for the next */
+    int64_t rested_bytes; /* the run's peak of memory */
+    bool asked;           /* to stop: whatever it does next, it does not stay */
     double started, beat;
     double eta_s, eta_at; /* what it said of its own rest, and when; eta_at 0: nothing */
     struct str in;        /* an unfinished line */
@@ -94,7 +113,9 @@ struct engine {
     struct lane lanes[PLAN_N_KINDS];
     struct lane timing; /* screens whose export waits to be timed */
     struct worker workers[ENGINE_MAX_JOBS];
+    struct resident rests[ENGINE_MAX_RESTS]; /* processes that wait for a run */
     int n_running;
+    int gpu_left;   /* no task before it will want a GPU */
     bool exclusive; /* a measurement runs */
     bool watches_memory;
     bool loading, stopping, killing, locks_clear;
@@ -145,6 +166,29 @@ void process_signal(struct engine *e, int sig);
 void process_watch(struct engine *e);
 /** Kills a worker whose run cannot count any more, and what it started; the first reason stays. */
 void process_distrust(struct worker *w, enum how fault, const char *why);
+
+/** Asks a run to end with a checkpoint. */
+void process_ask(struct worker *w);
+/** Bytes of a process resident in memory; 0 when it is gone. */
+int64_t process_bytes(pid_t pid);
+
+/* resident.c: processes that stay for the next run */
+/** Whether the task's next run may be done by a process that has done others, and does more. */
+bool resident_may(const struct engine *e, int task);
+/** Gives the run to one that waits and has the place that the task has, with these files; false: none takes it. */
+bool resident_hire(struct engine *e, struct worker *w, int task, const int *fds, int n);
+/** A new process was started for the worker's task. */
+void resident_begins(struct engine *e, struct worker *w, int channel);
+/** The worker's run has ended, its process waits: keeps it for the next run, or ends it. */
+void resident_rests(struct engine *e, struct worker *w);
+/** The worker's process has ended. */
+void resident_ended(struct engine *e, struct worker *w);
+/** Ends those on this GPU (NULL: on none). */
+void resident_leave(struct engine *e, const struct place_gpu *gpu);
+/** Reaps those that ended, and ends those for which nothing is left. */
+void residents_tidy(struct engine *e);
+/** Ends all, and waits until they are gone. */
+void residents_end(struct engine *e);
 
 /* limits.c */
 /** What a trial's workers may use; 0: no limit. */
@@ -202,7 +246,7 @@ bool ladder_down(struct engine *e, int task);
 struct status pruning_init(struct engine *e);
 void pruning_free(struct engine *e);
 /** A worker's metrics, which are stored: where a rule has a say, it is asked, and the worker perhaps told to stop. */
-void pruning_hears(struct engine *e, const struct worker *w, const json_t *metrics);
+void pruning_hears(struct engine *e, struct worker *w, const json_t *metrics);
 /** Why a training is to stop; NULL: it is not. */
 const char *pruning_why(const struct engine *e, int task);
 

@@ -140,6 +140,10 @@ static bool try_again(struct engine *e, const struct worker *w, const struct end
         t->alone = true;
         log_warn("%s of %s: %s; trying once more with the GPU for itself", plan_kinds[g->kind].name,
                  e->p->trials[g->trial].id, end->reason);
+    } else if (end->how == HOW_MEMORY && w->stays && w->home.runs && !t->fresh) {
+        log_info("%s of %s: %s; trying in a process of its own", plan_kinds[g->kind].name, e->p->trials[g->trial].id,
+                 end->reason);
+        resident_leave(e, w->home.gpu);
     } else if (end->how == HOW_MEMORY) {
         if (!ladder_down(e, task)) return false;
         log_warn("train of %s: %s; trying with %d images at once, the batch stays %d", e->p->trials[g->trial].id,
@@ -150,6 +154,7 @@ static bool try_again(struct engine *e, const struct worker *w, const struct end
             log_warn("%s of %s: %s; trying once more", plan_kinds[g->kind].name, e->p->trials[g->trial].id,
                      end->reason);
     }
+    t->fresh = true; /* whatever it was, it was nothing that an earlier run left */
     queue_again(e, task);
     return true;
 }

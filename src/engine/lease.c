@@ -68,7 +68,7 @@ void lease_sees(struct lease_gpu *g, const struct engine_gpu *v)
     g->bytes_total = v->bytes_total;
     g->bytes_free = v->bytes_free;
     g->exclusive = v->exclusive;
-    if (g->n) return; /* ours are among them */
+    if (g->n || g->residents) return; /* ours are among them */
     g->bytes_others = v->bytes_total - v->bytes_free;
     /* Of other containers and users the driver may tell no processes, but their memory is gone all the same. */
     g->others = v->n_processes > 0 || g->bytes_others > v->bytes_total / 10;

@@ -180,7 +180,7 @@ int place_at_once(const struct engine *e, enum plan_kind kind)
     return n > 0 && n < p->jobs ? n : p->jobs;
 }
 
-static bool wants_gpu(const struct engine *e, int task)
+bool place_wants_gpu(const struct engine *e, int task)
 {
     const struct plan_stage *g = &e->p->stages[task];
     return place_kind(g->kind) || (g->kind == PLAN_BENCH && job_in_worker(g->device));
@@ -237,7 +237,7 @@ static int pick(struct engine *e, int task)
 
 bool place_can(struct engine *e, int task)
 {
-    if (!e->place.n || !wants_gpu(e, task)) return true;
+    if (!e->place.n || !place_wants_gpu(e, task)) return true;
     if (pick(e, task) >= 0) return true;
     e->place.waiting = !place_none_left(e);
     return false;
@@ -249,7 +249,7 @@ void place_take(struct engine *e, struct worker *w, int task)
     struct task *t = &e->tasks[task];
     t->gpu = NULL;
     t->n_cores = 0;
-    if (p->n && wants_gpu(e, task)) {
+    if (p->n && place_wants_gpu(e, task)) {
         int i = pick(e, task);
         CHECK(i >= 0, "a run was begun that has no place");
         w->want = place_want(e, task);
@@ -270,17 +270,30 @@ void place_take(struct engine *e, struct worker *w, int task)
     t->n_cores = n;
 }
 
+static void unlock_unused(struct engine *e, int i)
+{
+    struct place_gpu *d = &e->place.gpus[i];
+    if (e->place.leases[i].n || e->place.leases[i].residents || d->lock < 0) return;
+    close(d->lock);
+    d->lock = -1;
+}
+
 void place_give(struct engine *e, struct worker *w)
 {
     if (!w->gpu) return;
     struct lease_gpu *l = &e->place.leases[w->gpu - e->place.gpus];
     lease_give(l, w->want);
-    if (!l->n && w->gpu->lock >= 0) {
-        close(w->gpu->lock);
-        w->gpu->lock = -1;
-    }
     if (!l->n) w->gpu->left_at = time_mono();
+    unlock_unused(e, (int)(w->gpu - e->place.gpus));
     w->gpu = NULL;
+}
+
+void place_resident(struct engine *e, const struct place_gpu *gpu, int change)
+{
+    if (!gpu) return;
+    int i = (int)(gpu - e->place.gpus);
+    e->place.leases[i].residents += change;
+    unlock_unused(e, i);
 }
 
 /* ---- what a worker is told of it --------------------------------------------------------------------------------- */

@@ -37,6 +37,7 @@ struct lease_gpu {
     bool exclusive;                  /* takes one process, whoever's */
     bool elsewhere;                  /* another sweep has it */
     double load_s;                   /* seconds that our runs there are predicted to take still, one after another */
+    int residents;                   /* processes of ours that stay there, whether they do anything now or not */
     int n;                           /* leases of ours, */
     int64_t bytes;                   /* and what they were predicted to need */
     bool alone;                      /* the one that is there shares it with none */
@@ -192,6 +193,10 @@ bool place_can(struct engine *e, int task);
 /** Leases it. @pre place_can */
 void place_take(struct engine *e, struct worker *w, int task);
 void place_give(struct engine *e, struct worker *w);
+/** A process that stays has come to the GPU (+1), or gone (-1): the GPU is ours as long as one is there. */
+void place_resident(struct engine *e, const struct place_gpu *gpu, int change);
+/** The task's run wants a GPU where there is one. */
+bool place_wants_gpu(const struct engine *e, int task);
 /** A training tells of its progress. */
 void place_hears(struct engine *e, struct worker *w, const json_t *progress);
 /** "cuda", "cpu", or "auto" when the worker shall see for itself. */

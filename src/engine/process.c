@@ -30,8 +30,12 @@ static int stdin_of(const char *text)
     return fd;
 }
 
+/* How a program is started: for one run, to stay for more, to measure. */
+enum verb { VERB_STAGE, VERB_STAY, VERB_MEASURE };
+static const char *const verbs[] = {[VERB_STAGE] = "stage", [VERB_STAY] = "stay", [VERB_MEASURE] = "--job"};
+
 struct pipes {
-    int job, log, events[2], lock;
+    int job, log, events[2], lock, channel;
 };
 
 /* @p p: none is open yet; what is open after a failure is the caller's to close. */
@@ -42,6 +46,12 @@ static struct status open_pipes(struct pipes *p, const struct engine *e, const s
     if (p->job < 0) return fail(STATUS_IO, "a worker's job: %s", strerror(errno));
     p->log = open(w->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (p->log < 0) return fail(STATUS_IO, "%s: %s", w->log, strerror(errno));
+    return ok();
+}
+
+/* For a new process. */
+static struct status open_events(struct pipes *p)
+{
     if (pipe2(p->events, O_CLOEXEC) != 0) return fail(STATUS_IO, "a worker's pipe: %s", strerror(errno));
     fcntl(p->events[0], F_SETFL, O_NONBLOCK);
     return ok();
@@ -56,7 +66,9 @@ static int lifted(int fd)
     return up;
 }
 
-static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, int task, const char *program, bool stage)
+/* @p verb: what the program is told first. A process that stays gets its lock with each run instead. */
+static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, int task, const char *program,
+                           const char *verb)
 {
     const struct place_gpu *gpu = e->tasks[task].gpu;
     posix_spawn_file_actions_t fa;
@@ -72,7 +84,7 @@ static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, int ta
     posix_spawn_file_actions_adddup2(&fa, p->log, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&fa, p->log, STDERR_FILENO);
     posix_spawn_file_actions_adddup2(&fa, p->events[1], FD_EVENTS);
-    posix_spawn_file_actions_adddup2(&fa, p->lock, FD_LOCK);
+    if (strcmp(verb, verbs[VERB_STAY]) != 0) posix_spawn_file_actions_adddup2(&fa, p->lock, FD_LOCK);
     if (gpu && gpu->lock >= 0) posix_spawn_file_actions_adddup2(&fa, gpu->lock, FD_GPU);
     sigset_t all;
     sigfillset(&all);
@@ -80,10 +92,10 @@ static struct status spawn(pid_t *pid, struct engine *e, struct pipes *p, int ta
     posix_spawnattr_setsigmask(&at, &e->mask_before);
     posix_spawnattr_setpgroup(&at, 0); /* the terminal's Ctrl-C is ours to pass on */
     posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    char name[1100], verb[16];
+    char name[1100], first[16];
     snprintf(name, sizeof name, "%s", program);
-    snprintf(verb, sizeof verb, "%s", stage ? "stage" : "--job");
-    char *argv[] = {name, verb, NULL};
+    snprintf(first, sizeof first, "%s", verb);
+    char *argv[] = {name, first, NULL};
     struct arena a = {0};
     place_pin(e, task, true);
     int rc = posix_spawn(pid, program, &fa, &at, argv, place_environment(&a, e, task, environ));
@@ -122,23 +134,54 @@ static struct status job_text(char **out, struct engine *e, int task)
     return ok();
 }
 
+/* A process that stays finds its first run in the channel, which is its stdin. */
+static struct status open_channel(struct pipes *p)
+{
+    int ends[2];
+    if (!pass_channel(ends)) return fail(STATUS_IO, "a worker's channel: %s", strerror(errno));
+    p->channel = ends[0];
+    bool sent = pass_send(ends[0], (int[]){p->job, p->log, p->lock}, 3);
+    close(p->job);
+    p->job = ends[1];
+    return sent ? ok() : fail(STATUS_IO, "a worker's channel: %s", strerror(errno));
+}
+
+/* A new process for the worker's run, whose files are open. */
+static struct status start_new(struct engine *e, struct worker *w, struct pipes *p, int task)
+{
+    const char *program = job_program(e, task);
+    bool stays = resident_may(e, task);
+    enum verb verb = stays ? VERB_STAY : program == e->worker_path ? VERB_STAGE : VERB_MEASURE;
+    if (stays) TRY(open_channel(p));
+    TRY(open_events(p));
+    TRY(spawn(&w->pid, e, p, task, program, verbs[verb]));
+    w->fd = p->events[0];
+    w->task = task;
+    if (stays) resident_begins(e, w, p->channel);
+    return ok();
+}
+
+static struct status start_one(struct engine *e, struct worker *w, struct pipes *p, int task)
+{
+    char *text = NULL;
+    TRY(log_path(w->log, sizeof w->log, e, task));
+    TRY(job_text(&text, e, task));
+    struct status st = open_pipes(p, e, w, text);
+    free(text);
+    TRY(st);
+    if (resident_may(e, task) && resident_hire(e, w, task, (int[]){p->job, p->log, p->lock}, 3)) return ok();
+    return start_new(e, w, p, task);
+}
+
 struct status process_start(struct engine *e, int task)
 {
     struct worker *w = free_slot(e);
     CHECK(w, "more jobs than slots");
-    struct pipes p = {-1, -1, {-1, -1}, -1};
-    char *text = NULL;
-    const char *program = job_program(e, task);
+    struct pipes p = {-1, -1, {-1, -1}, -1, -1};
     place_take(e, w, task); /* first: the job says where it runs; given back below whatever fails */
-    struct status st = log_path(w->log, sizeof w->log, e, task);
-    if (st.code == STATUS_OK) st = job_text(&text, e, task);
-    if (st.code == STATUS_OK) st = open_pipes(&p, e, w, text);
-    pid_t pid = 0;
-    if (st.code == STATUS_OK) st = spawn(&pid, e, &p, task, program, program == e->worker_path);
+    struct status st = start_one(e, w, &p, task);
     if (st.code == STATUS_OK) {
-        locks_sign(p.lock, pid);
-        w->pid = pid;
-        w->fd = p.events[0];
+        locks_sign(p.lock, w->pid);
         w->task = task;
         w->started = w->beat = time_mono();
         w->beside = e->o->shared;
@@ -149,11 +192,12 @@ struct status process_start(struct engine *e, int task)
     } else {
         place_give(e, w);
         if (p.events[0] >= 0) close(p.events[0]);
+        if (p.channel >= 0) close(p.channel);
+        *w = (struct worker){0};
     }
     const int ours[] = {p.job, p.log, p.events[1], p.lock};
     for (size_t i = 0; i < LEN(ours); i++)
         if (ours[i] >= 0) close(ours[i]);
-    free(text);
     return st;
 }
 
@@ -177,9 +221,14 @@ static void take_line(struct engine *e, struct worker *w, const char *line, size
         for (char *p = why; *p; p++)
             if ((unsigned char)*p < ' ' || (unsigned char)*p > '~') *p = '?';
         process_distrust(w, HOW_NONSENSE, why);
+    } else if (w->rested) {
+        process_distrust(w, HOW_NONSENSE, "said something after its run's last word");
     } else if (!w->trouble[0]) {
         w->beat = time_mono();
-        if (strcmp(json_str(j, "ev", ""), "end") == 0) {
+        if (w->stays && strcmp(json_str(j, "ev", ""), "rest") == 0) {
+            w->rested = true;
+            w->rested_bytes = json_int(j, "rss_bytes", 0);
+        } else if (strcmp(json_str(j, "ev", ""), "end") == 0) {
             json_decref(w->end);
             w->end = json_incref(j);
         } else {
@@ -220,12 +269,33 @@ void process_read(struct engine *e, struct worker *w)
     }
 }
 
+static void run_ended(struct engine *e, struct worker *w, int wait_status, int64_t rss)
+{
+    struct task *t = &e->tasks[w->task];
+    if (rss > t->rss_bytes) t->rss_bytes = rss;
+    t->seconds += time_mono() - w->started;
+    place_give(e, w);
+    e->n_running--;
+    e->exclusive = false;
+    w->pid = 0; /* it runs no more, whoever asks what is left */
+    job_ended(e, w, wait_status);
+    json_decref(w->end);
+    str_free(&w->in);
+    *w = (struct worker){0};
+}
+
 bool process_reap(struct engine *e)
 {
     bool some = false;
     for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
         struct worker *w = &e->workers[i];
         siginfo_t info = {0};
+        if (w->pid && w->rested) {
+            resident_rests(e, w);
+            run_ended(e, w, 0, w->rested_bytes);
+            some = true;
+            continue;
+        }
         if (!w->pid || waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
             continue;
         kill(-w->pid, SIGKILL);             /* whatever it started dies with it, before its id is free again */
@@ -234,27 +304,27 @@ bool process_reap(struct engine *e)
         int wait_status = 0;
         wait4(w->pid, &wait_status, 0, &use);
         if (w->fd >= 0) close(w->fd);
-        struct task *t = &e->tasks[w->task];
-        int64_t rss = (int64_t)use.ru_maxrss * 1024;
-        if (rss > t->rss_bytes) t->rss_bytes = rss;
-        t->seconds += time_mono() - w->started;
-        place_give(e, w);
-        e->n_running--;
-        e->exclusive = false;
-        w->pid = 0; /* it runs no more, whoever asks what is left */
-        job_ended(e, w, wait_status);
-        json_decref(w->end);
-        str_free(&w->in);
-        *w = (struct worker){0};
+        resident_ended(e, w);
+        if (w->rested && !w->trouble[0]) wait_status = 0; /* it ended while it waited: the run was over */
+        run_ended(e, w, wait_status, w->rested ? w->rested_bytes : (int64_t)use.ru_maxrss * 1024);
         some = true;
     }
     return some;
 }
 
+void process_ask(struct worker *w)
+{
+    w->asked = true;
+    kill(w->pid, SIGTERM);
+}
+
 void process_signal(struct engine *e, int sig)
 {
-    for (int i = 0; i < ENGINE_MAX_JOBS; i++)
-        if (e->workers[i].pid) kill(sig == SIGKILL ? -e->workers[i].pid : e->workers[i].pid, sig);
+    for (int i = 0; i < ENGINE_MAX_JOBS; i++) {
+        struct worker *w = &e->workers[i];
+        if (w->pid && sig == SIGTERM) process_ask(w);
+        if (w->pid && sig == SIGKILL) kill(-w->pid, sig);
+    }
 }
 
 /* Bytes resident in memory; 0 when it is gone. What a process shares is files and shared memory for the most part. */
@@ -268,6 +338,11 @@ static int64_t resident(pid_t pid, bool with_shared)
     long pages = 0, shared = 0;
     if (n <= 0 || sscanf(text, "%*d %ld %ld", &pages, &shared) != 2) return 0;
     return (int64_t)(with_shared ? pages : pages - shared) * sysconf(_SC_PAGESIZE);
+}
+
+int64_t process_bytes(pid_t pid)
+{
+    return resident(pid, true);
 }
 
 /*

@@ -237,7 +237,7 @@ static json_t *decision_json(const struct engine *e, const struct prune_group *g
     return j;
 }
 
-void pruning_hears(struct engine *e, const struct worker *w, const json_t *metrics)
+void pruning_hears(struct engine *e, struct worker *w, const json_t *metrics)
 {
     const struct plan_stage *g = &e->p->stages[w->task];
     struct curve *c = &e->pruning->curves[g->trial];
@@ -256,7 +256,7 @@ void pruning_hears(struct engine *e, const struct worker *w, const json_t *metri
                        .kind = ENGINE_DECISION, .stage = g, .trial = &e->p->trials[g->trial], .json = decision});
     if (json_is_true(json_object_get(decision, "stop"))) {
         c->why = mem_strdup(json_str(decision, "reason", ""));
-        kill(w->pid, SIGTERM);
+        process_ask(w);
     }
     json_decref(decision);
 }

@@ -217,6 +217,20 @@ void tensor_keep_blocks()
     c10::SetCPUAllocator(&the_keeper());
 }
 
+void tensor_drop_blocks()
+{
+    keeper &k = the_keeper();
+    const std::lock_guard<std::mutex> held(k.lock);
+    k.drop_kept();
+}
+
+void tensor_cpu_forget_peak()
+{
+    keeper &k = the_keeper();
+    const std::lock_guard<std::mutex> held(k.lock);
+    k.bytes_peak = k.bytes_alive;
+}
+
 int64_t tensor_cpu_bytes_peak()
 {
     return static_cast<int64_t>(the_keeper().bytes_peak);

@@ -59,5 +59,9 @@ at::Device device_of(struct tensor_device d);
 /** Installs the allocator of alloc.cpp for the CPU; bytes at once alive, at most. */
 void tensor_keep_blocks();
 int64_t tensor_cpu_bytes_peak();
+/** Gives back what is kept for later, but for small blocks. */
+void tensor_drop_blocks();
+/** The peak counts from here on. */
+void tensor_cpu_forget_peak();
 
 #endif

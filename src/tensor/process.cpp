@@ -221,9 +221,10 @@ bool tensor_fp32_is_ieee(void)
 
 void tensor_start(int threads)
 {
+    static const int all = at::get_num_threads(); /* of a process that nobody has told a number */
     tensor_keep_blocks();
     struct status s = guard("threads", [&] {
-        if (threads > 0) at::set_num_threads(threads);
+        at::set_num_threads(threads > 0 ? threads : all);
         at::globalContext().setBenchmarkCuDNN(false);
         at::globalContext().setDeterministicCuDNN(true);
         want_ieee();
@@ -239,6 +240,32 @@ int tensor_threads(void)
 struct status tensor_seed(uint64_t seed)
 {
     return guard("seed", [&] { at::manual_seed(seed); });
+}
+
+/* The GPU's allocator, NULL where this process has not used one. */
+static c10::DeviceAllocator *gpu_allocator()
+{
+    if (!at::hasCUDA()) return nullptr;
+    auto *a = at::getDeviceAllocator(at::kCUDA);
+    return a && a->initialized() ? a : nullptr;
+}
+
+void tensor_rest(void)
+{
+    struct status s = guard("memory at rest", [&] {
+        tensor_drop_blocks();
+        if (auto *a = gpu_allocator()) a->emptyCache();
+    });
+    if (s.code != STATUS_OK) log_warn("%s", s.msg);
+}
+
+void tensor_forget_peak(void)
+{
+    struct status s = guard("peak of memory", [&] {
+        tensor_cpu_forget_peak();
+        if (auto *a = gpu_allocator()) a->resetPeakStats(0);
+    });
+    if (s.code != STATUS_OK) log_warn("%s", s.msg);
 }
 
 int64_t tensor_bytes_peak(struct tensor_device d)

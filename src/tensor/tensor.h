@@ -58,11 +58,18 @@ const char *tensor_dtype_name(enum tensor_dtype d); /* "fp32", "bf16", ... as a 
 size_t tensor_dtype_size(enum tensor_dtype d);
 
 /**
- * Call once, before any other work: threads of one op (0: all cores), cuDNN's deterministic kernels, no TF32, and a CPU
+ * Call before any other work, and again before each that shall not depend on what ran before: threads of one op (0: all
+ * cores), cuDNN's deterministic kernels, no TF32, and a CPU
  * allocator that keeps freed blocks (a training step frees and takes the same large blocks; returning them to the
  * system costs page faults).
  */
 void tensor_start(int threads);
+/**
+ * When a piece of work has ended and the process waits for another: freed blocks go back to the system and the device.
+ */
+void tensor_rest(void);
+/** tensor_bytes_peak counts from here on. */
+void tensor_forget_peak(void);
 /** What libtorch reports of fp32 on a GPU: true when every operation and both switches say IEEE, not TF32. */
 bool tensor_fp32_is_ieee(void);
 /**
@@ -74,7 +81,8 @@ void tensor_settle(void);
 int tensor_threads(void);
 /** Seeds what the random ops (dropouts) draw from, on every device. */
 struct status tensor_seed(uint64_t seed);
-/** Most bytes of tensors alive at once on @p d since the process began (the CPU's are counted by the allocator). */
+/** Most bytes of tensors alive at once on @p d since the process began, or since tensor_forget_peak (the CPU's are
+ * counted by the allocator). */
 int64_t tensor_bytes_peak(struct tensor_device d);
 /** The code of a failure that libtorch words so: STATUS_OOM, STATUS_DEVICE or STATUS_TORCH. */
 enum status_code tensor_failure(const char *text);

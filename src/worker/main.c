@@ -8,6 +8,12 @@ static int run_stage(int argc, char **argv)
     return worker_stage(stdin);
 }
 
+static int run_stay(int argc, char **argv)
+{
+    (void)argc, (void)argv;
+    return worker_stay(STDIN_FILENO);
+}
+
 static int run_probe(int argc, char **argv)
 {
     bool named = argc == 3 && strcmp(argv[1], "--device") == 0;
@@ -24,6 +30,8 @@ static const struct command {
 } commands[] = {
     {.name = "stage", .run = run_stage, .doc = "one stage: job as JSON on stdin, events as JSON lines on fd 3 (stdout without one)",
      .example = "sweep-worker stage < job.json"},
+    {.name = "stay", .run = run_stay, .doc = "stages one after another, each handed over by the coordinator through a socket that is stdin",
+     .example = "sweep-worker stay (started by sweep run)"},
     {.name = "probe", .run = run_probe, .doc = "answers JSON requests, a line each, for comparison with reference outputs (--device cuda: on a GPU)",
      .example = "echo '{\"kind\":\"model\",\"arch\":\"unet\",\"backbone\":\"resnet18\",\"size\":[64,64]}' | sweep-worker probe"},
     {.name = "bench-train", .run = worker_bench_train, .doc = "images a second of the training loop on real data",

@@ -1,5 +1,9 @@
-/* One stage from job to exit code. */
+/* One stage from job to exit code; or one after another. */
 #include "worker.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_NOT_UNDERSTOOD = 2, EXIT_OOM = 12, EXIT_DEVICE = 13, EXIT_INTERRUPTED = 75 };
 
@@ -163,10 +167,9 @@ static int run(const struct stage *stage, const struct job *j)
     return code;
 }
 
-int worker_stage(FILE *in)
+/* From the job to the code. */
+static int do_job(FILE *in)
 {
-    events_open();
-    signals_catch();
     struct job j;
     const struct stage *stage = NULL;
     struct status s = job_read(&j, in);
@@ -181,4 +184,67 @@ int worker_stage(FILE *in)
     }
     job_free(&j);
     return code;
+}
+
+int worker_stage(FILE *in)
+{
+    events_open();
+    signals_catch();
+    return do_job(in);
+}
+
+/* The kernel counts this process's peak of memory from here on. Without the right to say so it is that of all runs. */
+static void forget_peak(void)
+{
+    int fd = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? write(fd, "5", 1) : 0;
+    (void)n;
+    if (fd >= 0) close(fd);
+    tensor_forget_peak();
+}
+
+static int64_t peak_bytes(void)
+{
+    char line[200];
+    long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %ld", &kib) == 1) break;
+    if (f) fclose(f);
+    return (int64_t)kib * 1024;
+}
+
+static void log_to(int fd)
+{
+    fflush(NULL);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    close(fd);
+}
+
+int worker_stay(int channel)
+{
+    enum { JOB, LOG, LOCK, N_FILES };
+    events_open();
+    signals_catch();
+    for (;;) {
+        int fds[PASS_MAX], n = pass_receive(channel, fds);
+        if (n < 0 && errno == EINTR && !worker_stop) continue;
+        if (worker_stop) return EXIT_INTERRUPTED;
+        if (n != N_FILES) return n == 0 ? EXIT_OK : EXIT_NOT_UNDERSTOOD;
+        log_to(fds[LOG]);
+        forget_peak();
+        FILE *in = fdopen(fds[JOB], "r");
+        CHECK(in, "a job's file");
+        rewind(in);
+        int code = do_job(in);
+        fclose(in);
+        if (code != EXIT_OK || worker_stop) return code; /* the next run gets another process */
+        int64_t peak = peak_bytes();
+        log_to(open("/dev/null", O_WRONLY | O_CLOEXEC));
+        tensor_rest();
+        malloc_trim(0);
+        close(fds[LOCK]);
+        events_emit(NULL, json_pack("{s:s, s:I}", "ev", "rest", "rss_bytes", (json_int_t)peak));
+    }
 }

@@ -1,4 +1,4 @@
-/* Private to room worker: one stage of one trial, in a process of its own (PROTOCOL.md is the contract). */
+/* Private to room worker: stages of trials, one at a time (PROTOCOL.md is the contract). */
 #ifndef SWEEP_WORKER_H
 #define SWEEP_WORKER_H
 
@@ -55,6 +55,9 @@ struct status tell_artifact(const struct train_job *t, const char *kind, const c
 
 /** `sweep-worker stage`: returns the exit code. */
 int worker_stage(FILE *in);
+/** `sweep-worker stay`: one job after another, until the channel is closed or one does not end well. Returns the exit
+ *  code. */
+int worker_stay(int channel);
 /** `sweep-worker probe`: one JSON request a line in, one answer a line out. Returns the exit code. */
 int worker_probe(FILE *in, FILE *out, const char *device);
 /** `sweep-worker bench-train`: returns the exit code. */
