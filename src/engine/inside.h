@@ -59,9 +59,9 @@ struct resident {
     int core, n_cores;           /* and the cores */
     int trial;                   /* of its last run */
     int runs;
-    int64_t bytes_first; /* what it held at rest after its first run */
-    bool leaving;        /* killed, and not reaped yet */
-    double since;        /* at rest */
+    int64_t bytes_first, bytes_hired; /* what it held at rest after its first run, and before the present one */
+    bool leaving;                     /* killed, and not reaped yet */
+    double since;                     /* at rest */
 };
 
 struct worker {
@@ -70,6 +70,7 @@ struct worker {
     int task;
     bool stays;           /* it is resident, */
     struct resident home; /* as which; pid and fd are those above */
+    int64_t bytes_over;   /* of its memory limit, when it was killed for that */
     bool rested;          /* its run has ended well, it waits for the next */
     int64_t rested_bytes; /* the run's peak of memory */
     bool asked;           /* to stop: whatever it does next, it does not stay */

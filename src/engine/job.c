@@ -125,6 +125,15 @@ static void run_done(struct engine *e, const struct worker *w, struct ending *en
         queue_end(e, task, "done", NULL);
 }
 
+/* A run may have had too little memory for what processes that stay hold: its own, of earlier runs, or others on its
+ * GPU. How a training is done must not depend on that. */
+static bool may_be_leftovers(const struct engine *e, const struct worker *w)
+{
+    if (w->fault == HOW_MEMORY) return w->stays && w->bytes_over < w->home.bytes_hired;
+    const struct place_gpu *gpu = w->stays ? w->home.gpu : NULL;
+    return gpu && e->place.leases[gpu - e->place.gpus].residents > 0;
+}
+
 /* Tries it again where that may help; false: its end stands. */
 static bool try_again(struct engine *e, const struct worker *w, const struct ending *end)
 {
@@ -140,7 +149,7 @@ static bool try_again(struct engine *e, const struct worker *w, const struct end
         t->alone = true;
         log_warn("%s of %s: %s; trying once more with the GPU for itself", plan_kinds[g->kind].name,
                  e->p->trials[g->trial].id, end->reason);
-    } else if (end->how == HOW_MEMORY && w->stays && w->home.runs && !t->fresh) {
+    } else if (!t->fresh && end->how == HOW_MEMORY && may_be_leftovers(e, w)) {
         log_info("%s of %s: %s; trying in a process of its own", plan_kinds[g->kind].name, e->p->trials[g->trial].id,
                  end->reason);
         resident_leave(e, w->home.gpu);

@@ -1,8 +1,9 @@
 /*
- * Processes that stay. One that has ended a run well waits for the next one that wants what it was started for, the same
- * GPU and cores, and so pays once for loading libtorch and for the GPU's context. While it waits it holds no lock of a
- * stage: each run's files, its lock among them, are handed over with the run (base/pass.c) and closed before the run's
- * last word. A lease of a GPU it holds for as long as it lives, so it is ended when no run that wants a GPU is left.
+ * Processes that stay. One that has ended a run well waits for the next one that wants what it was started for, the
+ * same GPU and cores, and so pays once for loading libtorch and for the GPU's context. While it waits it holds no lock
+ * of a stage: each run's files, its lock among them, are handed over with the run (base/pass.c) and closed before the
+ * run's last word. A lease of a GPU it holds for as long as it lives, so it is ended when no run that wants a GPU is
+ * left.
  *
  * What waits has nothing to lose, so it is ended by SIGKILL. One is not kept after anything but a run that ended well,
  * after so many runs, and when it holds more memory than after its first run by more than a bound.
@@ -57,6 +58,7 @@ bool resident_hire(struct engine *e, struct worker *w, int task, const int *fds,
         if (!best) return false;
         if (is_quiet(best) && pass_send(best->channel, fds, n)) {
             w->home = *best;
+            w->home.bytes_hired = process_bytes(best->pid);
             *best = (struct resident){0};
             w->pid = w->home.pid;
             w->fd = w->home.fd;
