@@ -270,11 +270,13 @@ void place_take(struct engine *e, struct worker *w, int task)
     t->n_cores = n;
 }
 
-static void unlock_unused(struct engine *e, int i)
+/* No process of ours is there any more: others may take it. */
+static void leave_unused(struct engine *e, int i)
 {
     struct place_gpu *d = &e->place.gpus[i];
-    if (e->place.leases[i].n || e->place.leases[i].residents || d->lock < 0) return;
-    close(d->lock);
+    if (e->place.leases[i].n || e->place.leases[i].residents) return;
+    d->left_at = time_mono();
+    if (d->lock >= 0) close(d->lock);
     d->lock = -1;
 }
 
@@ -283,8 +285,7 @@ void place_give(struct engine *e, struct worker *w)
     if (!w->gpu) return;
     struct lease_gpu *l = &e->place.leases[w->gpu - e->place.gpus];
     lease_give(l, w->want);
-    if (!l->n) w->gpu->left_at = time_mono();
-    unlock_unused(e, (int)(w->gpu - e->place.gpus));
+    leave_unused(e, (int)(w->gpu - e->place.gpus));
     w->gpu = NULL;
 }
 
@@ -293,7 +294,7 @@ void place_resident(struct engine *e, const struct place_gpu *gpu, int change)
     if (!gpu) return;
     int i = (int)(gpu - e->place.gpus);
     e->place.leases[i].residents += change;
-    unlock_unused(e, i);
+    leave_unused(e, i);
 }
 
 /* ---- what a worker is told of it --------------------------------------------------------------------------------- */
