@@ -24,8 +24,7 @@ static int processes(const struct made *m, bool measured)
     struct made_note *v = made_log(m, &n);
     for (int i = 0; i < n && found < 1000; i++) {
         if (strcmp(v[i].what, "start") != 0 || (strcmp(v[i].stage, "bench") == 0) != measured) continue;
-        if (measured)
-            CU_ASSERT_FALSE(has(pids, found, v[i].pid));
+        if (measured) CU_ASSERT_FALSE(has(pids, found, v[i].pid));
         if (!has(pids, found, v[i].pid)) pids[found++] = v[i].pid;
     }
     free(v);
