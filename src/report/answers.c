@@ -37,7 +37,7 @@ bool ties(const struct report *r, const struct family *a, const struct family *b
 /* Among cells of the size that @p of has: pictures of several sizes are not ranked together. */
 static bool may_win(const struct report *r, const struct family *f, const struct family *of, double fps)
 {
-    return same_size(f->best, of->best) && beats_input(r, f->mean) && rate_of(f) >= fps;
+    return same_size(f->best, of->best) && beats_input(r, f->best, f->mean) && rate_of(f) >= fps;
 }
 
 /* The best of those that are as fast; families are sorted, best first. NULL: none is. */
@@ -125,13 +125,14 @@ void add_answers(const struct report *r, struct str *out)
         return;
     }
     int n = r->n_families, good = 0;
-    for (int i = 0; i < n; i++) good += beats_input(r, r->families[i].mean);
+    for (int i = 0; i < n; i++) good += beats_input(r, r->families[i].best, r->families[i].mean);
     if (!good)
         str_addf(out,
                  "<p class=note><b>No cell draws a better picture than the input handed back</b>, by %s: %s at best, "
                  "over seeds, and %s for the input. So none is named the best. Train for longer, or with another "
                  "rate, or rank by a metric that tells a drawing from a photograph.</p>\n",
-                 metric_shown(r->rank->name), number(r->families[0].mean, digits(r)), number(r->identity, digits(r)));
+                 metric_shown(r->rank->name), number(r->families[0].mean, digits(r)),
+                 number(baseline_of(r, r->families[0].best)->identity, digits(r)));
     else if (good < n)
         str_addf(out,
                  "<p class=note>%d of %d cells %s no better than the input handed back, and none of these wins.</p>\n",

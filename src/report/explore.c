@@ -101,11 +101,11 @@ static json_t *families_json(struct report *r, const char *image)
         for (int k = 0; k < r->n_cells; k++)
             if (r->cells[k].of == f) json_array_append_new(trials, json_string(r->cells[k].id));
         json_array_append_new(
-            all,
-            json_pack("{s:s, s:f, s:o, s:b, s:b, s:o, s:o}", "label", f->label, "quality", f->mean, "spread",
-                      number_or_null(f->spread), "beats_input", beats_input(r, f->mean), "like_best", f->like_best,
-                      "picture", image && i < MAX_PICTURES ? picture_of(r, f->best->id, "sample", image) : json_null(),
-                      "trials", trials));
+            all, json_pack("{s:s, s:f, s:o, s:b, s:b, s:o, s:o}", "label", f->label, "quality", f->mean, "spread",
+                           number_or_null(f->spread), "beats_input", beats_input(r, f->best, f->mean), "like_best",
+                           f->like_best, "picture",
+                           image && i < MAX_PICTURES ? picture_of(r, f->best->id, "sample", image) : json_null(),
+                           "trials", trials));
     }
     return all;
 }
@@ -129,8 +129,8 @@ static struct status explore_json(json_t **out, struct report *r)
     TRY(s);
     if (json_array_size(rows)) image = arena_strdup(&r->arena, json_str(json_array_get(rows, 0), "name", ""));
     json_decref(rows);
-    *out = json_pack("{s:s, s:s, s:b, s:o}", "rank", metric_shown(r->rank->name), "unit", r->rank->unit, "higher",
-                     r->rank->higher_is_better, "identity", number_or_null(r->identity));
+    *out = json_pack("{s:s, s:s, s:b}", "rank", metric_shown(r->rank->name), "unit", r->rank->unit, "higher",
+                     r->rank->higher_is_better);
     const char *best = r->families[0].best->id;
     if (image) {
         json_object_set_new(*out, "input", picture_of(r, best, "sample_input", image));

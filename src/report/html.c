@@ -78,7 +78,7 @@ static void add_table(struct report *r, struct str *out)
         add_escaped(out, c->label);
         str_addf(out, "%s%s%s<br><code>%s</code></td>", c->pareto ? " <span class=tag>Pareto</span>" : "",
                  c->of && c->of->like_best ? " <span class=tag>not told from the best</span>" : "",
-                 beats_input(r, c->quality) ? "" : " <span class=tag>no better than the input</span>", c->id);
+                 beats_input(r, c, c->quality) ? "" : " <span class=tag>no better than the input</span>", c->id);
         const struct {
             double v;
             int digits;
@@ -158,10 +158,14 @@ static void add_notes(struct report *r, const struct report_written *w, struct s
         add_escaped(out, w->missing);
         str_add(out, "</p>\n");
     }
-    if (!isnan(r->identity)) {
-        str_addf(out, "<p>For comparison: returning the input unchanged has %s <b>%s</b>", metric_shown(r->rank->name),
-                 number(r->identity, 4));
-        if (!isnan(r->untrained)) str_addf(out, "; the untrained nets have %s on average", number(r->untrained, 4));
+    for (int i = 0; i < r->n_baselines; i++) {
+        const struct baseline *b = &r->baselines[i];
+        if (isnan(b->identity)) continue;
+        str_add(out, "<p>For comparison");
+        if (r->n_sizes > 1) str_addf(out, ", at %d x %d", b->width, b->height);
+        str_addf(out, ": returning the input unchanged has %s <b>%s</b>", metric_shown(r->rank->name),
+                 number(b->identity, 4));
+        if (!isnan(b->untrained)) str_addf(out, "; the untrained nets have %s on average", number(b->untrained, 4));
         str_add(out, ".</p>\n");
     }
 }

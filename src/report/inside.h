@@ -29,6 +29,12 @@ struct family {
     bool pareto;                 /* no other that beats the input is as good and as fast, and better in one */
 };
 
+/* What cells of one size compare with: means over their trials. */
+struct baseline {
+    int height, width;
+    double identity, untrained; /* the rank metric of the identity mapping and of the untrained nets; NAN */
+};
+
 struct report {
     struct arena arena;
     struct store *store;
@@ -43,7 +49,8 @@ struct report {
     struct family *families;          /* the best mean first */
     int n_families, n_seeded;         /* with several seeds */
     struct report_pictures *pictures; /* the rank metric, image by image */
-    double identity, untrained;       /* the rank metric of the identity mapping and of the untrained nets (mean) */
+    struct baseline *baselines;       /* one a size, the smallest first */
+    int n_baselines;
     const char *device;
     size_t bytes_in_page; /* of pictures; past a bound they lie in a folder beside it */
     struct str warnings;  /* HTML list items, plain text escaped */
@@ -56,9 +63,11 @@ struct status report_load(struct report *r);
 /** Only then do qualities of two cells compare. */
 bool same_size(const struct cell *a, const struct cell *b);
 bool better(const struct report *r, double a, double b);
-/** False when pictures of this quality are no better than those that the net was given; true where that is not known.
- */
-bool beats_input(const struct report *r, double quality);
+/** That of @p c's size; numbers that are not known are NAN. Borrowed. */
+const struct baseline *baseline_of(const struct report *r, const struct cell *c);
+/** False when pictures of @p quality, of @p c's size, are no better than those that the net was given; true where that
+ * is not known. */
+bool beats_input(const struct report *r, const struct cell *c, double quality);
 /** True where the rank metric is none of @p others (ends with NULL), which have columns anyway. */
 bool rank_is_own(const struct report *r, const char *const *others);
 /** True where two cells' pictures cannot be told apart; where nothing is known of images, by what seeds differ by, or

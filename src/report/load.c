@@ -13,9 +13,18 @@ bool better(const struct report *r, double a, double b)
     return r->rank->higher_is_better ? a > b : a < b;
 }
 
-bool beats_input(const struct report *r, double quality)
+const struct baseline *baseline_of(const struct report *r, const struct cell *c)
 {
-    return isnan(quality) || isnan(r->identity) || better(r, quality, r->identity);
+    static const struct baseline unknown = {.identity = (double)NAN, .untrained = (double)NAN};
+    for (int i = 0; i < r->n_baselines; i++)
+        if (r->baselines[i].height == c->height && r->baselines[i].width == c->width) return &r->baselines[i];
+    return &unknown;
+}
+
+bool beats_input(const struct report *r, const struct cell *c, double quality)
+{
+    double input = baseline_of(r, c)->identity;
+    return isnan(quality) || isnan(input) || better(r, quality, input);
 }
 
 static struct report *sorting; /* qsort has no context; reports are written by one thread */
@@ -221,19 +230,27 @@ static void load_families(struct report *r)
 static struct status load_baselines(struct report *r)
 {
     json_t *rows;
-    char sql[600];
-    snprintf(
-        sql, sizeof sql,
-        "SELECT avg(CASE name WHEN 'identity_%s' THEN value END) AS identity, avg(CASE name WHEN 'untrained_%s' THEN"
-        " value END) AS untrained FROM final_metrics WHERE (?1 = 0 OR trial IN (SELECT trial FROM"
-        " sweep_trials WHERE sweep = ?1))",
-        r->rank->name, r->rank->name);
+    char sql[700];
+    snprintf(sql, sizeof sql,
+             "SELECT t.height, t.width, avg(CASE m.name WHEN 'identity_%s' THEN m.value END) AS identity,"
+             " avg(CASE m.name WHEN 'untrained_%s' THEN m.value END) AS untrained FROM final_metrics m"
+             " JOIN (SELECT DISTINCT trial, height, width FROM results) t ON t.trial = m.trial"
+             " WHERE (?1 = 0 OR m.trial IN (SELECT trial FROM sweep_trials WHERE sweep = ?1))"
+             " GROUP BY t.height, t.width ORDER BY t.height * t.width",
+             r->rank->name, r->rank->name);
     json_t *params = json_pack("[I]", (json_int_t)r->sweep);
     struct status s = store_rows(&rows, r->store, sql, params);
     json_decref(params);
     TRY(s);
-    r->identity = num(json_array_get(rows, 0), "identity");
-    r->untrained = num(json_array_get(rows, 0), "untrained");
+    r->n_baselines = (int)json_array_size(rows);
+    r->baselines = arena_alloc(&r->arena, (size_t)r->n_baselines * sizeof *r->baselines + 1);
+    for (int i = 0; i < r->n_baselines; i++) {
+        const json_t *row = json_array_get(rows, (size_t)i);
+        r->baselines[i] = (struct baseline){.height = (int)json_int(row, "height", 0),
+                                            .width = (int)json_int(row, "width", 0),
+                                            .identity = num(row, "identity"),
+                                            .untrained = num(row, "untrained")};
+    }
     json_decref(rows);
     return ok();
 }
@@ -289,7 +306,7 @@ struct status report_load(struct report *r)
 /* May be chosen at all: measured, and no worse a picture than the one that it was given. */
 static bool is_choice(const struct report *r, const struct family *f)
 {
-    return !isnan(f->p50_ms) && beats_input(r, f->mean);
+    return !isnan(f->p50_ms) && beats_input(r, f->best, f->mean);
 }
 
 void mark_pareto(struct report *r)

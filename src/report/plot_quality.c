@@ -159,13 +159,14 @@ static bool add_points(struct str *gp, const struct picture *p, struct plot_name
 }
 
 /* A line for what a net must beat; where the axis does not reach it, its value in the legend alone. */
-static void add_baseline(struct report *r, struct str *gp, const struct picture *p, double v, const char *name,
-                         const char *style)
+static void add_baseline(struct report *r, struct str *gp, const struct picture *p, const struct baseline *b, double v,
+                         const char *name, const char *style)
 {
     if (isnan(v)) return;
-    char text[200];
+    char text[200], size[40] = "";
     bool below = v < p->y.low, shown = !outside(p, v);
-    snprintf(text, sizeof text, "%s %s%s", name, number(v, *r->rank->unit ? 2 : 4),
+    if (r->n_sizes > 1) snprintf(size, sizeof size, "%dx%d, ", b->width, b->height);
+    snprintf(text, sizeof text, "%s%s %s%s", size, name, number(v, *r->rank->unit ? 2 : 4),
              shown   ? ""
              : below ? ", below the axis"
                      : ", above the axis");
@@ -224,8 +225,12 @@ bool plot_quality_latency(struct report *r, struct str *gp)
         str_add(gp, "$front using 1:2 with steps lw 2 dt 2 lc rgb '#444444' title 'Pareto front'");
     else
         str_add(gp, "keyentry with lines lc rgb '#ffffff' title 'no cell beats the input'");
-    add_baseline(r, gp, &p, r->identity, "identity mapping", "dt 4 lc rgb '#aa7700'");
-    add_baseline(r, gp, &p, r->untrained, "untrained (mean)", "dt 5 lc rgb '#aaaaaa'");
+    for (int i = 0; i < r->n_baselines; i++) {
+        add_baseline(r, gp, &p, &r->baselines[i], r->baselines[i].identity, "identity mapping",
+                     "dt 4 lc rgb '#aa7700'");
+        add_baseline(r, gp, &p, &r->baselines[i], r->baselines[i].untrained, "untrained (mean)",
+                     "dt 5 lc rgb '#aaaaaa'");
+    }
     for (int k = 0; k < archs.n; k++) {
         const char *colour = plot_colours[k % PLOT_STYLES];
         if (seeded) str_addf(gp, ", $a%d using 1:2:4 with yerrorbars pt 0 lc rgb '%s' notitle", k, colour);

@@ -22,7 +22,7 @@ static struct status write_all(struct report *r, struct report_written *out)
 struct status report_write(struct report_written *out, const struct report_options *o)
 {
     *out = (struct report_written){0};
-    struct report r = {.o = o, .identity = (double)NAN, .untrained = (double)NAN};
+    struct report r = {.o = o};
     TRY(store_open(&r.store, (struct store_options){.path = o->db, .read_only = true}));
     struct status s = write_all(&r, out);
     store_close(r.store);

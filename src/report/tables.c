@@ -149,18 +149,22 @@ struct status write_markdown(struct report *r)
                  number(c->val_loss, 3), number(c->p50_ms, 1), number(c->fps, 1), human(c->params), human(c->macs),
                  c->pareto ? "yes" : "");
         add_markdown(&s, c->state);
-        if (!beats_input(r, c->quality)) str_add(&s, ", no better than the input");
+        if (!beats_input(r, c, c->quality)) str_add(&s, ", no better than the input");
         if (*c->reason) {
             str_add(&s, ": ");
             add_markdown(&s, c->reason);
         }
         str_add(&s, " |\n");
     }
-    if (!isnan(r->identity))
-        str_addf(&s, "\nThe identity mapping has %s %s", metric_shown(r->rank->name), number(r->identity, 4));
-    if (!isnan(r->identity) && !isnan(r->untrained))
-        str_addf(&s, ", the untrained nets %s on average", number(r->untrained, 4));
-    if (!isnan(r->identity)) str_add(&s, ".\n");
+    for (int i = 0; i < r->n_baselines; i++) {
+        const struct baseline *b = &r->baselines[i];
+        if (isnan(b->identity)) continue;
+        str_add(&s, "\n");
+        if (r->n_sizes > 1) str_addf(&s, "At %d x %d: ", b->width, b->height);
+        str_addf(&s, "The identity mapping has %s %s", metric_shown(r->rank->name), number(b->identity, 4));
+        if (!isnan(b->untrained)) str_addf(&s, ", the untrained nets %s on average", number(b->untrained, 4));
+        str_add(&s, ".\n");
+    }
     if (r->n_losses > 1)
         str_addf(&s, "\nThe cells were trained by %d different losses: their val_loss values do not compare.\n",
                  r->n_losses);

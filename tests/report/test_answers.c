@@ -76,6 +76,29 @@ static void report_write__ranks_each_size_by_itself(void)
     base_close(&b);
 }
 
+/* The input handed back is as good as its size allows, too: 0.52 at 128 pixels, 0.62 at 256, whose mean is 0.553. */
+static void report_write__compares_with_the_input_of_its_size(void)
+{
+    struct base b = base_open("ssim");
+    add(&b, 0, (struct row){.arch = "unet", .backbone = "small", .ssim = 0.54, .ms = 10});
+    add(&b, 1, (struct row){.arch = "fpn", .backbone = "small", .ssim = 0.53, .ms = 20});
+    add(&b, 2, (struct row){.arch = "unet", .backbone = "large", .ssim = 0.60, .ms = 30});
+    sql(&b, "UPDATE trials SET height = 256, width = 256 WHERE backbone = 'large';"
+            "UPDATE metrics SET value = 0.62 WHERE name = 'identity_ssim' AND trial = '000000000002'");
+    char *text = answers_of(&b);
+    has(text, "unet / small");
+    CU_ASSERT_PTR_NULL(strstr(text, "unet / large"));
+    free(text);
+    char *page = written(&b, "index.html"), *table = written(&b, "results.md");
+    has(page, "1 of 3 cells is no better than the input handed back");
+    has(page, "at 128 x 128: returning the input unchanged has SSIM <b>0.5200</b>");
+    has(page, "at 256 x 256: returning the input unchanged has SSIM <b>0.6200</b>");
+    has(table, "At 256 x 256: The identity mapping has SSIM 0.6200");
+    free(page);
+    free(table);
+    base_close(&b);
+}
+
 static void report_write__says_first_when_nothing_was_learnt(void)
 {
     struct base b = base_open("ssim");
@@ -95,6 +118,7 @@ static void report_write__says_first_when_nothing_was_learnt(void)
 static const struct test tests[] = {
     TEST(report_write__winners_are_cells_that_beat_the_input),
     TEST(report_write__ranks_each_size_by_itself),
+    TEST(report_write__compares_with_the_input_of_its_size),
     TEST(report_write__says_first_when_nothing_was_learnt),
 };
 TEST_MAIN("report.answers", tests)
