@@ -1,5 +1,6 @@
 /* plan: what would run, what is stored, what is impossible and why, and what it will cost. */
 #include "inside.h"
+#include "weights.h"
 
 enum { MOST_ROWS = 40 };
 
@@ -17,6 +18,8 @@ struct fortune {
     enum fate fate;
     const char *reason;
     double seconds, bytes; /* still to do; the greatest of a process */
+    char from[100];        /* which training this one's goes on from; "": it begins at the start */
+    double begun;          /* share of the training that is done there */
     double ms; /* latency that the gate, or else the first measurement, is predicted to find; 0: not known */
     bool slow; /* predicted to fail the gate */
 };
@@ -33,6 +36,43 @@ struct outlook {
     double bytes;               /* greatest of all */
 };
 
+/* Whether a checkpoint holds what continuing needs, by the names in its head. */
+static bool continues(const char *dir)
+{
+    struct arena a = {0};
+    struct weights w;
+    bool found = false;
+    if (weights_load(&w, fs_join(&a, dir, "last.safetensors")).code == STATUS_OK) {
+        for (size_t i = 0; i < w.n && !found; i++) found = strncmp(w.a[i].name, "state/", strlen("state/")) == 0;
+        weights_free(&w);
+    }
+    arena_free(&a);
+    return found;
+}
+
+/* Trainings that will go on from a stored one of fewer epochs; asked only where one may be that can be gone on from. */
+static struct status look_for_shorter(struct outlook *o, struct store *s)
+{
+    json_t *rows;
+    struct status st =
+        store_rows(&rows, s, "SELECT 1 FROM trials WHERE json_extract(config, '$.\"keep\"') = 'all' LIMIT 1", NULL);
+    bool any = st.code == STATUS_OK && json_array_size(rows) > 0;
+    json_decref(st.code == STATUS_OK ? rows : NULL);
+    for (int i = 0; any && i < o->p->n_trials && st.code == STATUS_OK; i++) {
+        const struct plan_trial *t = &o->p->trials[i];
+        json_t *from = NULL;
+        if (t->refused || strcmp(t->t.train.schedule, "constant") != 0) continue;
+        st = engine_shorter(&from, s, o->p, i);
+        if (from && continues(json_str(from, "dir", ""))) {
+            snprintf(o->trials[i].from, sizeof o->trials[i].from, "goes on from %s, which has %d of %d epochs",
+                     json_str(from, "id", ""), (int)json_int(from, "epochs", 0), t->t.train.epochs);
+            o->trials[i].begun = json_num(from, "epochs", 0) / t->t.train.epochs;
+        }
+        json_decref(from);
+    }
+    return st;
+}
+
 static struct status look_up(struct outlook *o, const struct cli_args *a)
 {
     struct store *s;
@@ -47,6 +87,7 @@ static struct status look_up(struct outlook *o, const struct cli_args *a)
     TRY(cli_open(&s, a, false));
     struct status st = engine_cached(&o->stored, s, o->p);
     if (st.code == STATUS_OK) st = engine_model(&o->model, s);
+    if (st.code == STATUS_OK) st = look_for_shorter(o, s);
     store_close(s);
     return st;
 }
@@ -67,7 +108,7 @@ static void judge_stage(struct outlook *o, struct fortune *f, int trial, const s
     if (w.ms > 0 && f->ms <= 0) f->ms = w.ms;
     if (g->kind == PLAN_SCREEN) f->slow = w.ms > json_num(g->config, "gate.p50_ms", 0);
     if (g->trial != trial) return; /* another cell's work, too: counted there */
-    double seconds = w.seconds * engine_runs(g);
+    double seconds = w.seconds * engine_runs(g) * (g->kind == PLAN_TRAIN ? 1 - f->begun : 1);
     f->seconds += seconds;
     if (g->kind == PLAN_BENCH) o->alone += seconds;
     o->off += seconds * (w.error < 0 ? 1 : w.error);
@@ -76,11 +117,11 @@ static void judge_stage(struct outlook *o, struct fortune *f, int trial, const s
 
 static void judge(struct outlook *o)
 {
-    o->trials = mem_zalloc(sizeof *o->trials * (size_t)(o->p->n_trials + 1));
     for (int i = 0; i < o->p->n_trials; i++) {
         const struct plan_trial *t = &o->p->trials[i];
         struct fortune *f = &o->trials[i];
-        *f = (struct fortune){.fate = t->refused ? IMPOSSIBLE : STORED, .reason = t->refused ? t->refused : ""};
+        f->fate = t->refused ? IMPOSSIBLE : STORED;
+        f->reason = t->refused ? t->refused : "";
         double alone = o->alone, off = o->off;
         for (int k = 0; k < t->n_stages; k++) judge_stage(o, f, i, &o->p->stages[t->stages[k]]);
         if (fates[f->fate].state) { /* nothing behind it is run */
@@ -147,6 +188,7 @@ static json_t *row_of(const struct outlook *o, int i, const json_t *keys, const 
     const char *why = f->fate != RUN         ? f->reason
                       : f->bytes > o->memory ? "is predicted to need more memory than there is"
                       : f->slow              ? "is predicted to be slower than the gate allows"
+                      : *f->from             ? f->from
                                              : f->reason;
     json_object_set_new(row, "will", json_string(fates[f->fate].name));
     json_object_set_new(row, "params_m", json_real((double)t->size.params / 1e6));
@@ -355,6 +397,7 @@ CLI_COMMAND(cli_plan)
     TRY(cli_int(&o.jobs, a, OPT_JOBS, jobs, 1, 64));
     TRY(cli_load_plan(&p, a));
     o.p = p;
+    o.trials = mem_zalloc(sizeof *o.trials * (size_t)(p->n_trials + 1));
     struct status st = look_up(&o, a);
     if (st.code == STATUS_OK) {
         enum cli_style style = cli_style_of(a);

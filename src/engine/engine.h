@@ -152,6 +152,11 @@ struct status engine_put_trial(struct store *s, const struct plan_trial *t);
  *  Owner: the caller json_decrefs. */
 struct status engine_cached(json_t **out, struct store *s, const struct plan *p);
 
+/** The longest stored training that differs from @p trial's in having fewer epochs: {id, key, epochs, dir, goes_on: the
+ * rate does not depend on the number of epochs, so this one goes on from its checkpoint if the optimiser's state is
+ * there}; NULL when there is none. Owner: the caller json_decrefs. */
+struct status engine_shorter(json_t **out, struct store *s, const struct plan *p, int trial);
+
 /** Rules that stop trainings which fall behind: [{rule, rule_key, metric, decides, cells}], one object a rule of the
  * plan, the epochs that it decides after in words, and how many of the cells are residual nets. Owner: the caller
  * json_decrefs. */

@@ -21,35 +21,52 @@ static struct status shorter(json_t **out, struct store *s, const struct plan_tr
     return st;
 }
 
+struct status engine_shorter(json_t **out, struct store *s, const struct plan *p, int trial)
+{
+    const struct plan_trial *t = &p->trials[trial];
+    json_t *rows, *row;
+    size_t i;
+    *out = NULL;
+    if (!p->build) return ok();
+    TRY(shorter(&rows, s, t));
+    json_array_foreach(rows, i, row)
+    {
+        char same[PLAN_KEY];
+        plan_train_key(same, p, trial, (int)json_int(row, "epochs", 0));
+        if (strcmp(same, json_str(row, "key", "")) != 0) continue;
+        struct arena a = {0};
+        const char *dir = arena_printf(&a, "%s/trials/%s", store_dir(s), json_str(row, "id", ""));
+        *out = json_incref(row);
+        json_object_set_new(row, "dir", json_string(dir));
+        json_object_set_new(row, "goes_on", json_boolean(strcmp(t->t.train.schedule, "constant") == 0));
+        arena_free(&a);
+        break;
+    }
+    json_decref(rows);
+    return ok();
+}
+
 struct status longer_from(json_t *job, struct engine *e, int task)
 {
     const int trial = e->p->stages[task].trial;
     const struct plan_trial *t = &e->p->trials[trial];
     struct arena a = {0};
-    json_t *rows;
-    if (!e->p->build) return ok();
+    json_t *from = NULL;
     bool begun = fs_exists(arena_printf(&a, "%s/last.safetensors", job_dir(&a, e, trial)));
-    struct status st = begun ? ok() : shorter(&rows, e->s, t);
-    for (size_t i = 0; !begun && st.code == STATUS_OK && i < json_array_size(rows); i++) {
-        const json_t *row = json_array_get(rows, i);
-        const char *key = json_str(row, "key", ""), *id = json_str(row, "id", "");
-        int epochs = (int)json_int(row, "epochs", 0);
-        char same[PLAN_KEY];
-        plan_train_key(same, e->p, trial, epochs);
-        if (strcmp(same, key) != 0) continue;
-        if (strcmp(t->t.train.schedule, "constant") == 0)
-            json_object_set_new(job, "from",
-                                json_pack("{s:s, s:s, s:i}", "dir",
-                                          arena_printf(&a, "%s/trials/%s", store_dir(e->s), id), "key", key, "epochs",
-                                          epochs));
-        else
-            log_info(
-                "train of %s starts anew, though %s has its first %d epochs: the rate of train.schedule %s depends "
-                "on how many there are; constant goes on",
-                t->id, id, epochs, t->t.train.schedule);
-        break;
-    }
-    if (!begun && st.code == STATUS_OK) json_decref(rows);
     arena_free(&a);
-    return st;
+    if (begun) return ok();
+    TRY(engine_shorter(&from, e->s, e->p, trial));
+    if (!from) return ok();
+    const char *id = json_str(from, "id", "");
+    int epochs = (int)json_int(from, "epochs", 0);
+    if (json_is_true(json_object_get(from, "goes_on")))
+        json_object_set_new(job, "from",
+                            json_pack("{s:O, s:O, s:i}", "dir", json_object_get(from, "dir"), "key",
+                                      json_object_get(from, "key"), "epochs", epochs));
+    else
+        log_info("train of %s starts anew, though %s has its first %d epochs: the rate of train.schedule %s depends "
+                 "on how many there are; constant goes on",
+                 t->id, id, epochs, t->t.train.schedule);
+    json_decref(from);
+    return ok();
 }

@@ -105,6 +105,21 @@ static bool logged(const char *trial, const char *words)
     return found;
 }
 
+/* What `plan` says of the only trial of a file that is to be run. */
+static void plan_says(const char *dir, const char *name, const char *reason)
+{
+    struct arena a = {0};
+    struct answer said = sweep_in(dir, arena_printf(&a, "plan %s.yaml --csv", name));
+    bool runs = strstr(said.out, ",run,") != NULL,
+         goes_on = strstr(said.out, *reason ? reason : "goes on from") != NULL;
+    bool there = runs && goes_on == (*reason != 0);
+    if (!there) fprintf(stderr, "plan of %s:\n%s%s\n", name, said.out, said.err);
+    CU_ASSERT(there);
+    free(said.out);
+    free(said.err);
+    arena_free(&a);
+}
+
 static void cli_run__goes_on_with_more_epochs(void)
 {
     struct arena a = {0};
@@ -113,7 +128,9 @@ static void cli_run__goes_on_with_more_epochs(void)
     write_yaml(dir, "more", ", schedule: constant, epochs: 4}\nkeep: all\n");
     write_yaml(dir, "cosine", ", schedule: cosine, epochs: 1}\nkeep: all\n");
     write_yaml(dir, "longer", ", schedule: cosine, epochs: 2}\nkeep: all\n");
+    plan_says(dir, "more", "");
     free(run(dir, "run few.yaml --no-report"));
+    plan_says(dir, "more", "which has 2 of 4 epochs");
     free(run(dir, "run more.yaml --no-report"));
     free(run(dir, "run more.yaml --no-report --db whole/sweep.db"));
     json_t *rows[2];
