@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 OWN_WORDS = {"base": ("status", "fail", "check", "mem", "arena", "str", "log", "fs", "time", "cores", "hash", "rng",
-                      "half", "json")}
+                      "half", "json", "pass")}
 
 
 def names(library, *options):
