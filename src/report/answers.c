@@ -100,7 +100,7 @@ static void add_cards(struct str *out, const struct report *r, const struct fami
         won[i] = answers[i].fps == FASTEST ? fastest(r, of) : best_at(r, of, answers[i].fps);
     if (!won[0]) return;
     if (r->n_sizes > 1) str_addf(out, "<h2>At %d x %d pixels</h2>\n", of->best->width, of->best->height);
-    str_add(out, "<div class=cards>\n");
+    str_addf(out, "<div class=cards data-size=%dx%d>\n", of->best->height, of->best->width);
     for (size_t i = 0; i < LEN(answers); i++) {
         const struct family *f = won[i];
         if (!f) continue;

@@ -145,6 +145,31 @@ function explore(data) {
     $('count').textContent = `${n} of ${rows.length} rows`;
     $('more').hidden = n <= most;
   }
+  // The winners' cards, of the pictures' size: what the page was written with until something else is asked for.
+  const cards = new Map([...document.querySelectorAll('.cards')].map(e => [e, e.innerHTML]));
+  const questions = [['Best picture', 0], ['Best at 15 frames/s', 15], ['Best at 30 frames/s', 30], ['Best at 60 frames/s', 60]];
+  const first = (choices, wins) => choices.reduce((a, i) => a === undefined || wins(i, a) ? i : a, undefined);
+  function fill_cards(m, choices, asked) {
+    for (const [e, written] of cards) {
+      const mine = e.dataset.size === data.measurements[m].size;
+      if (!asked || !mine) { if (e.innerHTML !== written) e.innerHTML = written; continue; }
+      const heads = new Map(), say = (i, head) => i !== undefined && heads.set(i, [...heads.get(i) ?? [], head]);
+      for (const [head, fps] of questions)
+        say(first(choices.filter(i => 1000 / timed[i] >= fps), (a, b) => better(data.cells[a].quality, data.cells[b].quality)), head);
+      say(first(choices, (a, b) => timed[a] < timed[b]), 'Fastest');
+      e.replaceChildren(...[...heads].map(([i, words]) => {
+        const card = document.createElement('div'), add = (tag, text) => card.appendChild(document.createElement(tag)).append(text);
+        const c = data.cells[i];
+        card.className = 'card';
+        add('h3', '');
+        words.forEach((w, k) => card.firstChild.append(...k ? [document.createElement('br'), w] : [w]));
+        add('p', c.label);
+        card.lastChild.className = 'big';
+        add('p', `${data.rank} ${c.quality.toFixed(4)}, ${timed[i].toFixed(1)} ms (${(1000 / timed[i]).toFixed(1)} frames/s)`);
+        return card;
+      }));
+    }
+  }
   const budget = () => Number($('budget').value) || 0;
   const said = c => `${c.label} (${data.rank} ${c.quality.toFixed(4)}, ${timed[data.cells.indexOf(c)].toFixed(1)} ms)`;
 
@@ -156,6 +181,7 @@ function explore(data) {
     const front = front_of(choices);
     draw(named, front, budget());
     fill_table(m, words);
+    fill_cards(m, choices, m !== initial || budget() > 0 || words.length > 0);
     const best = choices.map(i => data.cells[i]).reduce((a, c) => !a || better(c.quality, a.quality) ? c : a, null);
     const fast = choices.map(i => data.cells[i]).reduce((a, c) => !a || timed[data.cells.indexOf(c)] < timed[data.cells.indexOf(a)] ? c : a, null);
     $('winner').textContent = best
@@ -177,6 +203,7 @@ function explore(data) {
   $('more').addEventListener('click', () => { most = Infinity; update(); });
   for (const id of ['left', 'right', 'slide']) $(id).addEventListener('input', look);
   if (!data.cells.some(c => c.picture)) $('look').querySelectorAll('.pair, #slide, .sides').forEach(e => e.hidden = true);
+  const initial = $('measurement').value;
   $('explore').hidden = !data.measurements.length;
   if (data.measurements.length) update();
 }

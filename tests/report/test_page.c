@@ -92,13 +92,17 @@ static const char asks[] =
     " const act = (i, v, e) => { const t = performance.now(); $(i).value = v; $(i).dispatchEvent(new w.Event(e));"
     " w.document.body.offsetHeight; ms.push(Math.round(performance.now() - t)); return rows(); };"
     " const all = rows(), named = act('filter', 'arch3 backbone_1', 'input'), again = act('filter', '', 'input');"
-    " const fast = act('budget', 100, 'input'); act('budget', 0, 'input'); act('measurement', 1, 'change');"
+    " const cards = () => w.document.querySelector('.cards').textContent, written = cards();"
+    " const fast = act('budget', 100, 'input'), follow = cards() !== written && !cards().includes('15 frames/s (');"
+    " act('budget', 0, 'input'); const back = cards() === written; act('measurement', 1, 'change');"
+    " const device = follow && back && cards().includes('Fastest') && cards().includes('(17.5 frames/s)');"
     " const slow = $('cells').tBodies[0].rows[0].cells[7].textContent, p = w.document.querySelectorAll('.point');"
     " p[5].dispatchEvent(new w.MouseEvent('click', {bubbles: true}));"
     " const told = $('about').textContent.startsWith(p[5].getAttribute('aria-label'));"
     " $('more').click(); const shown = [...w.document.querySelectorAll('#cells tbody tr')].filter(r => "
     "!r.hidden).length;"
-    " return [all, named, fast, p.length, told ? shown : 0, Math.max(...ms), Math.ceil(began), slow, ms].join(' '); "
+    " return [all, named, fast, p.length, told && device ? shown : 0, Math.max(...ms), Math.ceil(began), slow, "
+    "ms].join(' '); "
     "})()";
 
 static void report_page__answers_of_900_cells_on_3_devices(void)
