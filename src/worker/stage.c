@@ -245,6 +245,8 @@ int worker_stay(int channel)
         tensor_rest();
         malloc_trim(0);
         close(fds[LOCK]);
-        events_emit(NULL, json_pack("{s:s, s:I}", "ev", "rest", "rss_bytes", (json_int_t)peak));
+        json_t *rest = json_pack("{s:s, s:I}", "ev", "rest", "rss_bytes", (json_int_t)peak);
+        events_emit(NULL, rest);
+        json_decref(rest);
     }
 }

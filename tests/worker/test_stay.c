@@ -199,7 +199,7 @@ static void worker_stay__memory_at_rest_does_not_grow(void)
     }
     CU_ASSERT_EQUAL(stayer_end(&s), 0);
     double mib = (double)(last - first) / 1048576 / (ROUNDS * KINDS);
-    CU_ASSERT_TRUE(first > 0 && mib < 0.5);
+    CU_ASSERT_TRUE(first > 0 && (mib < 0.5 || TEST_SANITIZED /* which keeps what was freed */));
     fprintf(stderr, "%.2f MiB a job; at rest %.0f MiB\n", mib, (double)last / 1048576);
 }
 
@@ -225,7 +225,8 @@ static void worker_stay__each_job_has_its_own_peak(void)
         free(job);
     }
     CU_ASSERT_TRUE(peaks[1] > peaks[0] + (20 << 20));
-    CU_ASSERT_TRUE(peaks[2] < (peaks[0] + peaks[1]) / 2);
+    if (!TEST_SANITIZED)
+        CU_ASSERT_TRUE(peaks[2] < (peaks[0] + peaks[1]) / 2); /* it keeps what was freed, to look at it */
     CU_ASSERT_EQUAL(stayer_end(&s), 0);
 }
 
