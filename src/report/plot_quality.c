@@ -2,7 +2,12 @@
  */
 #include "plots.h"
 
-enum { MAX_NUMBERED = 14, WIDTH = 1100, HEIGHT = 560 };
+enum {
+    MAX_NUMBERED = 14,
+    MANY = 120 /* from here on points are small, or they cover each other */,
+    WIDTH = 1100,
+    HEIGHT = 560
+};
 
 /* About the pixels of the graph and of a character, for labels that keep clear of each other. */
 static const double graph_width = 700, graph_height = 470, char_width = 8, char_height = 15;
@@ -234,8 +239,8 @@ bool plot_quality_latency(struct report *r, struct str *gp)
     for (int k = 0; k < archs.n; k++) {
         const char *colour = plot_colours[k % PLOT_STYLES];
         if (seeded) str_addf(gp, ", $a%d using 1:2:4 with yerrorbars pt 0 lc rgb '%s' notitle", k, colour);
-        str_addf(gp, ", $a%d using 1:2 with points pt %d ps 1.6 lc rgb '%s' title ", k, plot_points[k % PLOT_STYLES],
-                 colour);
+        str_addf(gp, ", $a%d using 1:2 with points pt %d ps %.1f lc rgb '%s' title ", k, plot_points[k % PLOT_STYLES],
+                 p.n > MANY ? 0.7 : 1.6, colour);
         plot_quoted(gp, archs.v[k]);
         if (edge[k]) str_addf(gp, ", $e%d using 1:2 with points pt 10 ps 1.8 lc rgb '%s' notitle", k, colour);
     }
