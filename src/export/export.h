@@ -54,6 +54,10 @@ struct status export_write(const char *format, const char *path, const struct ne
 struct status export_onnx(const char *path, const struct net *n, const float *const *values,
                           const struct export_options *o);
 
+/** The same in float16 between its float32 ends, but for what sums up a whole map and a softmax. */
+struct status export_onnx_fp16(const char *path, const struct net *n, const float *const *values,
+                               const struct export_options *o);
+
 /**
  * Writes LiteRT (a .tflite file, schema 3), atomically: batch 1, images channels-last, [1,H,W,C], in and out. The same
  * metadata, a buffer a pair. Errors: as export_onnx.

@@ -55,6 +55,23 @@ static struct status frame(struct lower *l, const struct net *n, const float *co
     return net_image_io(&l->framed, &l->framed_values, n, values, in, out);
 }
 
+/* What the framing added: the operation after an input, and those before an output up to the change of scale. */
+static const bool *framing(struct lower *l, bool framed)
+{
+    const struct net *n = l->net;
+    bool *is = arena_alloc(&l->arena, (size_t)(n->n_nodes + 1) * sizeof *is);
+    for (int v = 0; v < n->n_nodes; v++) {
+        const struct net_node *d = &n->nodes[v];
+        is[v] = framed && d->op == NET_CHANNEL_AFFINE && n->nodes[d->in[0]].op == NET_INPUT;
+    }
+    for (int i = 0; framed && i < n->n_outputs; i++) {
+        net_val v = n->outputs[i].val;
+        for (; n->nodes[v].op != NET_CHANNEL_AFFINE; v = n->nodes[v].in[0]) is[v] = true;
+        is[v] = true;
+    }
+    return is;
+}
+
 struct status lower_begin(struct lower *out, const struct net *n, const float *const *values,
                           const struct export_options *o)
 {
@@ -64,6 +81,7 @@ struct status lower_begin(struct lower *out, const struct net *n, const float *c
     TRY(net_for_inference(&out->net, &out->ready_values, framed ? out->framed : n,
                           framed ? out->framed_values.v : values));
     out->values = out->ready_values.v;
+    out->framing = framing(out, framed);
     describe(out, o, (int)out->net->nodes[out->net->inputs[0].val].shape.d[1]);
     return ok();
 }

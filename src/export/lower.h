@@ -13,6 +13,7 @@ struct lower {
     const float *const *values; /* by parameter of net */
     struct export_pair *meta;   /* what a file says of itself, the caller's pairs last */
     int n_meta;
+    const bool *framing; /* of each node: it turns a picture's levels to the net's numbers, or back */
     /* Private. */
     struct arena arena;
     struct net *framed;

@@ -25,10 +25,13 @@ const struct spec_metric spec_metrics[] = {
 
 const struct spec_format spec_formats[] = {
     {.name = "onnx",        .extension = "onnx",           .built = true,  .runs = true, .doc = "ONNX, opset 17, float32"},
-    {.name = "onnx-fp16",   .extension = "fp16.onnx",      .built = false, .runs = true, .doc = "ONNX with float16 weights"},
-    {.name = "onnx-int8",   .extension = "int8.onnx",      .built = false, .runs = true, .doc = "ONNX quantised to int8"},
+    {.name = "onnx-fp16",   .extension = "fp16.onnx",      .built = true,  .runs = true, .precision = SPEC_FP16,
+     .doc = "ONNX in float16 between float32 ends"},
+    {.name = "onnx-int8",   .extension = "int8.onnx",      .built = false, .runs = true, .precision = SPEC_INT8,
+     .doc = "ONNX quantised to int8 (QDQ, static)"},
     {.name = "coreml",      .extension = "mlpackage",      .built = true,  .doc = "Core ML program (iOS 16), float32"},
-    {.name = "coreml-fp16", .extension = "fp16.mlpackage", .built = true,  .doc = "Core ML program (iOS 16), float16"},
+    {.name = "coreml-fp16", .extension = "fp16.mlpackage", .built = true,  .precision = SPEC_FP16,
+     .doc = "Core ML program (iOS 16), float16"},
     {.name = "litert",      .extension = "tflite",         .built = true,  .runs = true,
      .doc = "LiteRT (TensorFlow Lite), float32, channels-last"},
     {.name = "torchscript", .extension = "ts",             .built = false, .doc = "TorchScript"},

@@ -309,8 +309,11 @@ extern const struct spec_metric spec_metrics[]; /* ends with a NULL name */
 const struct spec_metric *spec_metric_of(const char *name);
 /** True for a metric that only a judge gives. */
 bool spec_judged(const char *metric);
+/** What a file computes in: of the last two, what they cost is measured. */
+enum spec_precision { SPEC_FP32, SPEC_FP16, SPEC_INT8 };
 struct spec_format {
     const char *name, *extension, *doc;
+    enum spec_precision precision;
     bool built; /* false: refused by name as not built yet */
     bool runs;  /* a runtime here executes it: what it computes and how fast is measured */
 };

@@ -21,23 +21,33 @@ static void stages__from_training_to_samples(void)
     CU_ASSERT_TRUE(final_value(e, "ssim") > 0);
     json_decref(e);
 
-    static const char *const ios[] = {"tensor", "image"};
-    for (size_t i = 0; i < LEN(ios); i++) {
-        snprintf(over, sizeof over, "{\"format\": \"onnx\", \"config\": {\"export.io\": \"%s\"}}", ios[i]);
+    static const struct {
+        const char *format, *io, *file;
+        double psnr; /* at least */
+    } rows[] = {
+        {"onnx-fp16", "tensor", "model.fp16.onnx", 45},
+        {"onnx-fp16", "image", "model.image.fp16.onnx", 45},
+        {"onnx", "tensor", "model.onnx", 90},
+        {"onnx", "image", "model.image.onnx", 55}, /* none is overwritten */
+    };
+    for (size_t i = 0; i < LEN(rows); i++) {
+        snprintf(over, sizeof over, "{\"format\": \"%s\", \"config\": {\"export.io\": \"%s\"}}", rows[i].format,
+                 rows[i].io);
         CU_ASSERT_EQUAL(run(&e, "export", over), 0);
         check_end(e, "done");
         const json_t *a = find(e, "artifact");
         CU_ASSERT_STRING_EQUAL(json_str(a, "kind", ""), "model");
         snprintf(model, sizeof model, "%s", json_str(a, "path", ""));
         CU_ASSERT_EQUAL(json_int(a, "bytes", -1), fs_size(model));
-        CU_ASSERT_STRING_EQUAL(fs_basename(model), i ? "model.image.onnx" : "model.onnx"); /* neither is overwritten */
+        CU_ASSERT_STRING_EQUAL(fs_basename(model), rows[i].file);
         json_decref(e);
-        snprintf(over, sizeof over, "{\"model\": \"%s\", \"format\": \"onnx\", \"config\": {\"export.io\": \"%s\"}}",
-                 model, ios[i]);
+        snprintf(over, sizeof over, "{\"model\": \"%s\", \"format\": \"%s\", \"config\": {\"export.io\": \"%s\"}}",
+                 model, rows[i].format, rows[i].io);
         CU_ASSERT_EQUAL(run(&e, "verify", over), 0);
         check_end(e, "done");
         CU_ASSERT_TRUE(final_value(e, "verify_max_abs") >= final_value(e, "verify_mean_abs"));
         CU_ASSERT_TRUE(final_value(e, "verify_mean_abs") >= 0);
+        CU_ASSERT_TRUE(final_value(e, "verify_psnr") >= rows[i].psnr);
         json_decref(e);
     }
 

@@ -34,7 +34,7 @@ static void pair(struct str *b, int field, const char *key, const char *value)
 }
 
 /* ValueInfoProto of a net value: its dimension 0, when it has one, is the batch. */
-static void value_info(struct str *b, int field, const char *name, struct net_shape s)
+static void value_info(struct str *b, int field, const char *name, enum onnx_type elem, struct net_shape s)
 {
     struct str dims = {0}, tensor = {0}, type = {0}, info = {0};
     for (int i = 0; i < s.rank; i++) {
@@ -46,7 +46,7 @@ static void value_info(struct str *b, int field, const char *name, struct net_sh
         pb_bytes(&dims, SHAPE_DIM, d.s, d.n);
         str_free(&d);
     }
-    pb_int(&tensor, TT_ELEM, ONNX_FLOAT);
+    pb_int(&tensor, TT_ELEM, elem);
     pb_bytes(&tensor, TT_SHAPE, dims.s, dims.n);
     pb_bytes(&type, TYPE_TENSOR, tensor.s, tensor.n);
     pb_str(&info, VALUE_NAME, name);
@@ -79,10 +79,21 @@ static struct status build(struct onnx_graph *g)
 {
     const struct net *n = g->net;
     g->name = lower_names(g->low, &g->arena);
-    for (net_val v = 0; v < n->n_nodes; v++) onnx_emit(g, v);
+    g->made = arena_alloc(&g->arena, (size_t)(n->n_nodes + 1) * sizeof *g->made);
+    g->other = arena_alloc(&g->arena, (size_t)(n->n_nodes + 1) * sizeof *g->other);
+    for (net_val v = 0; v < n->n_nodes; v++) {
+        g->other[v] = NULL;
+        g->made[v] = g->type = g->half ? onnx_half_type(g, v) : ONNX_FLOAT;
+        if (g->type == ONNX_FLOAT16) g->name[v] = arena_printf(&g->arena, "%s:fp16", g->name[v]);
+        onnx_emit(g, v);
+    }
+    g->type = ONNX_FLOAT;
     for (int i = 0; i < n->n_outputs; i++) { /* an output that is an input, or the same value as another output */
-        const char *made = g->name[n->outputs[i].val];
-        if (strcmp(made, n->outputs[i].name)) onnx_node(g, "Identity", n->outputs[i].name, ONNX_IN(made), NULL);
+        net_val v = n->outputs[i].val;
+        if (g->made[v] == ONNX_FLOAT16)
+            onnx_node(g, "Cast", n->outputs[i].name, ONNX_IN(g->name[v]), ONNX_ATTRS(ONNX_INT("to", ONNX_FLOAT)));
+        else if (strcmp(g->name[v], n->outputs[i].name))
+            onnx_node(g, "Identity", n->outputs[i].name, ONNX_IN(g->name[v]), NULL);
     }
     return g->error;
 }
@@ -93,13 +104,13 @@ static void graph_tail(struct str *b, const struct onnx_graph *g)
     const struct net *n = g->net;
     pb_str(b, GRAPH_NAME, "sweep");
     for (int i = 0; i < n->n_inputs; i++)
-        value_info(b, GRAPH_INPUT, n->inputs[i].name, n->nodes[n->inputs[i].val].shape);
+        value_info(b, GRAPH_INPUT, n->inputs[i].name, ONNX_FLOAT, n->nodes[n->inputs[i].val].shape);
     for (int i = 0; i < n->n_outputs; i++)
-        value_info(b, GRAPH_OUTPUT, n->outputs[i].name, n->nodes[n->outputs[i].val].shape);
+        value_info(b, GRAPH_OUTPUT, n->outputs[i].name, ONNX_FLOAT, n->nodes[n->outputs[i].val].shape);
     for (int v = 0; v < n->n_nodes; v++) {
         const struct net_node *d = &n->nodes[v];
         if (d->shape.rank == 4 && d->op != NET_INPUT && d->attr.dims == 0 && strchr(g->name[v], ':'))
-            value_info(b, GRAPH_VALUE, g->name[v], d->shape);
+            value_info(b, GRAPH_VALUE, g->name[v], g->made[v], d->shape);
     }
 }
 
@@ -204,13 +215,13 @@ static struct status write_files(struct onnx_graph *g, const char *path, const s
     return finish(&f, put_model(&f, g, fs_basename(data)));
 }
 
-struct status export_onnx(const char *path, const struct net *n, const float *const *values,
-                          const struct export_options *o)
+static struct status write_as(bool half, const char *path, const struct net *n, const float *const *values,
+                              const struct export_options *o)
 {
     struct lower low;
     struct status s = lower_begin(&low, n, values, o);
     if (s.code == STATUS_OK) {
-        struct onnx_graph g = {.low = &low, .net = low.net, .error = ok()};
+        struct onnx_graph g = {.low = &low, .net = low.net, .half = half, .error = ok()};
         s = build(&g);
         if (s.code == STATUS_OK) s = write_files(&g, path, o);
         arena_free(&g.arena);
@@ -219,4 +230,16 @@ struct status export_onnx(const char *path, const struct net *n, const float *co
     }
     lower_end(&low);
     return status_at(s, "%s: onnx", path);
+}
+
+struct status export_onnx(const char *path, const struct net *n, const float *const *values,
+                          const struct export_options *o)
+{
+    return write_as(false, path, n, values, o);
+}
+
+struct status export_onnx_fp16(const char *path, const struct net *n, const float *const *values,
+                               const struct export_options *o)
+{
+    return write_as(true, path, n, values, o);
 }

@@ -1,5 +1,6 @@
 /* Nodes and tensors of an ONNX graph under construction. */
 #include "onnx.h"
+#include <math.h>
 
 /* Field numbers of NodeProto and AttributeProto. */
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_OP = 4, NODE_ATTR = 5, GRAPH_NODE = 1 };
@@ -63,11 +64,17 @@ static const char *tensor(struct onnx_graph *g, struct onnx_tensor t)
     return t.name;
 }
 
-static const char *constant(struct onnx_graph *g, enum onnx_type type, int rank, const int64_t *dims, const void *v,
-                            size_t each)
+static size_t size_of(enum onnx_type type)
+{
+    static const size_t sizes[] = {
+        [ONNX_FLOAT] = 4, [ONNX_UINT8] = 1, [ONNX_INT8] = 1, [ONNX_INT32] = 4, [ONNX_INT64] = 8, [ONNX_FLOAT16] = 2};
+    return sizes[type];
+}
+
+const char *onnx_constant(struct onnx_graph *g, enum onnx_type type, int rank, const int64_t *dims, const void *v)
 {
     struct onnx_tensor t = {.type = type, .rank = rank};
-    size_t n = each;
+    size_t n = size_of(type);
     struct str key = {0};
     str_addf(&key, "%d:", (int)type);
     for (int i = 0; i < rank; i++) {
@@ -83,20 +90,31 @@ static const char *constant(struct onnx_graph *g, enum onnx_type type, int rank,
     return tensor(g, t);
 }
 
+/* A weight beyond what half precision holds is the largest that it holds, as in other writers. */
+static const uint16_t *halves(struct onnx_graph *g, const float *v, int64_t n)
+{
+    enum { LARGEST = 65504 };
+    uint16_t *out = arena_alloc(&g->arena, (size_t)(n ? n : 1) * sizeof *out);
+    for (int64_t i = 0; i < n; i++) out[i] = half_from_float(fminf(fmaxf(v[i], -LARGEST), LARGEST));
+    return out;
+}
+
 const char *onnx_floats(struct onnx_graph *g, int rank, const int64_t *dims, const float *v)
 {
-    return constant(g, ONNX_FLOAT, rank, dims, v, sizeof *v);
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++) n *= dims[i];
+    return g->type == ONNX_FLOAT16 ? onnx_constant(g, ONNX_FLOAT16, rank, dims, halves(g, v, n))
+                                   : onnx_constant(g, ONNX_FLOAT, rank, dims, v);
 }
 
 const char *onnx_scalar(struct onnx_graph *g, double v)
 {
-    float f = (float)v;
-    return constant(g, ONNX_FLOAT, 0, NULL, &f, sizeof f);
+    return onnx_floats(g, 0, NULL, &(float){(float)v});
 }
 
 const char *onnx_ints(struct onnx_graph *g, int n, const int64_t *v)
 {
-    return constant(g, ONNX_INT64, 1, (int64_t[]){n}, v, sizeof *v);
+    return onnx_constant(g, ONNX_INT64, 1, (int64_t[]){n}, v);
 }
 
 const char *onnx_param(struct onnx_graph *g, int i, int channels)
@@ -104,21 +122,35 @@ const char *onnx_param(struct onnx_graph *g, int i, int channels)
     int index = g->net->nodes[g->at].param[i];
     const struct net_param *p = &g->net->params[index];
     const float *v = NULL;
-    struct onnx_tensor t = {.name = p->name, .type = ONNX_FLOAT, .rank = p->shape.rank};
+    struct onnx_tensor t = {.name = p->name, .type = g->type, .rank = p->shape.rank};
     struct status s = lower_param(&v, g->low, index);
     if (s.code != STATUS_OK) {
         if (g->error.code == STATUS_OK) g->error = s;
         return t.name;
     }
-    t.data = v;
+    bool half = g->type == ONNX_FLOAT16;
+    int64_t n = net_numel(p->shape);
+    t.data = half ? (const void *)halves(g, v, n) : v;
     memcpy(t.dims, p->shape.d, sizeof t.dims);
     if (channels > 2) { /* [C] becomes [C,1,...] */
         t.name = arena_printf(&g->arena, "%s:%d", p->name, channels);
         t.rank = channels - 1;
         for (int d = 1; d < t.rank; d++) t.dims[d] = 1;
     }
-    t.bytes = net_numel(p->shape) * (int64_t)sizeof *v;
+    if (g->half && !half) t.name = arena_printf(&g->arena, "%s:float", t.name); /* it may be there as the other, too */
+    t.bytes = n * (int64_t)size_of(g->type);
     return tensor(g, t);
+}
+
+const char *onnx_value(struct onnx_graph *g, net_val v)
+{
+    if (g->made[v] == g->type) return g->name[v];
+    if (!g->other[v]) {
+        bool half = g->type == ONNX_FLOAT16;
+        g->other[v] = arena_printf(&g->arena, "%s:%s", g->name[v], half ? "half" : "float");
+        onnx_node(g, "Cast", g->other[v], ONNX_IN(g->name[v]), ONNX_ATTRS(ONNX_INT("to", g->type)));
+    }
+    return g->other[v];
 }
 
 void onnx_fail(struct onnx_graph *g, enum status_code code, const char *what)

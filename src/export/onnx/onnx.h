@@ -6,7 +6,7 @@
 #include "pb.h"
 
 enum { ONNX_OPSET = 17, ONNX_IR = 8 };
-enum onnx_type { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 = 3, ONNX_INT64 = 7, ONNX_FLOAT16 = 10 };
+enum onnx_type { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 = 3, ONNX_INT32 = 6, ONNX_INT64 = 7, ONNX_FLOAT16 = 10 };
 
 /** An initializer. Data is borrowed until the file is written. */
 struct onnx_tensor {
@@ -26,9 +26,13 @@ struct onnx_graph {
     struct str nodes; /* NodeProto fields of GraphProto, in order */
     struct onnx_tensor *tensors;
     int n_tensors, cap_tensors;
-    const char **name; /* of each net value */
-    int n_extra;       /* extra values of the node at hand */
-    net_val at;        /* the node at hand */
+    const char **name;    /* of each net value */
+    enum onnx_type *made; /* of each net value: what its numbers are */
+    const char **other;   /* of each net value: its name as the other type of float, once it was asked for */
+    int n_extra;          /* extra values of the node at hand */
+    net_val at;           /* the node at hand */
+    enum onnx_type type;  /* that the node at hand computes in: its constants and parameters have it */
+    bool half;            /* all is float16 where nothing says otherwise */
     struct status error;
 };
 
@@ -57,16 +61,22 @@ void onnx_node(struct onnx_graph *g, const char *op, const char *out, const char
                const struct onnx_attr *attrs);
 /** A fresh name for a value between two nodes of one operation. */
 const char *onnx_between(struct onnx_graph *g);
-/** Constants, by content: equal ones are stored once. Return the tensor's name. */
+/** Constants, by content: equal ones are stored once. Return the tensor's name. Floats are of the type of the node at
+ *  hand. */
 const char *onnx_floats(struct onnx_graph *g, int rank, const int64_t *dims, const float *v);
+const char *onnx_constant(struct onnx_graph *g, enum onnx_type type, int rank, const int64_t *dims, const void *v);
 const char *onnx_scalar(struct onnx_graph *g, double v);
 const char *onnx_ints(struct onnx_graph *g, int n, const int64_t *v);
 /** The tensor of a parameter of the node at hand; @p channels shapes a [C] one so that it broadcasts over dimension 1
  *  of a value of rank @p channels; 0: as it is. */
 const char *onnx_param(struct onnx_graph *g, int i, int channels);
+/** The name of value @p v as the type of the node at hand. */
+const char *onnx_value(struct onnx_graph *g, net_val v);
 /** Latches a failure that names the node at hand. */
 void onnx_fail(struct onnx_graph *g, enum status_code code, const char *what);
 
+/** What the numbers of node @p v are, where all is half precision and its inputs are of the types already known. */
+enum onnx_type onnx_half_type(const struct onnx_graph *g, net_val v);
 /** Adds the nodes of net node @p v; latches STATUS_REFUSED for an op without a writer. */
 void onnx_emit(struct onnx_graph *g, net_val v);
 

@@ -6,6 +6,8 @@
  *  - The mean over H,W is ReduceMean: ONNX Runtime runs it several times faster than GlobalAveragePool.
  *  - A partial last window (ceil) is written as explicit padding at the end: runtimes disagree about ceil_mode.
  *  - Adaptive pools that do not divide evenly are two products with constant averaging matrices: exact.
+ *  - Half precision sums few numbers: what adds up a whole map, and a softmax, whose numbers may be smaller than it
+ * has, stay float32, and so does what turns a picture's levels to the net's numbers and back.
  *  - Nearest upsampling by a broken factor is Gather: Resize rounds its coordinates in its own way.
  */
 #include "onnx.h"
@@ -166,7 +168,7 @@ static const char *scales(struct onnx_graph *g, const int64_t *from, const int64
         s[2 + i] = (float)((double)to[i] / (double)from[i]);
         while (floorf(s[2 + i] * (float)from[i]) < (float)to[i]) s[2 + i] = nextafterf(s[2 + i], INFINITY);
     }
-    return onnx_floats(g, 1, (int64_t[]){4}, s);
+    return onnx_constant(g, ONNX_FLOAT, 1, (int64_t[]){4}, s); /* float32 beside whatever is resized */
 }
 
 static void upsample_bilinear(struct onnx_graph *g, const struct net_node *d, const char *out, const char *const *in)
@@ -250,12 +252,13 @@ static const struct {
     const char *same;  /* the ONNX operator that takes the same inputs and no attribute, or */
     emit_fn *emit;     /* the writer, or */
     bool removed;      /* the inference pass leaves none */
+    enum { HALF, WIDE, FOLLOWS } in_half; /* of half precision: in it; in float32, for sums or small numbers; as it comes */
 } ops[NET_N_OPS] = {
     [NET_INPUT] = {.emit = nothing}, /* an input of the graph is no node */
     [NET_CONV2D] = {.emit = conv},
     [NET_CONV_TRANSPOSE2D] = {.emit = conv},
     [NET_BATCH_NORM] = {.removed = true},
-    [NET_GROUP_NORM] = {.emit = group_norm},
+    [NET_GROUP_NORM] = {.emit = group_norm, .in_half = WIDE},
     [NET_CHANNEL_AFFINE] = {.emit = channel_affine},
     [NET_RELU] = {.same = "Relu"},
     [NET_RELU6] = {.emit = relu6},
@@ -265,29 +268,36 @@ static const struct {
     [NET_HARDSIGMOID] = {.emit = hardsigmoid},
     [NET_TANH] = {.same = "Tanh"},
     [NET_CLAMP] = {.emit = clamp},
-    [NET_SOFTMAX] = {.emit = softmax},
-    [NET_LOG_SOFTMAX] = {.emit = softmax},
+    [NET_SOFTMAX] = {.emit = softmax, .in_half = WIDE},
+    [NET_LOG_SOFTMAX] = {.emit = softmax, .in_half = WIDE},
     [NET_MAX_POOL] = {.emit = pool},
     [NET_AVG_POOL] = {.emit = pool},
-    [NET_ADAPTIVE_AVG_POOL] = {.emit = adaptive_avg_pool},
+    [NET_ADAPTIVE_AVG_POOL] = {.emit = adaptive_avg_pool, .in_half = WIDE},
     [NET_PAD] = {.emit = pad},
     [NET_UPSAMPLE_NEAREST] = {.emit = upsample_nearest},
     [NET_UPSAMPLE_BILINEAR] = {.emit = upsample_bilinear},
     [NET_CONCAT] = {.emit = concat},
-    [NET_SLICE] = {.emit = slice},
+    [NET_SLICE] = {.emit = slice, .in_half = FOLLOWS},
     [NET_ADD] = {.same = "Add"},
     [NET_MUL] = {.same = "Mul"},
     [NET_AFFINE] = {.emit = affine},
-    [NET_RESHAPE] = {.emit = reshape},
-    [NET_TRANSPOSE] = {.emit = transpose},
-    [NET_MATMUL] = {.same = "MatMul"},
-    [NET_SUM] = {.emit = reduce},
-    [NET_MEAN] = {.emit = reduce},
+    [NET_RESHAPE] = {.emit = reshape, .in_half = FOLLOWS},
+    [NET_TRANSPOSE] = {.emit = transpose, .in_half = FOLLOWS},
+    [NET_MATMUL] = {.same = "MatMul", .in_half = WIDE},
+    [NET_SUM] = {.emit = reduce, .in_half = WIDE},
+    [NET_MEAN] = {.emit = reduce, .in_half = WIDE},
     [NET_DROPOUT] = {.removed = true},
     [NET_DROPOUT2D] = {.removed = true},
     [NET_DROP_PATH] = {.removed = true},
 };
 /* clang-format on */
+
+enum onnx_type onnx_half_type(const struct onnx_graph *g, net_val v)
+{
+    const struct net_node *d = &g->net->nodes[v];
+    if (g->low->framing[v] || d->op == NET_INPUT || ops[d->op].in_half == WIDE) return ONNX_FLOAT;
+    return ops[d->op].in_half == FOLLOWS ? g->made[d->in[0]] : ONNX_FLOAT16;
+}
 
 void onnx_emit(struct onnx_graph *g, net_val v)
 {
@@ -295,7 +305,7 @@ void onnx_emit(struct onnx_graph *g, net_val v)
     g->at = v;
     g->n_extra = 0;
     const char **in = arena_alloc(&g->arena, (size_t)(d->n_in + 1) * sizeof *in);
-    for (int i = 0; i < d->n_in; i++) in[i] = g->name[d->in[i]];
+    for (int i = 0; i < d->n_in; i++) in[i] = onnx_value(g, d->in[i]);
     if (ops[d->op].same)
         onnx_node(g, ops[d->op].same, g->name[v], in, NULL);
     else if (ops[d->op].emit)
