@@ -19,6 +19,20 @@ struct export_pair {
     const char *key, *value;
 };
 
+/** Shows @p n numbers of value @p v of a net to whoever asked. */
+typedef void export_see_fn(void *to, net_val v, const float *numbers, int64_t n);
+
+/** Where the ranges of an 8-bit file come from. All zero: none can be written. */
+struct export_calibration {
+    /* Computes @p n (as the file will, levels in where io_image is set) on pictures and shows every value of each. May
+     * be called again, for the same pictures. */
+    struct status (*run)(void *user, const struct net *n, const float *const *values, export_see_fn *see, void *to);
+    void *user;
+    const char *method;      /* minmax, percentile, entropy; NULL: minmax */
+    const char *const *keep; /* names of layers that stay float32, or patterns of them: "encoder.layer1*" */
+    int n_keep;
+};
+
 /** All zero: tensor in, tensor out, no normalisation known. */
 struct export_options {
     bool io_image;                     /* 0..255 in and out, normalisation and its inverse inside (net_image_io) */
@@ -26,6 +40,7 @@ struct export_options {
     float input_mean[4], input_std[4]; /* of each channel of an input that is not RGB; std all 0: as RGB */
     const struct export_pair *meta;    /* additions to the file's metadata, e.g. the trial's id */
     int n_meta;
+    struct export_calibration calibration;
     int64_t external_above; /* bytes of weights above which they go to PATH.data; 0: what the format can hold */
 };
 
@@ -56,6 +71,14 @@ struct status export_onnx(const char *path, const struct net *n, const float *co
 
 /** The same in float16 between its float32 ends, but for what sums up a whole map and a softmax. */
 struct status export_onnx_fp16(const char *path, const struct net *n, const float *const *values,
+                               const struct export_options *o);
+
+/**
+ * Writes ONNX that computes in 8 bits where it pays: pairs of QuantizeLinear and DequantizeLinear around convolutions
+ * and what lies between them, weights symmetric by filter, values asymmetric. The convolutions that make the output
+ * stay float32. Errors: as export_onnx; STATUS_ARG without a calibration, or for a name of keep that nothing has.
+ */
+struct status export_onnx_int8(const char *path, const struct net *n, const float *const *values,
                                const struct export_options *o);
 
 /**

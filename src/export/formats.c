@@ -5,7 +5,7 @@
 const struct export_format export_formats[] = {
     {.name = "onnx", .write = export_onnx},
     {.name = "onnx-fp16", .write = export_onnx_fp16},
-    {.name = "onnx-int8"},
+    {.name = "onnx-int8", .write = export_onnx_int8},
     {.name = "coreml", .write = export_coreml},
     {.name = "coreml-fp16", .write = export_coreml_fp16},
     {.name = "litert", .write = export_litert},

@@ -84,6 +84,8 @@ void plan_keys_free(struct plan_build *b);
 /** Keys of a trial's stages: fills @p out [kind]; format and device are added by plan_key_of. */
 void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const json_t *config,
                const struct plan_content *c);
+/** What a trial says of 8-bit files alone; false where it says nothing that is not the default. */
+bool plan_quantise_key(char out[PLAN_KEY], const struct spec_trial *t);
 /** Key of one stage from its kind's part, its format and device, and the keys it reads from. */
 void plan_key_of(char out[PLAN_KEY], const char *part, const char *format, const char *device, const char *const *from,
                  int n_from);

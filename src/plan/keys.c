@@ -159,6 +159,30 @@ void plan_train_key(char out[PLAN_KEY], const struct plan *p, int trial, int epo
     memcpy(out, part[PLAN_TRAIN], PLAN_KEY);
 }
 
+bool plan_quantise_key(char out[PLAN_KEY], const struct spec_trial *t)
+{
+    struct arena a = {0};
+    struct spec_trial plain;
+    struct status st = spec_trial_from_json(&plain, &a, NULL, "defaults");
+    CHECK(st.code == STATUS_OK, "%s", st.msg);
+    json_t *is = spec_trial_to_json(t, SPEC_QUANTISE), *def = spec_trial_to_json(&plain, SPEC_QUANTISE);
+    json_t *v;
+    void *next;
+    const char *name;
+    json_object_foreach_safe(is, next, name, v)
+    {
+        if (json_equal(v, json_object_get(def, name))) json_object_del(is, name);
+    }
+    bool differs = json_object_size(is) > 0;
+    char *text = json_canonical(is);
+    memcpy(out, hash_bytes(text, strlen(text)).hex, PLAN_KEY);
+    free(text);
+    json_decref(is);
+    json_decref(def);
+    arena_free(&a);
+    return differs;
+}
+
 void plan_key_of(char out[PLAN_KEY], const char *part, const char *format, const char *device, const char *const *from,
                  int n_from)
 {

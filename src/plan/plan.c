@@ -59,11 +59,16 @@ static int cell_stage(struct cell *c, enum plan_kind kind, const char *format, c
 {
     struct plan *p = c->b->plan;
     struct plan_stage g = {.kind = kind, .format = format, .device = device, .trial = c->trial, .config = c->config};
-    const char *key = from >= 0 && plan_kinds[kind].from ? p->stages[from].key : NULL;
+    const char *keys[2];
+    char quantised[PLAN_KEY];
+    int n_keys = 0;
+    if (from >= 0 && plan_kinds[kind].from) keys[n_keys++] = p->stages[from].key;
+    if (kind == PLAN_EXPORT && spec_format_quantised(format) && plan_quantise_key(quantised, c->t))
+        keys[n_keys++] = quantised;
     if (kind == PLAN_TRAIN)
         memcpy(g.key, c->part[kind], PLAN_KEY);
     else
-        plan_key_of(g.key, c->part[kind], format, device, &key, key ? 1 : 0);
+        plan_key_of(g.key, c->part[kind], format, device, keys, n_keys);
     g.cost = plan_cost_of(kind, &c->load);
     for (int k = 0; k < PLAN_SECONDS; k++) g.est_s += g.cost.s[k];
     int i = put_stage(c->b, &g);

@@ -61,6 +61,7 @@ static const char *expected_value(struct arena *a, const struct key *k)
         return arena_printf(a, "a list of %s %s, each %s", count(a, k), k->whole ? "whole numbers" : "numbers",
                             range(a, k));
     case KEY_NAMES:
+        if (!key_choice(k, 0)) return arena_printf(a, "a list of at most %d texts", k->max_n);
         return arena_printf(a, "a list of %s", choices(a, k));
     case KEY_SIZE:
         return arena_printf(a, "a whole number or [height, width], %s", range(a, k));
@@ -97,7 +98,7 @@ static const struct {
     const char *name;
 } stage_names[] = {
     {SPEC_SCREEN, "screen"}, {SPEC_TRAIN, "train"}, {SPEC_EVALUATE, "evaluate"}, {SPEC_EXPORT, "export"},
-    {SPEC_VERIFY, "verify"}, {SPEC_BENCH, "bench"}, {SPEC_SAMPLES, "samples"},
+    {SPEC_VERIFY, "verify"}, {SPEC_BENCH, "bench"}, {SPEC_SAMPLES, "samples"},   {SPEC_QUANTISE, "export in 8 bits"},
 };
 
 void spec_keys_markdown(struct str *out)

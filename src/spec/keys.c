@@ -238,6 +238,12 @@ const struct key key_table[] = {
     {.path = "export.io", .type = KEY_WORD, .at = AT(bench.io_image), .choices = ONE_OF("tensor", "image"),
      .stages = SPEC_EXPORT | SPEC_SCREEN,
      .doc = "`image`: 0..255 in and out, normalisation inside the model; `tensor`: normalised in and out"},
+    {.path = "export.calibration", .type = KEY_CHOICE, .at = AT(export_calibration),
+     .choices = ONE_OF("minmax", "percentile", "entropy"), .text = "minmax", .stages = SPEC_QUANTISE,
+     .doc = "how the ranges of 8-bit files are taken from training pictures"},
+    {.path = "export.keep", .type = KEY_NAMES, .at = AT(export_keep), .max_n = SPEC_MAX_LIST, .unit = "layers",
+     .stages = SPEC_QUANTISE,
+     .doc = "layers that stay float32 in 8-bit files: names of their weights, parts of names (`decoder`) or patterns (`encoder.layer1*`)"},
     {.path = "devices", .type = KEY_NAMES, .at = AT(devices), .table = &devices, .min_n = 0, .max_n = SPEC_MAX_LIST,
      .names = {{"cpu"}, 1}, .doc = "where the exported model is timed"},
     {.path = "bench.mode", .type = KEY_CHOICE, .at = AT(bench.mode), .choices = ONE_OF("quick", "normal", "thorough"),
@@ -258,7 +264,7 @@ const int key_count = LEN(key_table);
 
 const char *key_choice(const struct key *k, int i)
 {
-    return k->table ? k->table->name(i) : k->choices[i];
+    return k->table ? k->table->name(i) : k->choices ? k->choices[i] : NULL;
 }
 
 const struct key *key_find(const char *path)

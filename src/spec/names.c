@@ -27,7 +27,7 @@ const struct spec_format spec_formats[] = {
     {.name = "onnx",        .extension = "onnx",           .built = true,  .runs = true, .doc = "ONNX, opset 17, float32"},
     {.name = "onnx-fp16",   .extension = "fp16.onnx",      .built = true,  .runs = true, .precision = SPEC_FP16,
      .doc = "ONNX in float16 between float32 ends"},
-    {.name = "onnx-int8",   .extension = "int8.onnx",      .built = false, .runs = true, .precision = SPEC_INT8,
+    {.name = "onnx-int8",   .extension = "int8.onnx",      .built = true,  .runs = true, .precision = SPEC_INT8, .calibrated = true,
      .doc = "ONNX quantised to int8 (QDQ, static)"},
     {.name = "coreml",      .extension = "mlpackage",      .built = true,  .doc = "Core ML program (iOS 16), float32"},
     {.name = "coreml-fp16", .extension = "fp16.mlpackage", .built = true,  .precision = SPEC_FP16,
@@ -63,4 +63,10 @@ const struct spec_format *spec_format_of(const char *name)
     for (const struct spec_format *f = spec_formats; f->name; f++)
         if (strcmp(f->name, name) == 0) return f;
     return NULL;
+}
+
+bool spec_format_quantised(const char *name)
+{
+    const struct spec_format *f = spec_format_of(name);
+    return f && f->calibrated;
 }

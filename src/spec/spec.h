@@ -19,6 +19,7 @@ enum spec_stage {
     SPEC_VERIFY = 1 << 4,
     SPEC_BENCH = 1 << 5,
     SPEC_SAMPLES = 1 << 6,
+    SPEC_QUANTISE = 1 << 7, /* exports in 8 bits, and no other */
 };
 #define SPEC_ALL (~0u) /* every key, those that change no stage's result included */
 
@@ -120,6 +121,8 @@ struct spec_trial {
         int memory_mib, stage_s, hang_s; /* of a worker; 0: none, but hang_s */
     } limits;
     struct spec_names export_formats;
+    const char *export_calibration; /* minmax | percentile | entropy */
+    struct spec_names export_keep;  /* layers that stay float32 in 8-bit files */
     struct spec_names devices;
     struct {
         const char *mode;            /* quick | normal | thorough */
@@ -314,12 +317,15 @@ enum spec_precision { SPEC_FP32, SPEC_FP16, SPEC_INT8 };
 struct spec_format {
     const char *name, *extension, *doc;
     enum spec_precision precision;
-    bool built; /* false: refused by name as not built yet */
-    bool runs;  /* a runtime here executes it: what it computes and how fast is measured */
+    bool calibrated; /* ranges of its values come from training pictures */
+    bool built;      /* false: refused by name as not built yet */
+    bool runs;       /* a runtime here executes it: what it computes and how fast is measured */
 };
 extern const struct spec_format spec_formats[];
 /** NULL for an unknown name. */
 const struct spec_format *spec_format_of(const char *name);
+/** True for a format whose values are rounded to 8 bits by ranges taken from pictures. */
+bool spec_format_quantised(const char *name);
 struct spec_device {
     const char *name, *doc;
     bool built;

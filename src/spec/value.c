@@ -106,7 +106,9 @@ static struct status check_list(json_t **out, const struct key *k, const json_t 
     for (int i = 0; i < n && s.code == STATUS_OK; i++) {
         json_t *one = NULL;
         const json_t *entry = json_array_get(v, (size_t)i);
-        s = k->type == KEY_NAMES ? check_choice(&one, k, entry) : check_number(&one, k, entry, k->whole);
+        s = k->type != KEY_NAMES ? check_number(&one, k, entry, k->whole)
+            : key_choice(k, 0)   ? check_choice(&one, k, entry)
+                                 : check_text(&one, k, entry);
         for (int j = 0; k->type == KEY_NAMES && one && j < i; j++) {
             if (json_equal(one, json_array_get(list, (size_t)j))) {
                 s = fail(STATUS_ARG, "got \"%s\" twice", json_string_value(one));

@@ -1,4 +1,5 @@
 #include "images.h"
+#include <math.h>
 
 /* The validation pairs. Of a finished trial that is exported elsewhere its pictures may be out of reach: the
  * coordinator then names no images, and drawn ones show as well whether two runtimes compute the same. */
@@ -54,4 +55,13 @@ struct status images_run(struct images *im, int k)
     tensor_free(x);
     tensor_free(y);
     return s;
+}
+
+void images_to_levels(float *v, size_t plane, int channels, bool clip)
+{
+    const struct data_norm n = data_norm_of(channels);
+    for (size_t i = 0; i < plane * (size_t)channels; i++) {
+        float x = (v[i] * n.std[i / plane] + n.mean[i / plane]) * 255;
+        v[i] = clip ? fminf(fmaxf(x, 0), 255) : x;
+    }
 }

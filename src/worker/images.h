@@ -19,5 +19,7 @@ struct status images_open(struct images *out, const struct job *j, const struct 
 void images_close(struct images *im);
 /** Runs the model on validation pair @p k of @p n, into the buffers. */
 struct status images_run(struct images *im, int k);
+/** Normalised [channels,H,W] to 0..255, as a file with image io has it inside. @p clip: an output is clipped, too. */
+void images_to_levels(float *v, size_t plane, int channels, bool clip);
 
 #endif

@@ -1,4 +1,5 @@
 /* Screen and export: the net as a file of another format. */
+#include "calibrate.h"
 #include "data.h"
 #include "export.h"
 #include "worker.h"
@@ -34,6 +35,12 @@ static struct status write_model(const struct job *j, const struct train_job *t,
         memcpy(o.std, data_std, sizeof o.std);
         memcpy(o.input_mean, norm.mean, sizeof o.input_mean);
         memcpy(o.input_std, norm.std, sizeof o.input_std);
+        struct calibration by = {.job = t, .device = m.device, .image = o.io_image};
+        o.calibration = (struct export_calibration){.run = calibrate,
+                                                    .user = &by,
+                                                    .method = j->config.export_calibration,
+                                                    .keep = j->config.export_keep.v,
+                                                    .n_keep = j->config.export_keep.n};
         s = export_write(format, path, m.net, values.v, &o);
     }
     if (values.v) net_values_free(&values);
@@ -43,19 +50,23 @@ static struct status write_model(const struct job *j, const struct train_job *t,
 
 /* What sets a file apart from the one of default options: "model.image.last". Sweeps that ask a trial for files of
  * different options get different files. */
-static char *stem_of(struct arena *a, const struct spec_trial *t, const char *stem)
+static char *stem_of(struct arena *a, const struct spec_trial *t, const char *format, const char *stem)
 {
     struct spec_trial plain;
     struct status s = spec_trial_from_json(&plain, a, NULL, "defaults");
     CHECK(s.code == STATUS_OK, "%s", s.msg);
-    json_t *def = spec_trial_to_json(&plain, SPEC_EXPORT), *is = spec_trial_to_json(t, SPEC_EXPORT), *v;
+    unsigned concerns = SPEC_EXPORT | (spec_format_quantised(format) ? SPEC_QUANTISE : 0);
+    json_t *def = spec_trial_to_json(&plain, concerns), *is = spec_trial_to_json(t, concerns), *v;
     char *out = arena_strdup(a, stem);
     const char *key;
     json_object_foreach(is, key, v)
     {
         if (json_equal(v, json_object_get(def, key))) continue;
         char *text = json_canonical(v);
-        out = arena_printf(a, "%s.%s", out, json_is_string(v) ? json_string_value(v) : text);
+        if (json_is_array(v)) /* names of layers: too many for a file's name */
+            out = arena_printf(a, "%s.%.8s", out, hash_bytes(text, strlen(text)).hex);
+        else
+            out = arena_printf(a, "%s.%s", out, json_is_string(v) ? json_string_value(v) : text);
         free(text);
     }
     json_decref(def);
@@ -67,7 +78,7 @@ static struct status write_as(const struct job *j, const struct train_job *t, en
                               const char *format, const char *stem)
 {
     struct arena a = {0};
-    char *path = arena_printf(&a, "%s/%s.%s", j->dir, stem_of(&a, &j->config, stem), extension_of(format));
+    char *path = arena_printf(&a, "%s/%s.%s", j->dir, stem_of(&a, &j->config, format, stem), extension_of(format));
     struct status s = write_model(j, t, which, format, path);
     if (s.code == STATUS_OK) s = tell_artifact(t, "model", format, "", path);
     arena_free(&a);

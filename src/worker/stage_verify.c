@@ -37,17 +37,6 @@ static double level_of(double v, const struct data_norm *n, size_t channel)
     return fmin(fmax((v * (double)n->std[channel] + (double)n->mean[channel]) * 255, 0), 255);
 }
 
-/** Normalised [channels,H,W] to 0..255, as the file with image io has it inside. @p clip: an output is clipped, too. */
-static void to_levels(float *v, const struct images *im, int channels, bool clip)
-{
-    size_t plane = im->floats / 3;
-    const struct data_norm n = data_norm_of(channels);
-    for (size_t i = 0; i < plane * (size_t)channels; i++) {
-        float x = (v[i] * n.std[i / plane] + n.mean[i / plane]) * 255;
-        v[i] = clip ? fminf(fmaxf(x, 0), 255) : x;
-    }
-}
-
 static struct status compare(struct error *e, const struct images *im, const struct bench_array *got, bool image)
 {
     const struct data_norm norm = data_norm_of(3);
@@ -69,8 +58,8 @@ static struct status verify_one(struct error *e, struct images *im, struct bench
 {
     TRY(images_run(im, k));
     if (image) {
-        to_levels(im->input, im, im->channels, false);
-        to_levels(im->output, im, 3, true);
+        images_to_levels(im->input, im->floats / 3, im->channels, false);
+        images_to_levels(im->output, im->floats / 3, 3, true);
     }
     struct bench_array in = {.rank = 4, .shape = {1, im->channels, im->height, im->width}, .data = im->input},
                        got = {.rank = 0};

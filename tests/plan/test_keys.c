@@ -87,6 +87,34 @@ static void plan_keys__of_a_key_added_later_count_only_where_it_is_not_the_defau
     plan_free(p);
 }
 
+static const char *export_key(const struct plan *p, const char *format)
+{
+    for (int i = 0; i < p->n_stages; i++)
+        if (p->stages[i].kind == PLAN_EXPORT && strcmp(p->stages[i].format, format) == 0) return p->stages[i].key;
+    CU_FAIL("no such export");
+    return "";
+}
+
+/* How a file is quantised is written and measured again for files that are, and for no other. */
+static void plan_keys__of_quantising_are_those_of_quantised_files_alone(void)
+{
+    struct plan *plain = planned("export.formats=[onnx,onnx-int8]");
+    static const char *const words[] = {"calibration: entropy", "keep: [decoder]"};
+    for (size_t i = 0; i < LEN(words); i++) {
+        char set[200];
+        snprintf(set, sizeof set, "export={formats: [onnx, onnx-int8], %s}", words[i]);
+        struct plan *p = planned(set);
+        CU_ASSERT_STRING_EQUAL(export_key(p, "onnx"), export_key(plain, "onnx"));
+        CU_ASSERT_STRING_NOT_EQUAL(export_key(p, "onnx-int8"), export_key(plain, "onnx-int8"));
+        CU_ASSERT_STRING_EQUAL(p->trials[0].id, plain->trials[0].id);
+        plan_free(p);
+    }
+    struct plan *same = planned("export={formats: [onnx, onnx-int8], calibration: minmax, keep: []}");
+    CU_ASSERT_STRING_EQUAL(export_key(same, "onnx-int8"), export_key(plain, "onnx-int8"));
+    plan_free(same);
+    plan_free(plain);
+}
+
 /* As model.weights has it: the word for what leaving the key out means. */
 static void plan__loss_weights_random_is_none(void)
 {
@@ -100,6 +128,7 @@ static void plan__loss_weights_random_is_none(void)
 
 static const struct test tests[] = {
     TEST(plan__loss_weights_random_is_none),
+    TEST(plan_keys__of_quantising_are_those_of_quantised_files_alone),
     TEST(plan_keys__are_those_of_the_first_version),
     TEST(plan_keys__of_a_key_added_later_count_only_where_it_is_not_the_default),
 };

@@ -119,7 +119,7 @@ static void spec_trial__one_value_checked(void)
 static json_t *other_value(const char *key, const json_t *def)
 {
     static const char *const words[] = {"fpn",     "last",    "torch", "image",  "quick", "psnr",   "scse", "add",
-                                        "nearest", "sigmoid", "sgd",   "cosine", "fp32",  "median", "best", "off"};
+                                        "nearest", "sigmoid", "sgd",   "cosine", "fp32",  "median", "best", "off", "entropy"};
     json_t *tries[32] = {json_true(),
                          json_false(),
                          json_pack("[f,f,f,f]", 4.0, 3.0, 2.0, 1.0),
@@ -158,8 +158,10 @@ static void spec_trial__a_key_changes_the_stages_of_its_row_and_no_other(void)
     static const struct {
         unsigned bit;
         const char *name;
-    } stages[] = {{SPEC_SCREEN, "screen"}, {SPEC_TRAIN, "train"}, {SPEC_EVALUATE, "evaluate"}, {SPEC_EXPORT, "export"},
-                  {SPEC_VERIFY, "verify"}, {SPEC_BENCH, "bench"}, {SPEC_SAMPLES, "samples"}};
+    } stages[] = {{SPEC_SCREEN, "screen"},     {SPEC_TRAIN, "train"},
+                  {SPEC_EVALUATE, "evaluate"}, {SPEC_EXPORT, "export"},
+                  {SPEC_VERIFY, "verify"},     {SPEC_BENCH, "bench"},
+                  {SPEC_SAMPLES, "samples"},   {SPEC_QUANTISE, "export in 8 bits"}};
     json_t *rows = spec_keys_json(), *def = defaults();
     size_t changed = 0, n = json_array_size(rows);
     CU_ASSERT_EQUAL(n, json_object_size(def));

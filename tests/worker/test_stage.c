@@ -27,6 +27,8 @@ static void stages__from_training_to_samples(void)
     } rows[] = {
         {"onnx-fp16", "tensor", "model.fp16.onnx", 45},
         {"onnx-fp16", "image", "model.image.fp16.onnx", 45},
+        {"onnx-int8", "tensor", "model.int8.onnx", 30},
+        {"onnx-int8", "image", "model.image.int8.onnx", 30},
         {"onnx", "tensor", "model.onnx", 90},
         {"onnx", "image", "model.image.onnx", 55}, /* none is overwritten */
     };

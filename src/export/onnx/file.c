@@ -85,15 +85,19 @@ static struct status build(struct onnx_graph *g)
         g->other[v] = NULL;
         g->made[v] = g->type = g->half ? onnx_half_type(g, v) : ONNX_FLOAT;
         if (g->type == ONNX_FLOAT16) g->name[v] = arena_printf(&g->arena, "%s:fp16", g->name[v]);
+        bool stored = g->q.is && g->q.stored[v];
+        if (stored) onnx_name_stored(g, v);
         onnx_emit(g, v);
+        if (stored) onnx_store(g, v);
     }
     g->type = ONNX_FLOAT;
     for (int i = 0; i < n->n_outputs; i++) { /* an output that is an input, or the same value as another output */
         net_val v = n->outputs[i].val;
+        const char *made = g->q.is && g->q.is[v] && g->q.stored[v] ? g->other[v] : g->name[v];
         if (g->made[v] == ONNX_FLOAT16)
-            onnx_node(g, "Cast", n->outputs[i].name, ONNX_IN(g->name[v]), ONNX_ATTRS(ONNX_INT("to", ONNX_FLOAT)));
-        else if (strcmp(g->name[v], n->outputs[i].name))
-            onnx_node(g, "Identity", n->outputs[i].name, ONNX_IN(g->name[v]), NULL);
+            onnx_node(g, "Cast", n->outputs[i].name, ONNX_IN(made), ONNX_ATTRS(ONNX_INT("to", ONNX_FLOAT)));
+        else if (strcmp(made, n->outputs[i].name))
+            onnx_node(g, "Identity", n->outputs[i].name, ONNX_IN(made), NULL);
     }
     return g->error;
 }
@@ -215,14 +219,17 @@ static struct status write_files(struct onnx_graph *g, const char *path, const s
     return finish(&f, put_model(&f, g, fs_basename(data)));
 }
 
-static struct status write_as(bool half, const char *path, const struct net *n, const float *const *values,
-                              const struct export_options *o)
+enum precision { FLOAT32, FLOAT16, INT8 };
+
+static struct status write_as(enum precision precision, const char *path, const struct net *n,
+                              const float *const *values, const struct export_options *o)
 {
     struct lower low;
     struct status s = lower_begin(&low, n, values, o);
     if (s.code == STATUS_OK) {
-        struct onnx_graph g = {.low = &low, .net = low.net, .half = half, .error = ok()};
-        s = build(&g);
+        struct onnx_graph g = {.low = &low, .net = low.net, .half = precision == FLOAT16, .error = ok()};
+        if (precision == INT8) s = quantise_plan(&g.q, &g.arena, &low, onnx_quantise, &o->calibration);
+        if (s.code == STATUS_OK) s = build(&g);
         if (s.code == STATUS_OK) s = write_files(&g, path, o);
         arena_free(&g.arena);
         str_free(&g.nodes);
@@ -235,11 +242,17 @@ static struct status write_as(bool half, const char *path, const struct net *n, 
 struct status export_onnx(const char *path, const struct net *n, const float *const *values,
                           const struct export_options *o)
 {
-    return write_as(false, path, n, values, o);
+    return write_as(FLOAT32, path, n, values, o);
 }
 
 struct status export_onnx_fp16(const char *path, const struct net *n, const float *const *values,
                                const struct export_options *o)
 {
-    return write_as(true, path, n, values, o);
+    return write_as(FLOAT16, path, n, values, o);
+}
+
+struct status export_onnx_int8(const char *path, const struct net *n, const float *const *values,
+                               const struct export_options *o)
+{
+    return write_as(INT8, path, n, values, o);
 }

@@ -142,8 +142,16 @@ const char *onnx_param(struct onnx_graph *g, int i, int channels)
     return tensor(g, t);
 }
 
+/* Who made a value in 8 bits has it only so; else it is rounded for those alone who compute in 8 bits. */
+static const char *stored_value(const struct onnx_graph *g, net_val v)
+{
+    bool rounded = g->q.stored[v] && (g->q.is[v] || g->q.is[g->at]);
+    return rounded ? g->other[v] : g->name[v];
+}
+
 const char *onnx_value(struct onnx_graph *g, net_val v)
 {
+    if (g->q.is) return stored_value(g, v);
     if (g->made[v] == g->type) return g->name[v];
     if (!g->other[v]) {
         bool half = g->type == ONNX_FLOAT16;

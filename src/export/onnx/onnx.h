@@ -4,6 +4,7 @@
 
 #include "lower.h"
 #include "pb.h"
+#include "quantise.h"
 
 enum { ONNX_OPSET = 17, ONNX_IR = 8 };
 enum onnx_type { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 = 3, ONNX_INT32 = 6, ONNX_INT64 = 7, ONNX_FLOAT16 = 10 };
@@ -32,6 +33,7 @@ struct onnx_graph {
     int n_extra;          /* extra values of the node at hand */
     net_val at;           /* the node at hand */
     enum onnx_type type;  /* that the node at hand computes in: its constants and parameters have it */
+    struct quantise q;    /* of 8 bits; its lists NULL: none */
     bool half;            /* all is float16 where nothing says otherwise */
     struct status error;
 };
@@ -72,11 +74,22 @@ const char *onnx_ints(struct onnx_graph *g, int n, const int64_t *v);
 const char *onnx_param(struct onnx_graph *g, int i, int channels);
 /** The name of value @p v as the type of the node at hand. */
 const char *onnx_value(struct onnx_graph *g, net_val v);
+/** Names for value @p v and for what is left of it in 8 bits; to be called before its node is written. */
+void onnx_name_stored(struct onnx_graph *g, net_val v);
+/** Rounds value @p v to 8 bits and back, once its node was written. */
+void onnx_store(struct onnx_graph *g, net_val v);
+/** Weights and bias of the convolution at hand: as stored, or of 8 bits and brought back. */
+const char *onnx_weights(struct onnx_graph *g);
+const char *onnx_bias(struct onnx_graph *g); /* NULL: none */
+/** A value known to lie in 0..1, between two operations of the node at hand, rounded as 8 bits do where it is one. */
+const char *onnx_unit(struct onnx_graph *g, const char *x);
 /** Latches a failure that names the node at hand. */
 void onnx_fail(struct onnx_graph *g, enum status_code code, const char *what);
 
 /** What the numbers of node @p v are, where all is half precision and its inputs are of the types already known. */
 enum onnx_type onnx_half_type(const struct onnx_graph *g, net_val v);
+/** What each operation may do in 8 bits, by enum quantise_kind. */
+extern const unsigned char onnx_quantise[NET_N_OPS];
 /** Adds the nodes of net node @p v; latches STATUS_REFUSED for an op without a writer. */
 void onnx_emit(struct onnx_graph *g, net_val v);
 

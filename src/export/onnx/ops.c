@@ -26,8 +26,7 @@ static void conv(struct onnx_graph *g, const struct net_node *d, const char *out
 {
     const struct net_attr *a = &d->attr;
     bool transposed = d->op == NET_CONV_TRANSPOSE2D;
-    onnx_node(g, transposed ? "ConvTranspose" : "Conv", out,
-              ONNX_IN(in[0], onnx_param(g, 0, 0), d->n_param > 1 ? onnx_param(g, 1, 0) : NULL),
+    onnx_node(g, transposed ? "ConvTranspose" : "Conv", out, ONNX_IN(in[0], onnx_weights(g), onnx_bias(g)),
               ONNX_ATTRS(ONNX_PAIR("kernel_shape", a->kernel[0], a->kernel[1]),
                          ONNX_PAIR("strides", a->stride[0], a->stride[1]), ONNX_FOUR("pads", a->pads),
                          ONNX_PAIR("dilations", a->dil[0], a->dil[1]), ONNX_INT("group", a->groups),
@@ -87,7 +86,7 @@ static void silu(struct onnx_graph *g, const struct net_node *d, const char *out
     (void)d;
     const char *gate = onnx_between(g);
     onnx_node(g, "Sigmoid", gate, ONNX_IN(in[0]), NULL);
-    onnx_node(g, "Mul", out, ONNX_IN(in[0], gate), NULL);
+    onnx_node(g, "Mul", out, ONNX_IN(in[0], onnx_unit(g, gate)), NULL);
 }
 
 static void hardsigmoid(struct onnx_graph *g, const struct net_node *d, const char *out, const char *const *in)

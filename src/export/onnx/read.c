@@ -84,7 +84,10 @@ static struct status initializer(struct reader *r, void *to, const struct pb_fie
 /* Bytes that the shape promises, for data outside of the file; a hostile shape saturates. */
 static int64_t bytes_of_shape(const struct export_tensor *t)
 {
-    int64_t n = t->type == ONNX_FLOAT ? 4 : t->type == ONNX_INT64 ? 8 : t->type == ONNX_FLOAT16 ? 2 : 1;
+    int64_t n = t->type == ONNX_FLOAT || t->type == ONNX_INT32 ? 4
+                : t->type == ONNX_INT64                        ? 8
+                : t->type == ONNX_FLOAT16                      ? 2
+                                                               : 1;
     for (int i = 0; i < t->rank; i++)
         if (t->shape[i] < 0 || __builtin_mul_overflow(n, t->shape[i], &n)) return INT64_MAX;
     return n;
