@@ -182,6 +182,10 @@ static const struct {
     {"latency", "latency",
      "SELECT format, device, threads, visit, n, load_ms, first_ms, min_ms, p50_ms, p90_ms, p99_ms, unstable, busy "
      "FROM latencies WHERE trial = ?1 ORDER BY format, device, threads, visit"},
+    {"checked files", "checked",
+     "SELECT format, verify, round(verify_max_abs, 5) AS max_abs, round(verify_mean_abs, 5) AS mean_abs, "
+     "round(verify_psnr, 1) AS psnr_of_net, round(file_ssim, 4) AS ssim, round(file_psnr, 2) AS psnr, "
+     "round(file_feature_distance, 4) AS feature_distance FROM files WHERE trial = ?1 ORDER BY format"},
     {"files", "files",
      "SELECT kind, format, name, path, bytes FROM artifacts WHERE trial = ?1 AND kind NOT LIKE 'sample%' ORDER BY "
      "kind"},

@@ -236,15 +236,18 @@ static struct status more_of(const struct cli_args *a, const struct changes *c, 
 CLI_COMMAND(cli_export)
 {
     const struct changes c = {.formats = a->value[OPT_FORMAT] ? a->value[OPT_FORMAT] : "onnx", .devices = ""};
-    return more_of(a, &c,
-                   "SELECT a.format, a.path, a.bytes, g.key, "
-                   "coalesce(json_extract(v.info, '$.verify'), (SELECT value FROM metrics m WHERE m.stage_key = v.key "
-                   "AND m.epoch = -1 AND m.name = 'verify_max_abs')) AS verify_max_abs FROM artifacts a JOIN stages g "
-                   "ON g.key = a.stage_key LEFT JOIN stages v ON v.key = (SELECT key FROM stages n WHERE n.trial = "
-                   "a.trial AND n.stage = 'verify' AND n.format = a.format AND n.ended >= g.ended ORDER BY n.ended "
-                   "LIMIT 1) " /* the first of this format after it */
-                   "WHERE a.trial = ?1 AND a.kind = 'model' AND g.stage = 'export' ORDER BY g.ended",
-                   code);
+    return more_of(
+        a, &c,
+        "SELECT a.format, a.path, a.bytes, g.key, "
+        "coalesce(json_extract(v.info, '$.verify'), (SELECT value FROM metrics m WHERE m.stage_key = v.key "
+        "AND m.epoch = -1 AND m.name = 'verify_max_abs')) AS verify_max_abs, (SELECT round(value, 1) FROM metrics m "
+        "WHERE m.stage_key = v.key AND m.epoch = -1 AND m.name = 'verify_psnr') AS verify_psnr FROM artifacts a JOIN "
+        "stages g "
+        "ON g.key = a.stage_key LEFT JOIN stages v ON v.key = (SELECT key FROM stages n WHERE n.trial = "
+        "a.trial AND n.stage = 'verify' AND n.format = a.format AND n.ended >= g.ended ORDER BY n.ended "
+        "LIMIT 1) " /* the first of this format after it */
+        "WHERE a.trial = ?1 AND a.kind = 'model' AND g.stage = 'export' ORDER BY g.ended",
+        code);
 }
 
 /* A file needs no database: the measuring program itself does it. */

@@ -55,16 +55,24 @@ struct cell {
 };
 
 /* One stage of the cell. @p from: the stages it reads from or waits for, -1 where there is none. */
+/* A file of fewer bits has a quality of its own, and so what judges it. */
+static bool evaluates_file(const char *format)
+{
+    const struct spec_format *f = spec_format_of(format);
+    return f && f->runs && f->precision != SPEC_FP32;
+}
+
 static int cell_stage(struct cell *c, enum plan_kind kind, const char *format, const char *device, int from)
 {
     struct plan *p = c->b->plan;
     struct plan_stage g = {.kind = kind, .format = format, .device = device, .trial = c->trial, .config = c->config};
-    const char *keys[2];
+    const char *keys[3];
     char quantised[PLAN_KEY];
     int n_keys = 0;
     if (from >= 0 && plan_kinds[kind].from) keys[n_keys++] = p->stages[from].key;
     if (kind == PLAN_EXPORT && spec_format_quantised(format) && plan_quantise_key(quantised, c->t))
         keys[n_keys++] = quantised;
+    if (kind == PLAN_VERIFY && evaluates_file(format)) keys[n_keys++] = c->part[PLAN_EVALUATE];
     if (kind == PLAN_TRAIN)
         memcpy(g.key, c->part[kind], PLAN_KEY);
     else

@@ -38,9 +38,10 @@ static struct status add_latencies(struct report *r, json_t *data)
     json_t *rows, *row, *params = json_pack("[I, s]", (json_int_t)r->sweep, r->device);
     struct status s = store_rows(
         &rows, r->store,
-        "SELECT trial, device, format, threads, height || 'x' || width AS size, p50_ms, p90_ms FROM latency_summary "
-        "WHERE "
-        "?1 = 0 OR trial IN (SELECT trial FROM sweep_trials WHERE sweep = ?1) ORDER BY device <> ?2, format <> 'onnx', "
+        "SELECT trial, device, format, threads, height || 'x' || width AS size, p50_ms, p90_ms FROM latency_summary l "
+        "WHERE (?1 = 0 OR trial IN (SELECT trial FROM sweep_trials WHERE sweep = ?1)) AND NOT EXISTS (SELECT 1 FROM "
+        "files f WHERE f.trial = l.trial AND f.format = l.format AND f.verify = 'wrong') ORDER BY device <> ?2, format "
+        "<> 'onnx', "
         "threads <> 1, device, format, threads",
         params);
     json_decref(params);

@@ -89,7 +89,7 @@ struct status store_journal_flush(struct store *s);
 void store_journal_drop(struct store *s);
 
 /* Version 1, and what version 3 adds; the others are short or the last. */
-extern const char store_schema[], store_pruning[], store_views[];
+extern const char store_schema[], store_pruning[], store_states[], store_views[];
 /** Brings the file to STORE_VERSION; refuses a newer one and files of other programs. */
 struct status store_migrate(struct store *s);
 /** Removes what a killed writer of the database left of its feed. */

@@ -32,7 +32,7 @@ const char store_pruning[] =
     "CREATE INDEX decisions_trial ON decisions(trial, epoch)";
 
 /* What a sweep asked for when, so that an edited file forgets nothing. */
-static const char states[] =
+const char store_states[] =
     "CREATE TABLE sweep_states ("
     "  sweep INTEGER NOT NULL REFERENCES sweeps(id),"
     "  asked REAL NOT NULL," /* when it first asked for this */
@@ -63,8 +63,8 @@ static const struct {
     /* JSON: hashes of the images and weights behind the places that config names */
     {.to = 2, .sql = "ALTER TABLE trials ADD COLUMN content TEXT"},
     {.to = 3, .sql = store_pruning},
-    {.to = 4, .sql = states},
-    {.to = 4, .sql = store_views},
+    {.to = 4, .sql = store_states},
+    {.to = 5, .sql = store_views},
 };
 
 static struct status exec_sql(struct store *s, const char *sql, const char *doing)

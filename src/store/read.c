@@ -86,7 +86,7 @@ struct status store_query(struct store *s, const char *sql, const json_t *params
     if (sqlite3_prepare_v2(s->db, sql, -1, &q, &rest) != SQLITE_OK)
         return (sqlite3_errcode(s->db) & 0xff) == SQLITE_ERROR
                    ? fail(STATUS_ARG,
-                          "query: %s; the tables and views: results, results_all, trials, stages, metrics, ...",
+                          "query: %s; the tables and views: results, results_all, files, trials, stages, metrics, ...",
                           sqlite3_errmsg(s->db))
                    : store_fail(s, "query");
     struct status st = ok();

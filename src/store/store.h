@@ -13,7 +13,7 @@
 
 #include "base.h"
 
-enum { STORE_VERSION = 4 }; /* of the schema: PRAGMA user_version */
+enum { STORE_VERSION = 5 }; /* of the schema: PRAGMA user_version */
 
 struct store;
 

@@ -56,3 +56,21 @@ struct status train_evaluate(const struct train_job *job)
     train_model_close(&m);
     return s;
 }
+
+struct status train_evaluate_by(json_t *values, const char *prefix, const struct train_job *job, train_picture_fn *by,
+                                void *user)
+{
+    struct train_model m;
+    struct judge j = {.batch = 0};
+    struct data *data;
+    struct values mean;
+    struct validate_options o = {.batch = 1, .by = by, .by_user = user, .stop = job->stop};
+    struct status s = train_model_open(&m, job, TRAIN_UNTRAINED, "fp32");
+    if (s.code == STATUS_OK) s = train_data_open(&data, job);
+    if (s.code == STATUS_OK) s = judge_open(&j, job, &m, data);
+    if (s.code == STATUS_OK) s = judge_open_features(&j, job, &m);
+    if (s.code == STATUS_OK) s = measure(&mean, values, prefix, &j, &o);
+    judge_close(&j);
+    train_model_close(&m);
+    return s;
+}

@@ -63,7 +63,9 @@ struct status load_trained(struct exec *e, const struct train_job *job, enum tra
 /* ---- validation: validate.c --------------------------------------------------------------------------------- */
 
 struct validate_options {
-    struct exec *model; /* NULL: the identity */
+    struct exec *model;   /* NULL: the identity */
+    train_picture_fn *by; /* not NULL: who makes the pictures instead, one at a time; the loss is left out */
+    void *by_user;
     int batch;
     void (*each)(void *user, const char *image, const struct values *v); /* batch 1 only; may be NULL */
     void *user;

@@ -72,6 +72,15 @@ struct status train_run(struct train_result *out, const struct train_job *job);
  */
 struct status train_evaluate(const struct train_job *job);
 
+/** Makes @p output [3,H,W] of @p input [channels,H,W], both normalised. */
+typedef struct status train_picture_fn(void *user, float *output, const float *input);
+/**
+ * The same metrics, but for the loss, of pictures that somebody else makes (an exported file): adds them to @p values
+ * with @p prefix before each name. Tells no events.
+ */
+struct status train_evaluate_by(json_t *values, const char *prefix, const struct train_job *job, train_picture_fn *by,
+                                void *user);
+
 enum train_weights { TRAIN_UNTRAINED, TRAIN_BEST, TRAIN_LAST };
 /** What evaluate.weights says. */
 enum train_weights train_weights_wanted(const struct spec_trial *t);

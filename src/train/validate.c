@@ -87,17 +87,32 @@ static struct status add_outputs(struct values *to, struct pass *p, const struct
     return s;
 }
 
+/* One picture of somebody else's making. */
+static struct status picture_by(struct tensor **out, const struct pass *p)
+{
+    int64_t dims[4] = {1, 3, data_height(p->judge->data), data_width(p->judge->data)};
+    float *v = mem_alloc((size_t)(dims[1] * dims[2] * dims[3]) * sizeof *v);
+    struct status s = p->o->by(p->o->by_user, v, p->input);
+    if (s.code == STATUS_OK) s = tensor_from_host(out, TENSOR_F32, 4, dims, v, p->judge->device);
+    free(v);
+    return s;
+}
+
+static struct status make_pictures(struct tensor **out, const struct pass *p, struct tensor **x, int n)
+{
+    if (p->o->by) return picture_by(out, p);
+    if (p->o->model) return exec_run(p->o->model, &(struct exec_mode){0}, x, out);
+    return judge_picture(out, p->judge, p->input, n);
+}
+
 static struct status run_batch(struct pass *p, const int *index, int n)
 {
     struct tensor *x = NULL, *y = NULL, *pred = NULL;
     struct values v = {.n = 0};
     TRY(data_fill(p->input, p->target, p->judge->data, (struct data_want){.index = index, .n = n}));
     struct status s = judge_tensors(&x, &y, p->judge, p->input, p->target, n);
-    if (s.code == STATUS_OK && p->o->model)
-        s = exec_run(p->o->model, &(struct exec_mode){0}, &x, &pred);
-    else if (s.code == STATUS_OK)
-        s = judge_picture(&pred, p->judge, p->input, n);
-    if (s.code == STATUS_OK) s = add_loss(&v, p, pred, y);
+    if (s.code == STATUS_OK) s = make_pictures(&pred, p, &x, n);
+    if (s.code == STATUS_OK && !p->o->by) s = add_loss(&v, p, pred, y);
     if (s.code == STATUS_OK) s = add_outputs(&v, p, &p->judge->metrics, pred, y, n);
     if (s.code == STATUS_OK && p->judge->features.exec) s = add_outputs(&v, p, &p->judge->features, pred, y, n);
     free_all((struct tensor *[]){x, y, pred}, 3);

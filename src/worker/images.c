@@ -3,7 +3,7 @@
 
 /* The validation pairs. Of a finished trial that is exported elsewhere its pictures may be out of reach: the
  * coordinator then names no images, and drawn ones show as well whether two runtimes compute the same. */
-static struct status open_data(struct data **out, const struct job *j, const struct train_job *t)
+static struct status open_data(struct data **out, bool *is_drawn, const struct job *j, const struct train_job *t)
 {
     struct status s = train_data_open(out, t);
     if (s.code == STATUS_OK || (j->images && j->images[0]) || strcmp(j->stage, "verify") != 0) return s;
@@ -13,6 +13,7 @@ static struct status open_data(struct data **out, const struct job *j, const str
     drawn.data.split_train = drawn.data.split_val_list = NULL;
     if (!(drawn.data.split_val > 0)) drawn.data.split_val = 0.5;
     there.trial = &drawn;
+    *is_drawn = true;
     log_info("%s; verifying on drawn pictures instead", s.msg);
     train_emit(t, "info", "{s:{s:s}}", "values", "verify_images_of", "synthetic");
     return train_data_open(out, &there);
@@ -22,7 +23,7 @@ struct status images_open(struct images *out, const struct job *j, const struct 
 {
     *out = (struct images){.n = 0};
     TRY(train_model_open(&out->model, t, train_weights_wanted(&j->config), "fp32"));
-    TRY(open_data(&out->data, j, t));
+    TRY(open_data(&out->data, &out->drawn, j, t));
     out->index = data_part(out->data, DATA_VAL, &out->n);
     out->height = data_height(out->data);
     out->width = data_width(out->data);

@@ -10,6 +10,7 @@ struct images {
     struct data *data;
     const int *index;               /* of the validation pairs */
     int n, height, width, channels; /* channels: of the input */
+    bool drawn;                     /* not the trial's own pictures, which were out of reach */
     size_t floats;                  /* of an RGB image */
     float *input;                   /* [channels,H,W], normalised: of the last images_run, as are the others */
     float *target, *output;         /* [3,H,W] */

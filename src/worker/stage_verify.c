@@ -95,6 +95,48 @@ static struct status judge(const struct error *e, const struct train_job *t, con
                 c->path, e->max, units[c->image], most);
 }
 
+/* ---- what the file's pictures are worth -------------------------------------------------------------------------- */
+
+struct maker {
+    const struct check *check;
+    struct bench_model *model;
+    const struct images *im;
+    float *input; /* as the file takes it */
+};
+
+static struct status make_picture(void *user, float *output, const float *input)
+{
+    const struct maker *k = user;
+    const struct images *im = k->im;
+    size_t plane = im->floats / 3;
+    const struct data_norm norm = data_norm_of(3);
+    struct bench_array in = {.rank = 4, .shape = {1, im->channels, im->height, im->width}, .data = k->input}, got = {0};
+    memcpy(k->input, input, plane * (size_t)im->channels * sizeof *input);
+    if (k->check->image) images_to_levels(k->input, plane, im->channels, false);
+    TRY(bench_run(k->model, &in, 1, &got, 1));
+    struct status s = ok();
+    if (bench_array_numel(&got) != (int64_t)im->floats)
+        s = fail(STATUS_ARG, "%s: gives another picture", k->check->path);
+    for (size_t i = 0; s.code == STATUS_OK && i < im->floats; i++)
+        output[i] = k->check->image ? (got.data[i] / 255 - norm.mean[i / plane]) / norm.std[i / plane] : got.data[i];
+    free(got.data);
+    return s;
+}
+
+/* Of a file of fewer bits the quality is its own: what the rounding costs. */
+static struct status tell_quality(const struct images *im, struct bench_model *model, const struct train_job *t,
+                                  const struct check *c)
+{
+    struct maker k = {.check = c, .model = model, .im = im};
+    json_t *values = json_object();
+    k.input = mem_alloc(im->floats / 3 * (size_t)im->channels * sizeof *k.input);
+    struct status s = train_evaluate_by(values, "file_", t, make_picture, &k);
+    if (s.code == STATUS_OK) train_emit(t, "metrics", "{s:i, s:O}", "epoch", -1, "values", values);
+    json_decref(values);
+    free(k.input);
+    return s;
+}
+
 /* A format that nothing here executes: that it reads back whole is all that can be said, and the result says so. */
 static struct status verify_structure(const struct job *j, const struct train_job *t)
 {
@@ -121,6 +163,7 @@ struct status stage_verify(struct outcome *out, const struct job *j, const struc
     int n = im.n < VERIFY_IMAGES ? im.n : VERIFY_IMAGES;
     for (int k = 0; k < n && s.code == STATUS_OK; k++)
         s = status_at(verify_one(&e, &im, model, k, c.image), "%s", j->model);
+    if (s.code == STATUS_OK && c.precision != SPEC_FP32 && !im.drawn) s = tell_quality(&im, model, t, &c);
     if (s.code == STATUS_OK) s = judge(&e, t, &c, n);
     images_close(&im);
     bench_close(model);

@@ -64,8 +64,7 @@ static int tensors(const char *path, int type, int rank)
     struct export_summary s;
     int n = 0;
     TEST_OK(export_onnx_read(&s, path));
-    for (int i = 0; i < s.n_initializers; i++)
-        n += s.initializers[i].type == type && s.initializers[i].rank == rank;
+    for (int i = 0; i < s.n_initializers; i++) n += s.initializers[i].type == type && s.initializers[i].rank == rank;
     export_summary_free(&s);
     return n;
 }
@@ -96,7 +95,8 @@ static void export_fp16__a_weight_beyond_half_precision_is_its_largest(void)
     struct net *n = net_new();
     struct arena a = {0};
     net_val x = net_input(n, "input", 3, 4, 4);
-    net_output(n, "output", net_affine(n, net_conv2d(n, "c", net_affine(n, x, 1e-3, 0), 1, (struct net_conv){.k = 1}), 1e-3, 0));
+    net_output(n, "output",
+               net_affine(n, net_conv2d(n, "c", net_affine(n, x, 1e-3, 0), 1, (struct net_conv){.k = 1}), 1e-3, 0));
     TEST_OK(net_finish(n));
     const float **v = ref_values(n, &a, 1);
     v[0] = (const float[]){1e6f, 0, 0};
@@ -152,7 +152,8 @@ static void export_int8__layers_that_are_kept_stay_float32(void)
         CU_ASSERT_EQUAL(tensors(path, INT8, 4), rows[i].int8);
         CU_ASSERT_EQUAL(tensors(path, FLOAT, 4), 3 - rows[i].int8);
     }
-    struct export_options o = {.calibration = {.run = show, .user = &s, .keep = (const char *const[]){"haed"}, .n_keep = 1}};
+    struct export_options o = {
+        .calibration = {.run = show, .user = &s, .keep = (const char *const[]){"haed"}, .n_keep = 1}};
     TEST_FAILS(export_write("onnx-int8", path, n, v, &o), STATUS_ARG, "no layer is called \"haed\"");
     net_free(n);
     arena_free(&a);
@@ -208,7 +209,8 @@ static void export_int8__a_range_with_and_without_outliers(void)
     arena_free(&a);
 }
 
-static struct status show_nothing(void *user, const struct net *n, const float *const *values, export_see_fn *see, void *to)
+static struct status show_nothing(void *user, const struct net *n, const float *const *values, export_see_fn *see,
+                                  void *to)
 {
     (void)user, (void)n, (void)values, (void)see, (void)to;
     return ok();

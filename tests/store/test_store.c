@@ -206,6 +206,44 @@ static void store_finals__are_those_of_the_last_evaluation(void)
     store_close(s);
 }
 
+/* What a rounded file differs by is its own, and no part of what a trial is said to be. */
+static void store_files__are_told_by_format(void)
+{
+    static const struct {
+        const char *key, *format, *info, *values, *state;
+    } rows[] = {
+        {"v1", "onnx", "{}", "{\"verify_max_abs\":0.001}", "done"},
+        {"v2", "onnx-int8", "{}", "{\"verify_max_abs\":2.5,\"verify_psnr\":36,\"file_ssim\":0.875}", "done"},
+        {"v3", "onnx-fp16", "{\"verify\":\"wrong\"}", "{\"verify_max_abs\":9,\"verify_psnr\":12}", "refused"},
+    };
+    struct store *s = opened(fresh());
+    put_trial(s);
+    for (size_t i = 0; i < LEN(rows); i++) {
+        struct store_stage g = stage;
+        char text[300];
+        g.key = rows[i].key;
+        g.stage = "verify";
+        g.format = rows[i].format;
+        TEST_OK(store_stage_start(s, &g));
+        snprintf(text, sizeof text, "{\"ev\":\"info\",\"values\":%s}", rows[i].info);
+        json_t *e = json_loads(text, 0, NULL);
+        TEST_OK(store_event(s, &g, e));
+        json_decref(e);
+        snprintf(text, sizeof text, "{\"ev\":\"metrics\",\"epoch\":-1,\"values\":%s}", rows[i].values);
+        e = json_loads(text, 0, NULL);
+        TEST_OK(store_event(s, &g, e));
+        json_decref(e);
+        TEST_OK(store_stage_end(s, g.key, rows[i].state, NULL, 1, 0));
+    }
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM results WHERE verify_max_abs = 0.001"), 1);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM files"), 3);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM files WHERE format = 'onnx-int8' AND verify = 'right' AND "
+                             "verify_psnr = 36 AND file_ssim = 0.875 AND verify_max_abs = 2.5"),
+                    1);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM files WHERE format = 'onnx-fp16' AND verify = 'wrong'"), 1);
+    store_close(s);
+}
+
 static void store_query__only_reads(void)
 {
     const char *path = fresh();
@@ -280,7 +318,7 @@ static void store_commit__a_full_disk_says_so_and_keeps_what_is_stored(void)
     store_close(s);
 }
 
-extern const char store_schema[], store_pruning[];
+extern const char store_schema[], store_pruning[], store_states[], store_views[];
 
 /* A database as earlier versions of the program made it, with a trial under way. */
 static void make_old(const char *path, int version)
@@ -297,6 +335,8 @@ static void make_old(const char *path, int version)
                    "INSERT INTO metrics VALUES ('k1', 't1', 'ssim', 1, 0.5);"
                    "INSERT INTO sweeps VALUES (1, 'old', 'old.yaml', '{}', 'ssim', 1, 2);"
                    "INSERT INTO sweep_trials VALUES (1, 't1', 0, '{}')");
+    if (version >= 4) exec_sql(path, store_states);
+    if (version >= 4) exec_sql(path, store_views);
     arena_free(&a);
 }
 
@@ -369,6 +409,7 @@ static const struct test tests[] = {
     TEST(store_open__reads_where_it_may_not_write),
     TEST(store_migrate__brings_old_files_up_to_date),
     TEST(store_finals__are_those_of_the_last_evaluation),
+    TEST(store_files__are_told_by_format),
     TEST(store_query__only_reads),
     TEST(store_recover__closes_what_a_dead_writer_left),
     TEST(store_commit__a_full_disk_says_so_and_keeps_what_is_stored),
