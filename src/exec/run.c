@@ -139,7 +139,7 @@ static struct status do_channel_affine(struct tensor **out, const struct run *r)
 /* clang-format off */
 static const enum tensor_unary_op unary_of[NET_N_OPS] = {
     [NET_RELU6] = TENSOR_RELU6, [NET_SILU] = TENSOR_SILU, [NET_HARDSWISH] = TENSOR_HARDSWISH,
-    [NET_SIGMOID] = TENSOR_SIGMOID, [NET_HARDSIGMOID] = TENSOR_HARDSIGMOID, [NET_TANH] = TENSOR_TANH,
+    [NET_SIGMOID] = TENSOR_SIGMOID, [NET_HARDSIGMOID] = TENSOR_HARDSIGMOID, [NET_TANH] = TENSOR_TANH, [NET_ROUND] = TENSOR_ROUND,
     [NET_ABS] = TENSOR_ABS, [NET_LOG] = TENSOR_LOG,
 };
 static const enum tensor_binary_op binary_of[NET_N_OPS] = {
@@ -322,7 +322,7 @@ static struct status (*const do_op[NET_N_OPS])(struct tensor **out, const struct
     [NET_CONV2D] = do_conv, [NET_CONV_TRANSPOSE2D] = do_conv, [NET_BATCH_NORM] = do_batch_norm,
     [NET_GROUP_NORM] = do_group_norm, [NET_CHANNEL_AFFINE] = do_channel_affine, [NET_RELU] = do_relu,
     [NET_RELU6] = do_unary, [NET_SILU] = do_unary, [NET_HARDSWISH] = do_unary, [NET_SIGMOID] = do_unary,
-    [NET_HARDSIGMOID] = do_unary, [NET_TANH] = do_unary, [NET_CLAMP] = do_clamp, [NET_SOFTMAX] = do_softmax,
+    [NET_HARDSIGMOID] = do_unary, [NET_TANH] = do_unary, [NET_ROUND] = do_unary, [NET_CLAMP] = do_clamp, [NET_SOFTMAX] = do_softmax,
     [NET_LOG_SOFTMAX] = do_log_softmax, [NET_MAX_POOL] = do_max_pool, [NET_AVG_POOL] = do_avg_pool,
     [NET_ADAPTIVE_AVG_POOL] = do_adaptive, [NET_PAD] = do_pad, [NET_UPSAMPLE_NEAREST] = do_nearest,
     [NET_UPSAMPLE_BILINEAR] = do_bilinear, [NET_CONCAT] = do_concat, [NET_SLICE] = do_slice, [NET_ADD] = do_binary,

@@ -35,7 +35,7 @@ struct export_calibration {
 
 /** All zero: tensor in, tensor out, no normalisation known. */
 struct export_options {
-    bool io_image;                     /* 0..255 in and out, normalisation and its inverse inside (net_image_io) */
+    bool io_image; /* 0..255 in and out, whole numbers out, normalisation and its inverse inside (net_image_io) */
     float mean[3], std[3];             /* of the training data, in 0..1; std all 0: not known, not written */
     float input_mean[4], input_std[4]; /* of each channel of an input that is not RGB; std all 0: as RGB */
     const struct export_pair *meta;    /* additions to the file's metadata, e.g. the trial's id */

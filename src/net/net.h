@@ -199,6 +199,8 @@ net_val net_hardswish(struct net *n, net_val x);
 net_val net_sigmoid(struct net *n, net_val x);
 net_val net_hardsigmoid(struct net *n, net_val x);
 net_val net_tanh(struct net *n, net_val x);
+/** To the nearest whole number, halves to the even one; without a gradient. */
+net_val net_round(struct net *n, net_val x);
 net_val net_abs(struct net *n, net_val x);
 net_val net_log(struct net *n, net_val x);
 /** Any elementwise op without attributes, by its id. */
@@ -294,7 +296,7 @@ struct net_image_norm {
     const float *mean, *std;
 };
 /** Wraps a net that works on normalised images, RGB, grey or RGBA in and RGB out: 0..255 in and out, normalisation, its
- *  inverse and clipping inside. Errors: STATUS_REFUSED for a net of another form. */
+ *  inverse, clipping and rounding to whole levels inside. Errors: STATUS_REFUSED for a net of another form. */
 struct status net_image_io(struct net **out, struct net_values *values_out, const struct net *n, const float *const *in,
                            struct net_image_norm input, struct net_image_norm output);
 

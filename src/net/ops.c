@@ -25,6 +25,7 @@ net_val net_hardswish(struct net *n, net_val x) { return net_unary(n, NET_HARDSW
 net_val net_sigmoid(struct net *n, net_val x) { return net_unary(n, NET_SIGMOID, x); }
 net_val net_hardsigmoid(struct net *n, net_val x) { return net_unary(n, NET_HARDSIGMOID, x); }
 net_val net_tanh(struct net *n, net_val x) { return net_unary(n, NET_TANH, x); }
+net_val net_round(struct net *n, net_val x) { return net_unary(n, NET_ROUND, x); }
 net_val net_abs(struct net *n, net_val x) { return net_unary(n, NET_ABS, x); }
 net_val net_log(struct net *n, net_val x) { return net_unary(n, NET_LOG, x); }
 net_val net_clamp(struct net *n, net_val x, double lo, double hi) { return same_shape(n, NET_CLAMP, x, (struct net_attr){.a = lo, .b = hi}); }

@@ -350,7 +350,7 @@ struct status net_image_io(struct net **out, struct net_values *values_out, cons
     for (int v = 0; v < n->n_nodes; v++)
         if (n->nodes[v].op != NET_INPUT) p.moved[v] = carry(&p, &n->nodes[v]);
     net_val y = net_channel_affine(p.to, p.moved[n->outputs[0].val], from_scale, from_shift);
-    net_output(p.to, n->outputs[0].name, net_clamp(p.to, y, 0, 255));
+    net_output(p.to, n->outputs[0].name, net_round(p.to, net_clamp(p.to, y, 0, 255)));
     for (int i = 0; i < p.to->n_params; i++)
         if (p.to->params[i].kind == NET_CONST) set_value(&p, i, p.to->params[i].value);
     return pass_end(&p, out);

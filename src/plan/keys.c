@@ -136,6 +136,8 @@ void plan_keys(char out[PLAN_N_KINDS][PLAN_KEY], struct plan_build *b, const jso
         text.n = 0;
         str_addf(&text, "%s %d\n", plan_kinds[k].name, plan_kinds[k].version);
         for (struct plan_text *t = b->texts[k]; t->name; t++) add_line(&text, t, config);
+        if (plan_kinds[k].mask & (SPEC_EXPORT | SPEC_SCREEN) && strcmp(json_str(config, "export.io", ""), "image") == 0)
+            str_add(&text, "whole levels\n"); /* the first version did not round them */
         if (k == PLAN_TRAIN && c->images)
             str_addf(&text, "images %s\nweights %s\nloss weights %s\n", c->images, c->model_weights, c->loss_weights);
         if (k == PLAN_TRAIN && c->init) str_addf(&text, "init %s\n", c->init);

@@ -25,11 +25,12 @@ static Tensor (*const unary[TENSOR_N_UNARY])(const Tensor &) = {
     [](const Tensor &x) { return at::sigmoid(x); },
     [](const Tensor &x) { return coarse(x) ? hard_step(x) : at::hardsigmoid(x); },
     [](const Tensor &x) { return at::tanh(x); },
+    [](const Tensor &x) { return at::round(x); },
     [](const Tensor &x) { return at::abs(x); },
     [](const Tensor &x) { return at::log(x); },
 };
 static const char *const unary_names[TENSOR_N_UNARY] = {
-    "relu", "relu6", "silu", "hardswish", "sigmoid", "hardsigmoid", "tanh", "abs", "log",
+    "relu", "relu6", "silu", "hardswish", "sigmoid", "hardsigmoid", "tanh", "round", "abs", "log",
 };
 static Tensor (*const binary[TENSOR_N_BINARY])(const Tensor &, const Tensor &) = {
     [](const Tensor &a, const Tensor &b) { return at::add(a, b); },

@@ -203,6 +203,7 @@ enum tensor_unary_op {
     TENSOR_SIGMOID,
     TENSOR_HARDSIGMOID,
     TENSOR_TANH,
+    TENSOR_ROUND, /* halves to the even number */
     TENSOR_ABS,
     TENSOR_LOG,
     TENSOR_N_UNARY

@@ -57,6 +57,7 @@ static const struct op_case {
     [NET_SIGMOID] = {.ref = ref_sigmoid},
     [NET_HARDSIGMOID] = {.ref = ref_hardsigmoid},
     [NET_TANH] = {.ref = ref_tanh},
+    [NET_ROUND] = {.ref = ref_round},
     [NET_CLAMP] = {.build = b_clamp, .ref = ref_clamp},
     [NET_SOFTMAX] = {.build = b_softmax, .ref = ref_softmax},
     [NET_LOG_SOFTMAX] = {.build = b_log_softmax, .ref = ref_log_softmax},

@@ -38,6 +38,7 @@ static double ref_hardswish(const struct seen *s, const int64_t *i) { return a(s
 static double ref_sigmoid(const struct seen *s, const int64_t *i) { return 1 / (1 + exp(-a(s, i))); }
 static double ref_hardsigmoid(const struct seen *s, const int64_t *i) { return fmin(fmax(a(s, i) / 6 + 0.5, 0), 1); }
 static double ref_tanh(const struct seen *s, const int64_t *i) { return tanh(a(s, i)); }
+static double ref_round(const struct seen *s, const int64_t *i) { return rint(a(s, i)); }
 static double ref_abs(const struct seen *s, const int64_t *i) { return fabs(a(s, i)); }
 static double ref_log(const struct seen *s, const int64_t *i) { return log(a(s, i)); }
 static double ref_pow(const struct seen *s, const int64_t *i) { return pow(a(s, i), 0.7); }

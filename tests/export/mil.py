@@ -88,6 +88,7 @@ OPS = {
     "relu6": lambda x: F.relu6(x),
     "silu": lambda x: F.silu(x),
     "sigmoid": lambda x: torch.sigmoid(x),
+    "round": lambda x: torch.round(x),
     "tanh": lambda x: torch.tanh(x),
     "sigmoid_hard": lambda x, alpha, beta: torch.clamp(x * float(alpha) + float(beta), 0, 1),
     "clip": lambda x, alpha, beta: torch.clamp(x, float(alpha), float(beta)),

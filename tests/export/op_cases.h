@@ -31,6 +31,7 @@ CASE(hardswish, net_hardswish(n, net_affine(n, x, 2, 0)))
 CASE(sigmoid, net_sigmoid(n, x))
 CASE(hardsigmoid, net_hardsigmoid(n, net_affine(n, x, 2, 0)))
 CASE(tanh_, net_tanh(n, x))
+CASE(round_, net_round(n, net_affine(n, x, 40, 0)))
 CASE(clamp, net_clamp(n, x, -1, 0.5))
 CASE(clamp_below, net_clamp(n, x, 0.25, (double)INFINITY))
 CASE(clamp_above, net_clamp(n, x, -(double)INFINITY, 0.25))
@@ -94,7 +95,7 @@ static const struct {
     ROW(BATCH_NORM, bn_lone), ROW(BATCH_NORM, bn_folded), ROW(BATCH_NORM, bn_folded_transposed),
     ROW(GROUP_NORM, gn), ROW(CHANNEL_AFFINE, channels),
     ROW(RELU, relu), ROW(RELU6, relu6), ROW(SILU, silu), ROW(HARDSWISH, hardswish), ROW(SIGMOID, sigmoid),
-    ROW(HARDSIGMOID, hardsigmoid), ROW(TANH, tanh_),
+    ROW(HARDSIGMOID, hardsigmoid), ROW(TANH, tanh_), ROW(ROUND, round_),
     ROW(CLAMP, clamp), ROW(CLAMP, clamp_below), ROW(CLAMP, clamp_above),
     ROW(SOFTMAX, softmax_1), ROW(SOFTMAX, softmax_3), ROW(LOG_SOFTMAX, log_softmax),
     ROW(MAX_POOL, max_pool), ROW(MAX_POOL, max_pool_ceil), ROW(MAX_POOL, max_pool_ceil_pad),

@@ -122,6 +122,8 @@ static double ref_unary(const struct net_node *d, double x)
         return 1 / (1 + exp(-x));
     case NET_HARDSIGMOID:
         return ref_between(x + 3, 0, 6) / 6;
+    case NET_ROUND:
+        return rint(x);
     case NET_TANH:
         return tanh(x);
     case NET_CLAMP:

@@ -21,9 +21,10 @@ static void check_case(size_t i, size_t f, const char *path)
     CU_ASSERT(present);
     double worst = check_format(formats[f].name, cases[i].name, path, n, ref_values(n, &a, i),
                                 &(struct export_options){0}, formats[f].batch);
-    if (!(worst < formats[f].most))
-        fprintf(stderr, "%s: %s: largest difference %g\n", formats[f].name, cases[i].name, worst);
-    CU_ASSERT(worst < formats[f].most);
+    double most = formats[f].most;
+    if (cases[i].op == NET_ROUND && most > 1e-3) most = 0.011; /* one of a hundred, where half precision tips a half */
+    if (!(worst < most)) fprintf(stderr, "%s: %s: largest difference %g\n", formats[f].name, cases[i].name, worst);
+    CU_ASSERT(worst < most);
     net_free(n);
     arena_free(&a);
 }

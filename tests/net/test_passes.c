@@ -138,13 +138,14 @@ static void net_image_io__wraps_and_keeps_constants_apart(void)
     struct net_values v;
     struct net_image_norm norm = {(float[]){.5f, .5f, .5f}, (float[]){.25f, .25f, .5f}};
     TEST_OK(net_image_io(&m, &v, n, in, norm, norm));
-    CU_ASSERT_EQUAL(m->n_nodes, 5);
+    CU_ASSERT_EQUAL(m->n_nodes, 6);
     CU_ASSERT_EQUAL(m->n_params, 6);
     CU_ASSERT_DOUBLE_EQUAL(v.v[m->nodes[1].param[0]][0], 1 / (255 * 0.25), 1e-7);
     CU_ASSERT_DOUBLE_EQUAL(v.v[m->nodes[1].param[1]][2], -1, 1e-7);
     CU_ASSERT_DOUBLE_EQUAL(v.v[m->nodes[2].param[0]][1], 3, 0);
     CU_ASSERT_DOUBLE_EQUAL(v.v[m->nodes[3].param[1]][0], 127.5, 0);
     CU_ASSERT_EQUAL(m->nodes[4].op, NET_CLAMP);
+    CU_ASSERT_EQUAL(m->nodes[5].op, NET_ROUND);
     net_values_free(&v);
     net_free(m);
 

@@ -87,6 +87,18 @@ static void plan_keys__of_a_key_added_later_count_only_where_it_is_not_the_defau
     plan_free(p);
 }
 
+/* What files of pictures compute changed after the first version (they round): theirs are written again, and measured.
+ */
+static void plan_keys__of_picture_files_are_later_ones(void)
+{
+    struct plan *p = planned("export.io=image");
+    CU_ASSERT_STRING_EQUAL(p->trials[0].id, "63865e422272");
+    CU_ASSERT_STRING_EQUAL(p->stages[plan_find(p, 0, PLAN_SAMPLES)].key, "d5105c17a5c5a68bc91da98d595e2221");
+    CU_ASSERT_STRING_NOT_EQUAL(p->stages[plan_find(p, 0, PLAN_EXPORT)].key, "e54c71804ff25a6cdca43861cec65f8b");
+    CU_ASSERT_STRING_NOT_EQUAL(p->stages[plan_find(p, 0, PLAN_SCREEN)].key, "8bf7db1655cffcb52d2492c642015f9a");
+    plan_free(p);
+}
+
 static const char *export_key(const struct plan *p, const char *format)
 {
     for (int i = 0; i < p->n_stages; i++)
@@ -128,6 +140,7 @@ static void plan__loss_weights_random_is_none(void)
 
 static const struct test tests[] = {
     TEST(plan__loss_weights_random_is_none),
+    TEST(plan_keys__of_picture_files_are_later_ones),
     TEST(plan_keys__of_quantising_are_those_of_quantised_files_alone),
     TEST(plan_keys__are_those_of_the_first_version),
     TEST(plan_keys__of_a_key_added_later_count_only_where_it_is_not_the_default),

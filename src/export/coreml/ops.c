@@ -318,6 +318,7 @@ static const struct {
     [NET_SIGMOID] = {.unary = "sigmoid"},
     [NET_HARDSIGMOID] = {.emit = hardsigmoid},
     [NET_TANH] = {.unary = "tanh"},
+    [NET_ROUND] = {.unary = "round"},
     [NET_CLAMP] = {.emit = clamp},
     [NET_SOFTMAX] = {.emit = softmax},
     [NET_LOG_SOFTMAX] = {.emit = log_softmax},

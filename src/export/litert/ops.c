@@ -518,6 +518,7 @@ static const struct {
     [NET_SIGMOID] = {.same = 1 + LITERT_LOGISTIC},
     [NET_HARDSIGMOID] = {.emit = hardsigmoid},
     [NET_TANH] = {.same = 1 + LITERT_TANH},
+    [NET_ROUND] = {.same = 1 + LITERT_ROUND},
     [NET_CLAMP] = {.emit = clamp},
     [NET_SOFTMAX] = {.emit = softmax},
     [NET_LOG_SOFTMAX] = {.emit = softmax},

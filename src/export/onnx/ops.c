@@ -266,6 +266,7 @@ static const struct {
     [NET_SIGMOID] = {.same = "Sigmoid"},
     [NET_HARDSIGMOID] = {.emit = hardsigmoid},
     [NET_TANH] = {.same = "Tanh"},
+    [NET_ROUND] = {.same = "Round"},
     [NET_CLAMP] = {.emit = clamp},
     [NET_SOFTMAX] = {.emit = softmax, .in_half = WIDE},
     [NET_LOG_SOFTMAX] = {.emit = softmax, .in_half = WIDE},
