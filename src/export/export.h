@@ -88,6 +88,10 @@ struct status export_onnx_int8(const char *path, const struct net *n, const floa
 struct status export_litert(const char *path, const struct net *n, const float *const *values,
                             const struct export_options *o);
 
+/** The same with convolutions' weights in float16, brought back to float32 when the file is loaded. */
+struct status export_litert_fp16(const char *path, const struct net *n, const float *const *values,
+                                 const struct export_options *o);
+
 /**
  * Writes a Core ML package (a folder; ML Program, specification 7: iOS 16), its manifest last: batch 1, images in and
  * out where io_image says so. The second computes in float16 between its float32 ends. Errors: as export_onnx.
@@ -95,6 +99,10 @@ struct status export_litert(const char *path, const struct net *n, const float *
 struct status export_coreml(const char *path, const struct net *n, const float *const *values,
                             const struct export_options *o);
 struct status export_coreml_fp16(const char *path, const struct net *n, const float *const *values,
+                                 const struct export_options *o);
+/** The second with weights of 8 bits, linear by filter; no pictures are needed. Where half precision cannot hold a
+ *  filter's scale the layer's weights stay halves. */
+struct status export_coreml_int8(const char *path, const struct net *n, const float *const *values,
                                  const struct export_options *o);
 
 /* ---- read-back ------------------------------------------------------------------------------------------------- */

@@ -8,7 +8,9 @@ const struct export_format export_formats[] = {
     {.name = "onnx-int8", .write = export_onnx_int8},
     {.name = "coreml", .write = export_coreml},
     {.name = "coreml-fp16", .write = export_coreml_fp16},
+    {.name = "coreml-int8", .write = export_coreml_int8},
     {.name = "litert", .write = export_litert},
+    {.name = "litert-fp16", .write = export_litert_fp16},
     {.name = "torchscript"},
     {.name = NULL},
 };

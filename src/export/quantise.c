@@ -13,6 +13,13 @@ struct plan {
     int *uses; /* readers of each value */
 };
 
+static void *zeros(struct arena *a, int n, size_t each)
+{
+    void *p = arena_alloc(a, (size_t)(n + 1) * each);
+    memset(p, 0, (size_t)(n + 1) * each);
+    return p;
+}
+
 static enum quantise_kind kind_of(const struct plan *p, net_val v)
 {
     return (enum quantise_kind)p->kinds[p->net->nodes[v].op];
@@ -37,12 +44,15 @@ static bool named(const struct net_node *d, const char *pattern)
     return fnmatch(pattern, name, 0) == 0 || (strncmp(name, pattern, n) == 0 && name[n] == '.');
 }
 
-static struct status mark_kept(const struct plan *p, bool *kept, const struct export_calibration *c)
+struct status quantise_kept(bool **out, struct arena *a, const struct lower *l, const unsigned char *kinds,
+                            const struct export_calibration *c)
 {
+    const struct net *n = l->net;
+    *out = zeros(a, n->n_nodes, sizeof **out);
     for (int k = 0; k < c->n_keep; k++) {
         bool any = false;
-        for (net_val v = 0; v < p->net->n_nodes; v++)
-            if (kind_of(p, v) == QUANTISE_LAYER && named(&p->net->nodes[v], c->keep[k])) any = kept[v] = true;
+        for (net_val v = 0; v < n->n_nodes; v++)
+            if (kinds[n->nodes[v].op] == QUANTISE_LAYER && named(&n->nodes[v], c->keep[k])) any = (*out)[v] = true;
         if (!any)
             return fail(STATUS_ARG,
                         "export.keep: no layer is called \"%s\"; a layer's name is that of its weights, such as "
@@ -100,25 +110,18 @@ static void store(struct plan *p)
     }
 }
 
-static void *zeros(struct arena *a, int n, size_t each)
-{
-    void *p = arena_alloc(a, (size_t)(n + 1) * each);
-    memset(p, 0, (size_t)(n + 1) * each);
-    return p;
-}
-
 struct status quantise_plan(struct quantise *out, struct arena *a, const struct lower *l, const unsigned char *kinds,
                             const struct export_calibration *c)
 {
     int n = l->net->n_nodes;
     struct plan p = {.q = out, .low = l, .net = l->net, .kinds = kinds};
-    bool *kept = zeros(a, n, sizeof *kept);
+    bool *kept;
     *out = (struct quantise){.is = zeros(a, n, sizeof *out->is),
                              .stored = zeros(a, n, sizeof *out->stored),
                              .scale = zeros(a, n, sizeof *out->scale),
                              .zero = zeros(a, n, sizeof *out->zero)};
     p.uses = zeros(a, n, sizeof *p.uses);
-    TRY(mark_kept(&p, kept, c));
+    TRY(quantise_kept(&kept, a, l, kinds, c));
     TRY(ranges_of(&p.ranges, a, l, c));
     count_uses(&p);
     choose(&p, kept);

@@ -37,6 +37,12 @@ struct quantise {
 struct status quantise_plan(struct quantise *out, struct arena *a, const struct lower *l, const unsigned char *kinds,
                             const struct export_calibration *c);
 
+/** Layers that c->keep names, by node; @p kinds as above. Errors: STATUS_ARG for a name that no layer has. In the
+ * arena.
+ */
+struct status quantise_kept(bool **out, struct arena *a, const struct lower *l, const unsigned char *kinds,
+                            const struct export_calibration *c);
+
 /** A layer's weights, a row a filter, symmetric: value = stored * scale[filter]. */
 struct quantised_weights {
     int8_t *w;

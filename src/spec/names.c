@@ -27,13 +27,17 @@ const struct spec_format spec_formats[] = {
     {.name = "onnx",        .extension = "onnx",           .built = true,  .runs = true, .doc = "ONNX, opset 17, float32"},
     {.name = "onnx-fp16",   .extension = "fp16.onnx",      .built = true,  .runs = true, .precision = SPEC_FP16,
      .doc = "ONNX in float16 between float32 ends"},
-    {.name = "onnx-int8",   .extension = "int8.onnx",      .built = true,  .runs = true, .precision = SPEC_INT8, .calibrated = true,
+    {.name = "onnx-int8",   .extension = "int8.onnx",      .built = true,  .runs = true, .precision = SPEC_INT8,
      .doc = "ONNX quantised to int8 (QDQ, static)"},
     {.name = "coreml",      .extension = "mlpackage",      .built = true,  .doc = "Core ML program (iOS 16), float32"},
     {.name = "coreml-fp16", .extension = "fp16.mlpackage", .built = true,  .precision = SPEC_FP16,
      .doc = "Core ML program (iOS 16), float16"},
+    {.name = "coreml-int8", .extension = "int8.mlpackage", .built = true,  .precision = SPEC_INT8,
+     .doc = "Core ML program (iOS 16), float16, weights of 8 bits"},
     {.name = "litert",      .extension = "tflite",         .built = true,  .runs = true,
      .doc = "LiteRT (TensorFlow Lite), float32, channels-last"},
+    {.name = "litert-fp16", .extension = "fp16.tflite",    .built = true,  .runs = true, .precision = SPEC_FP16,
+     .doc = "LiteRT, weights in float16"},
     {.name = "torchscript", .extension = "ts",             .built = false, .doc = "TorchScript"},
     {.name = NULL},
 };
@@ -68,5 +72,5 @@ const struct spec_format *spec_format_of(const char *name)
 bool spec_format_quantised(const char *name)
 {
     const struct spec_format *f = spec_format_of(name);
-    return f && f->calibrated;
+    return f && f->precision == SPEC_INT8;
 }

@@ -317,14 +317,13 @@ enum spec_precision { SPEC_FP32, SPEC_FP16, SPEC_INT8 };
 struct spec_format {
     const char *name, *extension, *doc;
     enum spec_precision precision;
-    bool calibrated; /* ranges of its values come from training pictures */
-    bool built;      /* false: refused by name as not built yet */
-    bool runs;       /* a runtime here executes it: what it computes and how fast is measured */
+    bool built; /* false: refused by name as not built yet */
+    bool runs;  /* a runtime here executes it: what it computes and how fast is measured */
 };
 extern const struct spec_format spec_formats[];
 /** NULL for an unknown name. */
 const struct spec_format *spec_format_of(const char *name);
-/** True for a format whose values are rounded to 8 bits by ranges taken from pictures. */
+/** True for a format that rounds to 8 bits: what says how concerns it. */
 bool spec_format_quantised(const char *name);
 struct spec_device {
     const char *name, *doc;

@@ -132,6 +132,12 @@ def run(package, x):
     for op in main.operations:
         if op.op_type == "const":
             continue
+        if op.op_type == "constexpr_affine_dequantize":
+            q, scale = op.inputs["quantized_data"].val, op.inputs["scale"].val
+            assert q.dtype == np.int8 and int(op.inputs["axis"].val) == 0 and int(op.inputs["zero_point"].val) == 0
+            whole = q.astype(np.float32) * scale.astype(np.float32).reshape(-1, 1, 1, 1)
+            values[op.outputs[0].name] = torch.from_numpy(whole.astype(scale.dtype))
+            continue
         args = {k: value_of(v, values) for k, v in op.inputs.items() if v is not None}
         # Half precision is stored, not computed in: what a phone accumulates in is not known here.
         made = OPS[op.op_type](**{k: v.float() if torch.is_tensor(v) else [w.float() for w in v] if k == "values" else v

@@ -78,6 +78,20 @@ static void export_coreml__half_precision_is_near(void)
     interpret(dir, "0.03");
 }
 
+static void export_coreml__weights_of_8_bits_are_near(void)
+{
+    const char *dir = test_dir();
+    struct arena a = {0};
+    struct export_package half, int8;
+    put_cells("coreml-fp16", dir);
+    TEST_OK(export_coreml_read(&half, arena_printf(&a, "%s/unet.mlpackage", dir)));
+    put_cells("coreml-int8", dir);
+    TEST_OK(export_coreml_read(&int8, arena_printf(&a, "%s/unet.mlpackage", dir)));
+    CU_ASSERT(int8.bytes_weights < half.bytes_weights * 6 / 10);
+    interpret(dir, "0.1");
+    arena_free(&a);
+}
+
 /* The shape of the folder, which readers of packages hold to. */
 static void export_coreml__is_a_package(void)
 {
@@ -144,6 +158,7 @@ static const struct test tests[] = {
     TEST(export_coreml__every_op_computes_the_same),
     TEST(export_coreml__a_cell_of_every_decoder_computes_the_same),
     TEST(export_coreml__half_precision_is_near),
+    TEST(export_coreml__weights_of_8_bits_are_near),
     TEST(export_coreml__is_a_package),
     TEST(export_coreml_parse__survives_every_cut_and_flip),
 };

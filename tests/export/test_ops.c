@@ -10,7 +10,8 @@ static const struct {
     const char *name;
     int batch;
     double most;
-} formats[] = {{"onnx", CHECK_BATCH, 1e-5}, {"onnx-fp16", CHECK_BATCH, 3e-3}, {"litert", 1, 1e-5}};
+} formats[] = {
+    {"onnx", CHECK_BATCH, 1e-5}, {"onnx-fp16", CHECK_BATCH, 3e-3}, {"litert", 1, 1e-5}, {"litert-fp16", 1, 3e-3}};
 
 static void check_case(size_t i, size_t f, const char *path)
 {

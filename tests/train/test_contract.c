@@ -107,10 +107,8 @@ static const struct {
     const char *format;
     double largest, mean;
 } formats[] = {
-    {"onnx", .largest = 1e-4},
-    {"litert", .largest = 1e-4},
-    {"onnx-fp16", .mean = 5e-3},
-    {"onnx-int8", .mean = 0.1},
+    {"onnx", .largest = 1e-4},     {"litert", .largest = 1e-4}, {"onnx-fp16", .mean = 5e-3},
+    {"litert-fp16", .mean = 5e-3}, {"onnx-int8", .mean = 0.1},
 };
 
 /* ---- calibration, on noise ----------------------------------------------------------------------------------------

@@ -8,21 +8,31 @@
 
 #include "lower.h"
 #include "pb.h"
+#include "quantise.h"
 
 /* Numbers of MIL.proto's DataType. */
-enum coreml_type { COREML_BOOL = 1, COREML_STRING = 2, COREML_FLOAT16 = 10, COREML_FLOAT32 = 11, COREML_INT32 = 23 };
+enum coreml_type {
+    COREML_BOOL = 1,
+    COREML_STRING = 2,
+    COREML_FLOAT16 = 10,
+    COREML_FLOAT32 = 11,
+    COREML_INT8 = 21,
+    COREML_INT32 = 23
+};
 
 /** Large constants, in the order of the weights file. */
 struct coreml_blob {
     const void *data; /* borrowed until the file is written */
     int64_t bytes;
     int64_t offset; /* of its head in the file */
+    enum coreml_type type;
 };
 
 struct coreml_graph {
     const struct lower *low;
     const struct net *net; /* low's */
     enum coreml_type type; /* that the program computes in */
+    const bool *kept;      /* of 8-bit weights: layers that have none; NULL: all have none */
     struct arena arena;
     struct str operations; /* Operation fields of Block, in order */
     struct coreml_blob *blobs;
@@ -61,12 +71,16 @@ const char *coreml_bool(struct coreml_graph *g, bool v);
 const char *coreml_text(struct coreml_graph *g, const char *v);
 /** Parameter @p i of the node at hand; @p channels shapes a [C] one to broadcast over dimension 1 of that rank. */
 const char *coreml_param(struct coreml_graph *g, int i, int channels);
+/** Weights of the convolution at hand, of 8 bits where the program has such. */
+const char *coreml_weights(struct coreml_graph *g);
 void coreml_fail(struct coreml_graph *g, enum status_code code, const char *what);
 
 /** Field @p field of @p b as a NamedValueType. */
 void coreml_named_type(struct str *b, int field, const char *name, enum coreml_type type, int rank,
                        const int64_t *dims);
 
+/** Layers whose weights may have 8 bits, by enum quantise_kind. */
+extern const unsigned char coreml_quantise[NET_N_OPS];
 /** Adds the operations of node @p v; latches STATUS_REFUSED for an op without a writer. */
 void coreml_emit(struct coreml_graph *g, net_val v);
 

@@ -14,7 +14,7 @@ enum { ARRAY_SHAPE = 1, ARRAY_TYPE = 2, ARRAY_FLOAT32 = 65568 };
 enum { META_WORDS = 1, META_VERSION = 2, META_AUTHOR = 3, META_OWN = 100 };
 enum { PROGRAM_VERSION = 1, PROGRAM_FUNCTIONS = 2, FUNCTION_INPUT = 1, FUNCTION_OPSET = 2, FUNCTION_BLOCKS = 3 };
 enum { BLOCK_OUTPUT = 2, MAP_KEY = 1, MAP_VALUE = 2 };
-enum { BLOB_ALIGN = 64, BLOB_VERSION = 2, BLOB_FLOAT16 = 1, BLOB_FLOAT32 = 2 };
+enum { BLOB_ALIGN = 64, BLOB_VERSION = 2, BLOB_FLOAT16 = 1, BLOB_FLOAT32 = 2, BLOB_INT8 = 4 };
 static const uint32_t blob_sentinel = 0xDEADBEEF;
 static const char opset[] = "CoreML6";
 
@@ -156,12 +156,12 @@ static struct status put(struct fs_file *to, const void *p, size_t n)
     return fail(STATUS_IO, "%s: cannot write: is the disk full?", to->path);
 }
 
-static struct status put_blob(struct fs_file *to, const struct coreml_blob *k, bool half)
+static struct status put_blob(struct fs_file *to, const struct coreml_blob *k)
 {
     static const char zeros[BLOB_ALIGN];
     struct str head = {0};
     words(&head, blob_sentinel, 4);
-    words(&head, half ? BLOB_FLOAT16 : BLOB_FLOAT32, 4);
+    words(&head, k->type == COREML_FLOAT16 ? BLOB_FLOAT16 : k->type == COREML_INT8 ? BLOB_INT8 : BLOB_FLOAT32, 4);
     words(&head, (uint64_t)k->bytes, 8);
     words(&head, (uint64_t)k->offset + BLOB_ALIGN, 8);
     str_addn(&head, zeros, BLOB_ALIGN - head.n);
@@ -180,8 +180,7 @@ static struct status put_weights(struct fs_file *to, const struct coreml_graph *
     while (head.n < BLOB_ALIGN) words(&head, 0, 8);
     struct status s = put(to, head.s, head.n);
     str_free(&head);
-    for (int i = 0; s.code == STATUS_OK && i < g->n_blobs; i++)
-        s = put_blob(to, &g->blobs[i], g->type == COREML_FLOAT16);
+    for (int i = 0; s.code == STATUS_OK && i < g->n_blobs; i++) s = put_blob(to, &g->blobs[i]);
     return s;
 }
 
@@ -228,14 +227,18 @@ static struct status write_package(struct coreml_graph *g, const char *path, boo
     return fs_write(list, manifest, sizeof manifest - 1);
 }
 
-static struct status write_as(enum coreml_type type, const char *path, const struct net *n, const float *const *values,
-                              const struct export_options *o)
+/* @p int8: the weights alone. */
+static struct status write_as(enum coreml_type type, bool int8, const char *path, const struct net *n,
+                              const float *const *values, const struct export_options *o)
 {
     struct lower low;
     struct status s = lower_begin(&low, n, values, o);
     if (s.code == STATUS_OK) {
         struct coreml_graph g = {.low = &low, .net = low.net, .type = type, .error = ok()};
-        s = build(&g);
+        bool *kept = NULL;
+        if (int8) s = quantise_kept(&kept, &g.arena, &low, coreml_quantise, &o->calibration);
+        g.kept = kept;
+        if (s.code == STATUS_OK) s = build(&g);
         if (s.code == STATUS_OK) s = write_package(&g, path, o->io_image);
         str_free(&g.operations);
         free(g.blobs);
@@ -248,11 +251,17 @@ static struct status write_as(enum coreml_type type, const char *path, const str
 struct status export_coreml(const char *path, const struct net *n, const float *const *values,
                             const struct export_options *o)
 {
-    return write_as(COREML_FLOAT32, path, n, values, o);
+    return write_as(COREML_FLOAT32, false, path, n, values, o);
 }
 
 struct status export_coreml_fp16(const char *path, const struct net *n, const float *const *values,
                                  const struct export_options *o)
 {
-    return write_as(COREML_FLOAT16, path, n, values, o);
+    return write_as(COREML_FLOAT16, false, path, n, values, o);
+}
+
+struct status export_coreml_int8(const char *path, const struct net *n, const float *const *values,
+                                 const struct export_options *o)
+{
+    return write_as(COREML_FLOAT16, true, path, n, values, o);
 }

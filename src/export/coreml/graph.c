@@ -1,5 +1,6 @@
 /* Operations and constants of a Core ML program under construction. */
 #include "coreml.h"
+#include <math.h>
 
 /* Field numbers of MIL.proto. */
 enum { OP_TYPE = 1, OP_INPUT = 2, OP_OUTPUT = 3, OP_ATTRIBUTE = 5, BLOCK_OPERATION = 3 };
@@ -132,8 +133,8 @@ static int64_t aligned(int64_t n)
 }
 
 /* A Value whose numbers are in the weights file, by the place of their head there. */
-static void in_file(struct coreml_graph *g, struct str *value, int rank, const int64_t *dims, const void *data,
-                    int64_t bytes)
+static void in_file(struct coreml_graph *g, struct str *value, enum coreml_type type, int rank, const int64_t *dims,
+                    const void *data, int64_t bytes)
 {
     struct str blob = {0};
     if (g->n_blobs == g->cap_blobs) {
@@ -141,35 +142,48 @@ static void in_file(struct coreml_graph *g, struct str *value, int rank, const i
         g->blobs = mem_realloc(g->blobs, (size_t)g->cap_blobs * sizeof *g->blobs);
     }
     if (!g->n_blobs) g->blob_end = BLOB_HEAD; /* the file's own head */
-    g->blobs[g->n_blobs++] = (struct coreml_blob){.data = data, .bytes = bytes, .offset = g->blob_end};
-    value_type(value, VALUE_TYPE, g->type, rank, dims);
+    g->blobs[g->n_blobs++] = (struct coreml_blob){.data = data, .bytes = bytes, .offset = g->blob_end, .type = type};
+    value_type(value, VALUE_TYPE, type, rank, dims);
     pb_str(&blob, BLOB_FILE, "@model_path/weights/weight.bin");
     pb_int(&blob, BLOB_OFFSET, g->blob_end);
     message(value, VALUE_BLOB, &blob);
     g->blob_end = aligned(g->blob_end + BLOB_HEAD + bytes);
 }
 
+/* A Value of these bytes, which outlive the writing. */
+static void bytes_value(struct coreml_graph *g, struct str *value, enum coreml_type type, int rank, const int64_t *dims,
+                        const void *data, size_t each)
+{
+    size_t n = 1;
+    struct str list = {0}, numbers = {0};
+    for (int i = 0; i < rank; i++) n *= (size_t)dims[i];
+    if (n >= BLOB_LEAST) {
+        in_file(g, value, type, rank, dims, data, (int64_t)(n * each));
+        return;
+    }
+    str_addn(&numbers, data, n * each);
+    message(&list, 1, &numbers);
+    immediate(value, type, rank, dims, type == COREML_FLOAT32 ? TV_FLOATS : TV_BYTES, &list);
+}
+
+static void floats_value(struct coreml_graph *g, struct str *value, int rank, const int64_t *dims, const float *v)
+{
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++) n *= dims[i];
+    if (g->type != COREML_FLOAT16) {
+        bytes_value(g, value, COREML_FLOAT32, rank, dims, v, sizeof *v);
+        return;
+    }
+    uint16_t *half = arena_alloc(&g->arena, (size_t)n * sizeof *half);
+    for (int64_t i = 0; i < n; i++) half[i] = half_from_float(v[i]);
+    bytes_value(g, value, COREML_FLOAT16, rank, dims, half, sizeof *half);
+}
+
 /* @p v outlives the writing. */
 static const char *floats(struct coreml_graph *g, int rank, const int64_t *dims, const float *v)
 {
-    int64_t n = 1;
-    struct str value = {0}, list = {0}, numbers = {0};
-    for (int i = 0; i < rank; i++) n *= dims[i];
-    const void *data = v;
-    size_t bytes = (size_t)n * sizeof *v;
-    if (g->type == COREML_FLOAT16) {
-        uint16_t *half = arena_alloc(&g->arena, (size_t)n * sizeof *half);
-        for (int64_t i = 0; i < n; i++) half[i] = half_from_float(v[i]);
-        data = half;
-        bytes = (size_t)n * sizeof *half;
-    }
-    if (n >= BLOB_LEAST) {
-        in_file(g, &value, rank, dims, data, (int64_t)bytes);
-    } else {
-        str_addn(&numbers, data, bytes);
-        message(&list, 1, &numbers);
-        immediate(&value, g->type, rank, dims, g->type == COREML_FLOAT16 ? TV_BYTES : TV_FLOATS, &list);
-    }
+    struct str value = {0};
+    floats_value(g, &value, rank, dims, v);
     return constant(g, g->type, rank, dims, &value);
 }
 
@@ -186,12 +200,19 @@ const char *coreml_scalar(struct coreml_graph *g, double v)
     return coreml_floats(g, 0, NULL, &f);
 }
 
+static void integers_value(struct str *value, int rank, int n, const int64_t *v)
+{
+    int64_t dims[1] = {n};
+    struct str list = {0};
+    for (int i = 0; i < n; i++) pb_int(&list, 1, v[i]);
+    immediate(value, COREML_INT32, rank, dims, TV_INTS, &list);
+}
+
 static const char *integers(struct coreml_graph *g, int rank, int n, const int64_t *v)
 {
     int64_t dims[1] = {n};
-    struct str value = {0}, list = {0};
-    for (int i = 0; i < n; i++) pb_int(&list, 1, v[i]);
-    immediate(&value, COREML_INT32, rank, dims, TV_INTS, &list);
+    struct str value = {0};
+    integers_value(&value, rank, n, v);
     return constant(g, COREML_INT32, rank, dims, &value);
 }
 
@@ -232,6 +253,50 @@ const char *coreml_param(struct coreml_graph *g, int i, int channels)
     }
     int64_t dims[NET_MAX_RANK] = {1, s.d[0], 1, 1, 1};
     return channels ? floats(g, channels, dims, v) : floats(g, s.rank, s.d, v);
+}
+
+/* ---- weights of 8 bits --------------------------------------------------------------------------------------------
+ */
+
+/* Weights that half precision scales without rounding to nothing; fewer are not worth an operation. */
+static bool worth_8_bits(const struct coreml_graph *g, const struct net_shape *s, const float *w)
+{
+    enum { LEAST = 2048 };
+    static const float least_scale = 6.2e-5f; /* a chip may take what is smaller in half precision for 0 */
+    int64_t n = net_numel(*s), per = n / s->d[0];
+    if (n < LEAST) return false;
+    for (int64_t f = 0; f < s->d[0] && g->type == COREML_FLOAT16; f++) {
+        float most = 0;
+        for (int64_t i = 0; i < per; i++) most = fmaxf(most, fabsf(w[f * per + i]));
+        if (most != 0 && most < 127 * least_scale) return false;
+    }
+    return true;
+}
+
+const char *coreml_weights(struct coreml_graph *g)
+{
+    int index = g->net->nodes[g->at].param[0];
+    const struct net_shape *s = &g->net->params[index].shape;
+    const float *w = NULL;
+    bool may = g->kept && !g->kept[g->at] && coreml_quantise[g->net->nodes[g->at].op] == QUANTISE_LAYER;
+    if (!may || lower_param(&w, g->low, index).code != STATUS_OK || !worth_8_bits(g, s, w))
+        return coreml_param(g, 0, 0);
+    struct quantised_weights q = quantise_weights(&g->arena, w, NULL, s->d[0], net_numel(*s) / s->d[0], 1);
+    struct str op = {0}, data = {0}, zero = {0}, scale = {0}, axis = {0};
+    const char *name = fresh(g);
+    bytes_value(g, &data, COREML_INT8, s->rank, s->d, q.w, 1);
+    bytes_value(g, &zero, COREML_INT8, 0, NULL, arena_copy(&g->arena, "", 1), 1);
+    floats_value(g, &scale, 1, s->d, q.scale);
+    integers_value(&axis, 0, 1, &(int64_t){0});
+    pb_str(&op, OP_TYPE, "constexpr_affine_dequantize");
+    coreml_named_type(&op, OP_OUTPUT, name, g->type, s->rank, s->d);
+    name_attribute(&op, name);
+    entry(&op, OP_ATTRIBUTE, "quantized_data", &data);
+    entry(&op, OP_ATTRIBUTE, "zero_point", &zero);
+    entry(&op, OP_ATTRIBUTE, "scale", &scale);
+    entry(&op, OP_ATTRIBUTE, "axis", &axis);
+    message(&g->operations, BLOCK_OPERATION, &op);
+    return name;
 }
 
 void coreml_fail(struct coreml_graph *g, enum status_code code, const char *what)

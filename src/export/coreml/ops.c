@@ -32,6 +32,10 @@ static const char *sides(struct coreml_graph *g, const int64_t p[4])
     return coreml_ints(g, 4, (int64_t[]){p[0], p[2], p[1], p[3]});
 }
 
+/* clang-format off */
+const unsigned char coreml_quantise[NET_N_OPS] = {[NET_CONV2D] = QUANTISE_LAYER};
+/* clang-format on */
+
 /* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 static void conv(struct coreml_graph *g, const struct net_node *d, const char *const *in)
@@ -45,7 +49,7 @@ static void conv(struct coreml_graph *g, const struct net_node *d, const char *c
         return;
     }
     coreml_result(g, transposed ? "conv_transpose" : "conv",
-                  ARGS(ARG("x", in[0]), ARG("weight", coreml_param(g, 0, 0)),
+                  ARGS(ARG("x", in[0]), ARG("weight", coreml_weights(g)),
                        ARG("bias", d->n_param > 1 ? coreml_param(g, 1, 0) : NULL), ARG("strides", pair(g, a->stride)),
                        ARG("pad_type", coreml_text(g, "custom")), ARG("pad", sides(g, pads)),
                        ARG("dilations", pair(g, a->dil)), ARG("groups", coreml_int(g, a->groups))));

@@ -262,13 +262,13 @@ static void outputs(struct litert_graph *g, int32_t *out)
     }
 }
 
-struct status export_litert(const char *path, const struct net *n, const float *const *values,
-                            const struct export_options *o)
+static struct status write_as(bool half, const char *path, const struct net *n, const float *const *values,
+                              const struct export_options *o)
 {
     struct lower low;
     struct status s = lower_begin(&low, n, values, o);
     if (s.code == STATUS_OK) {
-        struct litert_graph g = {.low = &low, .net = low.net, .error = ok()};
+        struct litert_graph g = {.low = &low, .net = low.net, .half = half, .error = ok()};
         int32_t *out = mem_alloc((size_t)low.net->n_outputs * sizeof *out);
         g.name = lower_names(&low, &g.arena);
         g.tensor = arena_alloc(&g.arena, (size_t)(low.net->n_nodes + 1) * sizeof *g.tensor);
@@ -285,4 +285,16 @@ struct status export_litert(const char *path, const struct net *n, const float *
     }
     lower_end(&low);
     return status_at(s, "%s: litert", path);
+}
+
+struct status export_litert(const char *path, const struct net *n, const float *const *values,
+                            const struct export_options *o)
+{
+    return write_as(false, path, n, values, o);
+}
+
+struct status export_litert_fp16(const char *path, const struct net *n, const float *const *values,
+                                 const struct export_options *o)
+{
+    return write_as(true, path, n, values, o);
 }

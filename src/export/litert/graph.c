@@ -1,5 +1,6 @@
 /* Tensors and operations of a LiteRT graph under construction. */
 #include "litert.h"
+#include <math.h>
 
 const struct litert_options litert_plain = {.n = 0};
 
@@ -112,6 +113,20 @@ const float *litert_param(struct litert_graph *g, int i)
     return v;
 }
 
+/* Weights as halves, and the operation that brings them back, which runtimes do once. */
+static int halves(struct litert_graph *g, const char *name, const float *v, int64_t n, const int64_t *dims)
+{
+    enum { LARGEST = 65504 };
+    uint16_t *half = arena_alloc(&g->arena, (size_t)n * sizeof *half);
+    for (int64_t i = 0; i < n; i++) half[i] = half_from_float(fminf(fmaxf(v[i], -LARGEST), LARGEST));
+    int stored =
+        tensor(g,
+               (struct litert_tensor){
+                   .name = name, .type = LITERT_FLOAT16, .rank = 4, .data = half, .bytes = n * (int64_t)sizeof *half},
+               dims);
+    return LITERT_OP(g, LITERT_DEQUANTIZE, 3, litert_between(g, 4, dims), litert_plain, stored);
+}
+
 int litert_permuted(struct litert_graph *g, const float *v, const int64_t d[4], const int order[4])
 {
     int64_t stride[4], to[4], step[4], n = 1;
@@ -129,6 +144,7 @@ int litert_permuted(struct litert_graph *g, const float *v, const int64_t d[4], 
             for (int64_t c = 0; c < to[2]; c++)
                 for (int64_t e = 0; e < to[3]; e++) *at++ = v[a * step[0] + b * step[1] + c * step[2] + e * step[3]];
     const char *name = arena_printf(&g->arena, "%s/weights:%d", g->name[g->at], g->n_extra++);
+    if (g->half) return halves(g, name, p, n, to);
     return tensor(g,
                   (struct litert_tensor){
                       .name = name, .type = LITERT_FLOAT, .rank = 4, .data = p, .bytes = n * (int64_t)sizeof *p},

@@ -9,13 +9,14 @@
 #include "lower.h"
 
 /* Numbers of the schema (TensorType, BuiltinOperator, BuiltinOptions, Padding). */
-enum { LITERT_FLOAT = 0, LITERT_INT32 = 2 };
+enum { LITERT_FLOAT = 0, LITERT_FLOAT16 = 1, LITERT_INT32 = 2 };
 enum litert_code {
     LITERT_ADD = 0,
     LITERT_AVERAGE_POOL_2D = 1,
     LITERT_CONCATENATION = 2,
     LITERT_CONV_2D = 3,
     LITERT_DEPTHWISE_CONV_2D = 4,
+    LITERT_DEQUANTIZE = 6,
     LITERT_LOGISTIC = 14,
     LITERT_MAX_POOL_2D = 17,
     LITERT_MUL = 18,
@@ -87,6 +88,7 @@ struct litert_graph {
     int *tensor;       /* of each net value */
     net_val at;        /* the node at hand */
     int n_extra;       /* tensors between its operations */
+    bool half;         /* convolutions have their weights in float16 */
     struct status error;
 };
 
