@@ -93,6 +93,13 @@ struct status export_litert_fp16(const char *path, const struct net *n, const fl
                                  const struct export_options *o);
 
 /**
+ * Writes LiteRT whose convolutions, and what lies between them, compute in 8 bits: weights symmetric by filter, values
+ * asymmetric; float32 in and out. Errors: as export_onnx_int8.
+ */
+struct status export_litert_int8(const char *path, const struct net *n, const float *const *values,
+                                 const struct export_options *o);
+
+/**
  * Writes a Core ML package (a folder; ML Program, specification 7: iOS 16), its manifest last: batch 1, images in and
  * out where io_image says so. The second computes in float16 between its float32 ends. Errors: as export_onnx.
  */

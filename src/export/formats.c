@@ -11,6 +11,7 @@ const struct export_format export_formats[] = {
     {.name = "coreml-int8", .write = export_coreml_int8},
     {.name = "litert", .write = export_litert},
     {.name = "litert-fp16", .write = export_litert_fp16},
+    {.name = "litert-int8", .write = export_litert_int8},
     {.name = "torchscript"},
     {.name = NULL},
 };

@@ -38,6 +38,8 @@ const struct spec_format spec_formats[] = {
      .doc = "LiteRT (TensorFlow Lite), float32, channels-last"},
     {.name = "litert-fp16", .extension = "fp16.tflite",    .built = true,  .runs = true, .precision = SPEC_FP16,
      .doc = "LiteRT, weights in float16"},
+    {.name = "litert-int8", .extension = "int8.tflite",    .built = true,  .runs = true, .precision = SPEC_INT8,
+     .doc = "LiteRT quantised to int8 (static)"},
     {.name = "torchscript", .extension = "ts",             .built = false, .doc = "TorchScript"},
     {.name = NULL},
 };

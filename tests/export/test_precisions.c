@@ -134,6 +134,36 @@ static void export_int8__pairs_around_what_computes_in_8_bits(void)
     arena_free(&a);
 }
 
+/* The same net in LiteRT, and one where 8 bits meet what has none, a padded maximum of numbers below zero, and values
+ * of two scales that are joined. */
+static net_val mixed(struct net *n, net_val x)
+{
+    net_val y = net_conv2d(n, "a", x, 8, (struct net_conv){.k = 3, .pad = 1, .stride = 2, .bias = true});
+    net_val z = net_max_pool(n, y, (struct net_pool){.k = 3, .stride = 2, .pad = 1});
+    net_val w = net_conv2d(n, "b", net_hardswish(n, y), 4, (struct net_conv){.k = 3, .stride = 2, .pad = 1});
+    return net_conv2d(n, "head", net_concat(n, (net_val[]){z, w, net_relu(n, w)}, 3), 3, (struct net_conv){.k = 1});
+}
+
+static void export_litert_int8__is_near_and_not_float32(void)
+{
+    struct shown s = {0};
+    struct export_options o = {.calibration = {.run = show, .user = &s}};
+    struct arena a = {0};
+    struct net *small = small_net(), *other = net_new();
+    net_output(other, "output", mixed(other, net_input(other, "input", 3, 16, 24)));
+    TEST_OK(net_finish(other));
+    struct net *nets[] = {small, other};
+    for (size_t i = 0; i < LEN(nets); i++) {
+        const float **v = ref_values(nets[i], &a, 1);
+        double worst = check_format("litert-int8", "net", in_dir("small.int8.tflite"), nets[i], v, &o, 1);
+        if (!(worst < 0.05)) fprintf(stderr, "net %zu: largest difference %g\n", i, worst);
+        CU_ASSERT(worst < 0.05);
+        CU_ASSERT(worst > 1e-4); /* it is not float32 */
+        net_free(nets[i]);
+    }
+    arena_free(&a);
+}
+
 static void export_int8__layers_that_are_kept_stay_float32(void)
 {
     static const struct {
@@ -234,6 +264,7 @@ static const struct test tests[] = {
     TEST(export_fp16__weights_are_half_and_the_ends_whole),
     TEST(export_fp16__a_weight_beyond_half_precision_is_its_largest),
     TEST(export_int8__pairs_around_what_computes_in_8_bits),
+    TEST(export_litert_int8__is_near_and_not_float32),
     TEST(export_int8__layers_that_are_kept_stay_float32),
     TEST(export_int8__a_range_with_and_without_outliers),
     TEST(export_int8__without_pictures_there_is_no_file),

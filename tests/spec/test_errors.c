@@ -146,15 +146,15 @@ static void spec_errors__names_that_are_not_built(void)
     static const struct wrong w[] = {
         {"export: [onnx, torchscript]\n",
          "1:16: export.formats: got \"torchscript\", which is not built yet, expected "
-         "one of onnx, onnx-fp16, onnx-int8, coreml, coreml-fp16, coreml-int8, litert, litert-fp16"},
-        {"export: {formats: [torchscript]}\n",
-         "1:20: export.formats: got \"torchscript\", which is not built yet, "
-         "expected one of onnx, onnx-fp16, onnx-int8, coreml, coreml-fp16, coreml-int8, litert, litert-fp16"},
+         "one of onnx, onnx-fp16, onnx-int8, coreml, coreml-fp16, coreml-int8, litert, litert-fp16, litert-int8"},
+        {"export: {formats: [torchscript]}\n", "1:20: export.formats: got \"torchscript\", which is not built yet, "
+                                               "expected one of onnx, onnx-fp16, onnx-int8, coreml, coreml-fp16, "
+                                               "coreml-int8, litert, litert-fp16, litert-int8"},
         {"export: [onx]\n",
          "1:10: export.formats: got \"onx\", expected one of onnx, onnx-fp16, onnx-int8, coreml, coreml-fp16, "
-         "coreml-int8, litert, litert-fp16; did you mean onnx?"},
+         "coreml-int8, litert, litert-fp16, litert-int8; did you mean onnx?"},
         {"export: onnx\n", "1:9: export.formats: got \"onnx\", expected a list of onnx, onnx-fp16, onnx-int8, coreml, "
-                           "coreml-fp16, coreml-int8, litert, litert-fp16"},
+                           "coreml-fp16, coreml-int8, litert, litert-fp16, litert-int8"},
         {"devices: [phone]\n", "1:11: devices: got \"phone\", expected one of cpu, torch"},
         {"evaluate: {rank: sim}\n",
          "1:18: evaluate.rank: got \"sim\", expected one of ssim, ms_ssim, psnr, l1, feature_distance, style_distance, "

@@ -108,7 +108,7 @@ static const struct {
     double largest, mean;
 } formats[] = {
     {"onnx", .largest = 1e-4},     {"litert", .largest = 1e-4}, {"onnx-fp16", .mean = 5e-3},
-    {"litert-fp16", .mean = 5e-3}, {"onnx-int8", .mean = 0.1},
+    {"litert-fp16", .mean = 5e-3}, {"onnx-int8", .mean = 0.1},  {"litert-int8", .mean = 0.1},
 };
 
 /* ---- calibration, on noise ----------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ static void stages__from_training_to_samples(void)
         {"onnx-int8", "tensor", "model.int8.onnx", 30},
         {"onnx-int8", "image", "model.image.int8.onnx", 30},
         {"litert-fp16", "image", "model.image.fp16.tflite", 45},
+        {"litert-int8", "image", "model.image.int8.tflite", 30},
         {"onnx", "tensor", "model.onnx", 90},
         {"onnx", "image", "model.image.onnx", 55}, /* none is overwritten */
     };

@@ -53,17 +53,30 @@ static void operator_codes(struct file *f, size_t at, int *index)
     }
 }
 
+/* QuantizationParameters. */
+static void scales(struct file *f, size_t at, const struct litert_tensor *t)
+{
+    struct fb_field q[] = {FB_REF(2), FB_REF(3), FB_INT(6, t->axis)};
+    int64_t *zero = mem_alloc((size_t)t->n_scale * sizeof *zero);
+    for (int i = 0; i < t->n_scale; i++) zero[i] = t->zero;
+    fb_table(&f->head, at, q, LEN(q));
+    fb_floats(&f->head, q[0].at, t->scale, t->n_scale);
+    fb_longs(&f->head, q[1].at, zero, t->n_scale);
+    free(zero);
+}
+
 static void tensors(struct file *f, size_t at)
 {
     size_t refs = fb_refs(&f->head, at, f->g->n_tensors);
     int buffer = 1; /* buffer 0 is empty: that of a tensor which is computed */
     for (int i = 0; i < f->g->n_tensors; i++) {
         const struct litert_tensor *t = &f->g->tensors[i];
-        struct fb_field d[] = {FB_REF(0), FB_BYTE(1, t->type), FB_INT(2, t->data ? buffer++ : 0), FB_REF(3),
-                               FB_BYTE(8, 1)};
-        fb_table(&f->head, refs + 4 * (size_t)i, d, LEN(d));
+        struct fb_field d[] = {FB_REF(0), FB_BYTE(1, t->type), FB_INT(2, t->data ? buffer++ : 0),
+                               FB_REF(3), FB_BYTE(8, 1),       FB_REF(4)};
+        fb_table(&f->head, refs + 4 * (size_t)i, d, (int)LEN(d) - (t->n_scale == 0));
         fb_ints(&f->head, d[0].at, t->dims, t->rank);
         fb_string(&f->head, d[3].at, t->name);
+        if (t->n_scale) scales(f, d[5].at, t);
     }
 }
 
@@ -246,34 +259,55 @@ static struct status write_file(const struct litert_graph *g, const int32_t *out
     return s;
 }
 
-/* Every output is a tensor of its own that an operation makes: runtimes do not take an input for one. */
+/* Every output is a tensor of its own that an operation makes, of float32: runtimes do not take an input for one. */
 static void outputs(struct litert_graph *g, int32_t *out)
 {
     const struct net *n = g->net;
     for (int i = 0; i < n->n_outputs; i++) {
         net_val v = n->outputs[i].val;
-        bool again = n->nodes[v].op == NET_INPUT || strcmp(g->tensors[g->tensor[v]].name, n->outputs[i].name) != 0;
+        const struct net_shape *s = &n->nodes[v].shape;
+        int64_t dims[NET_MAX_RANK];
         g->at = v;
-        out[i] = g->tensor[v];
-        if (!again) continue;
-        int t = litert_result(g);
+        int whole = litert_value(g, v, false), stored = g->tensor[v];
+        bool fresh = whole != stored && strcmp(g->tensors[stored].name, n->outputs[i].name) == 0;
+        if (fresh) { /* the name goes over to what was brought back */
+            g->tensors[whole].name = n->outputs[i].name;
+            g->tensors[stored].name = arena_printf(&g->arena, "%s:stored", n->outputs[i].name);
+        }
+        out[i] = whole;
+        if (n->nodes[v].op != NET_INPUT && strcmp(g->tensors[whole].name, n->outputs[i].name) == 0) continue;
+        litert_dims(dims, s);
+        int t = litert_between(g, s->rank, dims);
         g->tensors[t].name = n->outputs[i].name;
-        out[i] = litert_copy(g, t, g->tensor[v]);
+        out[i] = litert_copy(g, t, whole);
     }
 }
 
-static struct status write_as(bool half, const char *path, const struct net *n, const float *const *values,
-                              const struct export_options *o)
+enum precision { FLOAT32, HALVES, INT8 };
+
+static struct status build(struct litert_graph *g, enum precision precision, const struct export_options *o)
+{
+    size_t n = (size_t)g->net->n_nodes + 1;
+    if (precision == INT8) TRY(quantise_plan(&g->q, &g->arena, g->low, litert_quantise, &o->calibration));
+    g->name = lower_names(g->low, &g->arena);
+    g->tensor = arena_alloc(&g->arena, n * sizeof *g->tensor);
+    g->other = arena_alloc(&g->arena, n * sizeof *g->other);
+    for (net_val v = 0; v < g->net->n_nodes && g->error.code == STATUS_OK; v++) {
+        g->other[v] = -1;
+        litert_emit(g, v);
+    }
+    return g->error;
+}
+
+static struct status write_as(enum precision precision, const char *path, const struct net *n,
+                              const float *const *values, const struct export_options *o)
 {
     struct lower low;
     struct status s = lower_begin(&low, n, values, o);
     if (s.code == STATUS_OK) {
-        struct litert_graph g = {.low = &low, .net = low.net, .half = half, .error = ok()};
+        struct litert_graph g = {.low = &low, .net = low.net, .half = precision == HALVES, .error = ok()};
         int32_t *out = mem_alloc((size_t)low.net->n_outputs * sizeof *out);
-        g.name = lower_names(&low, &g.arena);
-        g.tensor = arena_alloc(&g.arena, (size_t)(low.net->n_nodes + 1) * sizeof *g.tensor);
-        for (net_val v = 0; v < low.net->n_nodes && g.error.code == STATUS_OK; v++) litert_emit(&g, v);
-        s = g.error;
+        s = build(&g, precision, o);
         if (s.code == STATUS_OK) {
             outputs(&g, out);
             s = write_file(&g, out, path, o);
@@ -290,11 +324,17 @@ static struct status write_as(bool half, const char *path, const struct net *n, 
 struct status export_litert(const char *path, const struct net *n, const float *const *values,
                             const struct export_options *o)
 {
-    return write_as(false, path, n, values, o);
+    return write_as(FLOAT32, path, n, values, o);
 }
 
 struct status export_litert_fp16(const char *path, const struct net *n, const float *const *values,
                                  const struct export_options *o)
 {
-    return write_as(true, path, n, values, o);
+    return write_as(HALVES, path, n, values, o);
+}
+
+struct status export_litert_int8(const char *path, const struct net *n, const float *const *values,
+                                 const struct export_options *o)
+{
+    return write_as(INT8, path, n, values, o);
 }

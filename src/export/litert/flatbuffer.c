@@ -69,6 +69,26 @@ void fb_ints(struct str *b, size_t at, const int32_t *v, int n)
     for (int i = 0; i < n; i++) number(b, (uint32_t)v[i], 4);
 }
 
+void fb_floats(struct str *b, size_t at, const float *v, int n)
+{
+    fb_align(b, 4, 0);
+    fb_close(b, at);
+    number(b, (uint64_t)n, 4);
+    for (int i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &v[i], sizeof bits);
+        number(b, bits, 4);
+    }
+}
+
+void fb_longs(struct str *b, size_t at, const int64_t *v, int n)
+{
+    fb_align(b, 8, 4); /* its numbers, behind the length, lie at a multiple of their size */
+    fb_close(b, at);
+    number(b, (uint64_t)n, 4);
+    for (int i = 0; i < n; i++) number(b, (uint64_t)v[i], 8);
+}
+
 void fb_string(struct str *b, size_t at, const char *s)
 {
     fb_align(b, 4, 0);

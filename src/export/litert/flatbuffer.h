@@ -29,6 +29,8 @@ void fb_table(struct str *b, size_t at, struct fb_field *fields, int n);
 /** A vector of @p n open references, closes @p at; the place of the first. */
 size_t fb_refs(struct str *b, size_t at, int n);
 void fb_ints(struct str *b, size_t at, const int32_t *v, int n);
+void fb_floats(struct str *b, size_t at, const float *v, int n);
+void fb_longs(struct str *b, size_t at, const int64_t *v, int n);
 void fb_string(struct str *b, size_t at, const char *s);
 
 #endif

@@ -33,6 +33,12 @@ int litert_op(struct litert_graph *g, enum litert_code code, int version, int ou
         g->cap_ops = g->cap_ops ? 2 * g->cap_ops : 256;
         g->ops = mem_realloc(g->ops, (size_t)g->cap_ops * sizeof *g->ops);
     }
+    enum { INT8_VERSION = 2, INT8_CONV_VERSION = 3 }; /* the first that take 8 bits */
+    bool conv = code == LITERT_CONV_2D || code == LITERT_DEPTHWISE_CONV_2D;
+    int least = g->tensors[out].type != LITERT_INT8 || code == LITERT_QUANTIZE ? 1
+                : conv                                                         ? INT8_CONV_VERSION
+                                                                               : INT8_VERSION;
+    if (version < least) version = least;
     g->ops[g->n_ops++] = (struct litert_op){.code = code,
                                             .version = version,
                                             .n_in = n_in,
@@ -47,7 +53,19 @@ int litert_result(struct litert_graph *g)
     const struct net_shape *s = &g->net->nodes[g->at].shape;
     int64_t dims[NET_MAX_RANK];
     litert_dims(dims, s);
-    return tensor(g, (struct litert_tensor){.name = g->name[g->at], .type = LITERT_FLOAT, .rank = s->rank}, dims);
+    int t = tensor(g, (struct litert_tensor){.name = g->name[g->at], .type = LITERT_FLOAT, .rank = s->rank}, dims);
+    if (litert_int8(g, g->at)) litert_round(g, t);
+    return t;
+}
+
+int litert_bytes(struct litert_graph *g, int type, int rank, const int64_t *dims, const void *v, size_t each)
+{
+    size_t n = each;
+    for (int i = 0; i < rank; i++) n *= (size_t)dims[i];
+    const char *name = arena_printf(&g->arena, "%s/stored:%d", g->name[g->at], g->n_extra++);
+    if (n == each) v = arena_copy(&g->arena, v, each);
+    return tensor(g, (struct litert_tensor){.name = name, .type = type, .rank = rank, .data = v, .bytes = (int64_t)n},
+                  dims);
 }
 
 int litert_between(struct litert_graph *g, int rank, const int64_t *dims)
@@ -127,9 +145,10 @@ static int halves(struct litert_graph *g, const char *name, const float *v, int6
     return LITERT_OP(g, LITERT_DEQUANTIZE, 3, litert_between(g, 4, dims), litert_plain, stored);
 }
 
-int litert_permuted(struct litert_graph *g, const float *v, const int64_t d[4], const int order[4])
+const float *litert_turned(struct litert_graph *g, int64_t to[4], const float *v, const int64_t d[4],
+                           const int order[4])
 {
-    int64_t stride[4], to[4], step[4], n = 1;
+    int64_t stride[4], step[4], n = 1;
     for (int i = 3; i >= 0; i--) {
         stride[i] = n;
         n *= d[i];
@@ -143,6 +162,13 @@ int litert_permuted(struct litert_graph *g, const float *v, const int64_t d[4], 
         for (int64_t b = 0; b < to[1]; b++)
             for (int64_t c = 0; c < to[2]; c++)
                 for (int64_t e = 0; e < to[3]; e++) *at++ = v[a * step[0] + b * step[1] + c * step[2] + e * step[3]];
+    return p;
+}
+
+int litert_permuted(struct litert_graph *g, const float *v, const int64_t d[4], const int order[4])
+{
+    int64_t to[4], n = d[0] * d[1] * d[2] * d[3];
+    const float *p = litert_turned(g, to, v, d, order);
     const char *name = arena_printf(&g->arena, "%s/weights:%d", g->name[g->at], g->n_extra++);
     if (g->half) return halves(g, name, p, n, to);
     return tensor(g,

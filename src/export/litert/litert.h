@@ -7,9 +7,10 @@
 
 #include "flatbuffer.h"
 #include "lower.h"
+#include "quantise.h"
 
 /* Numbers of the schema (TensorType, BuiltinOperator, BuiltinOptions, Padding). */
-enum { LITERT_FLOAT = 0, LITERT_FLOAT16 = 1, LITERT_INT32 = 2 };
+enum { LITERT_FLOAT = 0, LITERT_FLOAT16 = 1, LITERT_INT32 = 2, LITERT_INT8 = 9 };
 enum litert_code {
     LITERT_ADD = 0,
     LITERT_AVERAGE_POOL_2D = 1,
@@ -39,6 +40,7 @@ enum litert_code {
     LITERT_SUM = 74,
     LITERT_RSQRT = 76,
     LITERT_RESIZE_NEAREST_NEIGHBOR = 97,
+    LITERT_QUANTIZE = 114,
     LITERT_ROUND = 116,
     LITERT_HARD_SWISH = 117,
     LITERT_BATCH_MATMUL = 126,
@@ -62,6 +64,9 @@ struct litert_tensor {
     int32_t dims[NET_MAX_RANK];
     const void *data; /* of a constant; borrowed until the file is written */
     int64_t bytes;
+    /* Of one that is rounded: value = (stored - zero) * scale, scales along an axis or one. n_scale 0: it is not. */
+    const float *scale;
+    int n_scale, zero, axis;
 };
 
 /** Options of an operation: its type and the fields of its table. All zero: none. */
@@ -86,6 +91,8 @@ struct litert_graph {
     int n_tensors, cap_tensors, n_ops, cap_ops;
     const char **name; /* of each net value */
     int *tensor;       /* of each net value */
+    int *other; /* of each net value: its tensor in float32 where it has 8 bits, and the other way; -1: none yet */
+    struct quantise q; /* of 8 bits; its lists NULL: none */
     net_val at;        /* the node at hand */
     int n_extra;       /* tensors between its operations */
     bool half;         /* convolutions have their weights in float16 */
@@ -100,6 +107,30 @@ int litert_op(struct litert_graph *g, enum litert_code code, int version, int ou
               (int)(sizeof((const int[]){__VA_ARGS__}) / sizeof(int)), (opts))
 /** No options. */
 extern const struct litert_options litert_plain;
+
+/** A constant that is not shared; @p v outlives the writing, or is copied where it has one number. */
+int litert_bytes(struct litert_graph *g, int type, int rank, const int64_t *dims, const void *v, size_t each);
+/** The [d0,d1,d2,d3] array @p v with its dimensions in another order, and theirs. In the arena. */
+const float *litert_turned(struct litert_graph *g, int64_t to[4], const float *v, const int64_t d[4],
+                           const int order[4]);
+
+/* ---- 8 bits: int8.c ---------------------------------------------------------------------------------------------- */
+
+/** What each operation may do in 8 bits, by enum quantise_kind. */
+extern const unsigned char litert_quantise[NET_N_OPS];
+/** Whether node @p v computes in 8 bits. */
+bool litert_int8(const struct litert_graph *g, net_val v);
+/** Makes @p tensor one of 8 bits, as the result of the node at hand; or of what another is. */
+void litert_round(struct litert_graph *g, int tensor);
+void litert_like(struct litert_graph *g, int tensor, int other);
+/** The tensor of value @p v, of 8 bits or of float32. */
+int litert_value(struct litert_graph *g, net_val v, bool int8);
+/** Tensor @p t in the steps of @p wanted, where that has any. */
+int litert_rescaled(struct litert_graph *g, int t, int wanted);
+/** The least number that a tensor like @p like holds. */
+int litert_least(struct litert_graph *g, int like);
+/** Weights of the convolution at hand by filter, dimensions in another order, and its bias. */
+int litert_int8_weights(struct litert_graph *g, const int order[4], int *bias);
 
 /** The tensor that the node at hand makes, and a fresh one between two operations of it. */
 int litert_result(struct litert_graph *g);

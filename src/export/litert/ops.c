@@ -109,6 +109,9 @@ static int padded(struct litert_graph *g, int x, struct net_shape *s, const int6
     }
     litert_dims(dims, s);
     int out = litert_between(g, 4, dims), amounts = litert_pairs(g, 4, p);
+    litert_like(g, out, x);
+    if (with != 0 && g->tensors[x].type == LITERT_INT8)
+        return LITERT_OP(g, LITERT_PADV2, 1, out, litert_plain, x, amounts, litert_least(g, x));
     if (with == 0) return LITERT_OP(g, LITERT_PAD, 1, out, litert_plain, x, amounts);
     float least = (float)with;
     return LITERT_OP(g, LITERT_PADV2, 1, out, litert_plain, x, amounts, litert_floats(g, 1, (int64_t[]){1}, &least));
@@ -136,8 +139,15 @@ static int conv(struct litert_graph *g, const struct net_node *d, const int *in)
     reached(pads, d, &s, a->dil);
     bool same = is_same(pads, d, &s), depthwise = a->groups > 1 && a->groups == s.d[1];
     if (!same && !is_valid(pads)) x = padded(g, x, &s, pads, 0);
-    int weights = litert_permuted(g, v, w->d, depthwise ? (const int[]){1, 2, 3, 0} : (const int[]){0, 2, 3, 1});
-    int b = bias(g, d, 0, d->shape.d[1]), padding = same ? LITERT_SAME : LITERT_VALID;
+    static const int orders[2][4] = {{0, 2, 3, 1}, {1, 2, 3, 0}};
+    int b, weights, padding = same ? LITERT_SAME : LITERT_VALID;
+    if (litert_int8(g, g->at)) {
+        weights = litert_int8_weights(g, orders[depthwise], &b);
+    } else {
+        weights = litert_permuted(g, v, w->d, orders[depthwise]);
+        b = bias(g, d, 0, d->shape.d[1]);
+    }
+    if (g->error.code != STATUS_OK) return 0;
     if (depthwise)
         return LITERT_OP(g, LITERT_DEPTHWISE_CONV_2D, 2, litert_result(g),
                          OPTIONS(LITERT_O_DEPTHWISE, FB_BYTE(0, padding), FB_INT(1, a->stride[1]),
@@ -442,7 +452,9 @@ static int pad(struct litert_graph *g, const struct net_node *d, const int *in)
 
 static int concat(struct litert_graph *g, const struct net_node *d, const int *in)
 {
-    return joined(g, litert_result(g), in, d->n_in, litert_axis(d->shape.rank, d->attr.dim0));
+    int out = litert_result(g), *parts = arena_alloc(&g->arena, (size_t)d->n_in * sizeof *parts);
+    for (int i = 0; i < d->n_in; i++) parts[i] = litert_rescaled(g, in[i], out); /* they must have one scale */
+    return joined(g, out, parts, d->n_in, litert_axis(d->shape.rank, d->attr.dim0));
 }
 
 static int slice(struct litert_graph *g, const struct net_node *d, const int *in)
@@ -550,7 +562,12 @@ void litert_emit(struct litert_graph *g, net_val v)
     g->at = v;
     g->n_extra = 0;
     int *in = arena_alloc(&g->arena, (size_t)(d->n_in + 1) * sizeof *in);
-    for (int i = 0; i < d->n_in; i++) in[i] = g->tensor[d->in[i]];
+    bool int8 = litert_int8(g, v);
+    if (int8 && litert_quantise[d->op] == QUANTISE_AFTER) { /* the rounding before it clips for it */
+        g->tensor[v] = g->tensor[d->in[0]];
+        return;
+    }
+    for (int i = 0; i < d->n_in; i++) in[i] = litert_value(g, d->in[i], int8);
     if (ops[d->op].same)
         g->tensor[v] =
             litert_op(g, (enum litert_code)(ops[d->op].same - 1), 1, litert_result(g), in, d->n_in, litert_plain);
