@@ -10,7 +10,7 @@ static double value_of(const json_t *events, const char *name)
         const json_t *m = json_array_get(events, i), *values = json_object_get(m, "values");
         if (json_int(m, "epoch", 0) == -1 && json_object_get(values, name)) return json_num(values, name, -9);
     }
-    return NAN;
+    return (double)NAN;
 }
 
 static void stages__from_training_to_samples(void)
