@@ -1,6 +1,7 @@
 /*
  * 8 bits in LiteRT: a tensor counts from -128 by a scale of its own, a convolution's weights by one a filter, and an
- * operation whose tensors all do computes so. Between those that do and those that do not stand QUANTIZE and DEQUANTIZE.
+ * operation whose tensors all do computes so. Between those that do and those that do not stand QUANTIZE and
+ * DEQUANTIZE.
  */
 #include "litert.h"
 
