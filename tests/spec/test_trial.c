@@ -118,8 +118,9 @@ static void spec_trial__one_value_checked(void)
 /* Another valid value of a key than its default; NULL: there is none. */
 static json_t *other_value(const char *key, const json_t *def)
 {
-    static const char *const words[] = {"fpn",     "last",    "torch", "image",  "quick", "psnr",   "scse", "add",
-                                        "nearest", "sigmoid", "sgd",   "cosine", "fp32",  "median", "best", "off", "entropy"};
+    static const char *const words[] = {"fpn",  "last",   "torch",   "image",   "quick",  "psnr",
+                                        "scse", "add",    "nearest", "sigmoid", "sgd",    "cosine",
+                                        "fp32", "median", "best",    "off",     "entropy"};
     json_t *tries[32] = {json_true(),
                          json_false(),
                          json_pack("[f,f,f,f]", 4.0, 3.0, 2.0, 1.0),
