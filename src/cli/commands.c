@@ -51,6 +51,7 @@ const struct cli_option cli_options[CLI_N_OPTIONS] = {
     [OPT_TAG]       = {.name = "--tag", .arg = "NAME", .doc = "which of a backbone's files (default imagenet)"},
     [OPT_COST]      = {.name = "--cost", .doc = "of every cell: parameters, multiply-accumulates, memory"},
     [OPT_SIZE]      = {.name = "--size", .arg = "N", .doc = "height and width of the input (default 256)"},
+    [OPT_SCHEMA]    = {.name = "--schema", .doc = "a JSON Schema of the file, with which an editor completes and checks it"},
     [OPT_HELP]      = {.name = "--help", .doc = "this text"},
 };
 
@@ -110,7 +111,7 @@ const struct cli_command cli_commands[] = {
      OPTIONS(OPT_TAG, OPT_FORMAT, OPT_OUT, OPT_JSON, OPT_CSV, OPT_DB), .min_pos = 1, .max_pos = -1,
      .run = cli_weights},
     {.name = "keys", .args = "[PREFIX]", .summary = "keys of a YAML file: type, default, range, meaning; all as Markdown, or those that begin so",
-     .examples = "sweep keys\nsweep keys train.\nsweep keys --json", OPTIONS(OPT_JSON), .max_pos = 1, .run = cli_keys},
+     .examples = "sweep keys\nsweep keys train.\nsweep keys --json\nsweep keys --schema > sweep.schema.json", OPTIONS(OPT_SCHEMA, OPT_JSON), .max_pos = 1, .run = cli_keys},
     {.name = "retry", .args = "--failed | TRIAL...", .summary = "run failed trials again, from what is stored of them",
      .examples = "sweep retry --failed\nsweep retry --failed --sweep mobile --jobs 2\nsweep retry 3f2a",
      OPTIONS(OPT_FAILED, OPT_SWEEP, OPT_JOBS, OPT_GPUS, OPT_SLOTS, OPT_BESIDE, OPT_FRESH, OPT_FAIL_FAST, OPT_HANG, OPT_MEMORY, OPT_STAGE_TIME, OPT_WAIT, OPT_NO_TTY, OPT_JSON, OPT_DB),

@@ -44,6 +44,7 @@ enum cli_option_id {
     OPT_TAG,
     OPT_COST,
     OPT_SIZE,
+    OPT_SCHEMA,
     OPT_HELP,
     CLI_N_OPTIONS
 };

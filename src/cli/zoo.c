@@ -305,9 +305,32 @@ static void print_keys(const json_t *keys)
     }
 }
 
+static json_t *all_of(const char *const *names)
+{
+    json_t *out = json_array();
+    for (; *names; names++) json_array_append_new(out, json_string(*names));
+    return out;
+}
+
+/* The configuration's schema, the zoo's names in it. */
+static struct status print_schema(const struct cli_args *a)
+{
+    if (a->n_pos || a->value[OPT_JSON])
+        return fail(STATUS_ARG, "--schema: is of the whole file and always JSON; expected neither PREFIX nor --json");
+    static const char *const encoders[] = {"model.backbone", "loss.network", "evaluate.judge.network"};
+    json_t *names = json_pack("{s:o}", "model.arch", all_of(zoo_arch_names()));
+    for (size_t i = 0; i < LEN(encoders); i++) json_object_set_new(names, encoders[i], all_of(zoo_backbone_names()));
+    json_t *schema = spec_schema(names);
+    cli_print_json(schema);
+    json_decref(schema);
+    json_decref(names);
+    return ok();
+}
+
 CLI_COMMAND(cli_keys)
 {
     (void)code;
+    if (a->value[OPT_SCHEMA]) return print_schema(a);
     bool all = a->n_pos == 0;
     json_t *keys = spec_keys_json();
     struct status st = all ? ok() : keys_of(keys, a->pos[0]);

@@ -226,6 +226,32 @@ json_t *augment_get(const struct spec_augment *g)
     return json_pack("{s:o}", k->name, options);
 }
 
+static json_t *option_schema(const struct option *o)
+{
+    if (o->flag) return json_pack("{s:s,s:s}", "type", "boolean", "description", o->doc);
+    json_t *number = json_pack("{s:s,s:f,s:f}", "type", "number", "minimum", o->lo, "maximum", o->hi);
+    if (o->pair)
+        number = json_pack("{s:s,s:o,s:i,s:i}", "type", "array", "items", number, "minItems", 2, "maxItems", 2);
+    json_object_set_new(number, "description", json_string(o->doc));
+    return number;
+}
+
+json_t *augment_schema(void)
+{
+    json_t *names = json_array(), *maps = json_object();
+    for (size_t i = 0; i < LEN(kinds); i++) {
+        json_t *options = json_object();
+        for (int j = 0; option_at(&kinds[i], j); j++)
+            json_object_set_new(options, option_at(&kinds[i], j)->name, option_schema(option_at(&kinds[i], j)));
+        json_array_append_new(names, json_string(kinds[i].name));
+        json_object_set_new(maps, kinds[i].name,
+                            json_pack("{s:[s,s],s:s,s:o,s:b}", "type", "object", "null", "description", kinds[i].doc,
+                                      "properties", options, "additionalProperties", 0));
+    }
+    return json_pack("{s:[{s:o},{s:s,s:o,s:b,s:i,s:i}]}", "anyOf", "enum", names, "type", "object", "properties", maps,
+                     "additionalProperties", 0, "minProperties", 1, "maxProperties", 1);
+}
+
 void augment_markdown(struct str *out)
 {
     for (size_t i = 0; i < LEN(kinds); i++) {

@@ -101,6 +101,13 @@ void augment_markdown(struct str *out);
 /** One line a key of `slurm:`: values and what it does. */
 void slurm_markdown(struct str *out);
 
+/** A part of the JSON Schema, as JSON in C: SCHEMA({"type": "integer"}). */
+#define SCHEMA(...) #__VA_ARGS__
+/** It as a value. Owner: the caller. */
+json_t *schema_of(const char *text);
+/** One entry of an augmentation list. Owner: the caller. */
+json_t *augment_schema(void);
+
 struct load;
 struct node;
 /** Keys of a document that are not of a trial: name, extends, axes, ... @p rest is what follows "axes." in "axes.seed".

@@ -85,6 +85,12 @@ struct status load_range_values(struct load *l, struct load_axis *axis, const st
 
 extern const char *const load_methods[]; /* by enum spec_method; ends with NULL */
 
+/** What of the JSON Schema stands beside what is read: an axis's {log: ...}, {linspace: ...} or {range: ...}, `sample`,
+ *  `slurm`. Owner: the caller. */
+json_t *load_range_schema(void);
+json_t *load_sample_schema(void);
+json_t *load_slurm_schema(void);
+
 struct status load_axes(struct load *l, const char *rest, const struct node *n);
 struct status load_zip(struct load *l, const char *rest, const struct node *n);
 struct status load_include(struct load *l, const char *rest, const struct node *n);

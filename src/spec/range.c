@@ -46,6 +46,28 @@ static bool is_whole(const struct key *k)
     return k->type == KEY_INT || k->type == KEY_LONG;
 }
 
+json_t *load_range_schema(void)
+{
+    json_t *forms = json_array();
+    for (size_t i = 0; i < LEN(ranges); i++) {
+        json_t *end = schema_of(SCHEMA({"type" : "number"}));
+        if (ranges[i].positive) json_object_set_new(end, "exclusiveMinimum", json_integer(0));
+        json_t *third = json_deep_copy(end);
+        json_object_set_new(third, ranges[i].counted ? "minimum" : "exclusiveMinimum",
+                            json_integer(ranges[i].counted ? 2 : 0));
+        if (ranges[i].counted) json_object_set_new(third, "type", json_string("integer"));
+        json_t *list = schema_of(SCHEMA({"type" : "array", "maxItems" : 3}));
+        json_object_set_new(list, "minItems", json_integer(ranges[i].counted ? 2 : 3));
+        json_object_set_new(list, "prefixItems", json_pack("[O,O,o]", end, end, third));
+        json_object_set_new(list, "description", json_string(ranges[i].expected));
+        json_array_append_new(forms, json_pack("{s:s,s:{s:o,s:{s:s}},s:[s],s:b}", "type", "object", "properties",
+                                               ranges[i].name, list, "when", "$ref", "#/$defs/when", "required",
+                                               ranges[i].name, "additionalProperties", 0));
+        json_decref(end);
+    }
+    return json_pack("{s:o}", "anyOf", forms);
+}
+
 /* A number as if it had been written: whole keys take the nearest, others as many digits as a person reads. */
 static struct status number_value(json_t **out, struct load *l, const struct key *k, const struct node *n, double x,
                                   int digits)

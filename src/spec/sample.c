@@ -54,6 +54,17 @@ static struct status set_member(struct load *l, const char *name, const struct n
                      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
+json_t *load_sample_schema(void)
+{
+    static const char n[] = SCHEMA({"type" : "integer", "minimum" : 1, "maximum" : 1000000});
+    json_t *methods = json_array();
+    for (int i = 0; load_methods[i]; i++) json_array_append_new(methods, json_string(load_methods[i]));
+    json_t *seed = schema_of(SCHEMA({"type" : "integer", "minimum" : 0, "maximum" : 9007199254740991}));
+    json_t *map = json_pack("{s:s,s:{s:o,s:o,s:{s:o}},s:[s],s:b}", "type", "object", "properties", "n", schema_of(n),
+                            "seed", seed, "method", "enum", methods, "required", "n", "additionalProperties", 0);
+    return json_pack("{s:[o,o,{s:s}]}", "anyOf", schema_of(n), map, "type", "null");
+}
+
 struct status load_sample(struct load *l, const char *rest, const struct node *n)
 {
     struct spec_sample *s = &l->s->sample;

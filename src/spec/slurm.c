@@ -169,6 +169,42 @@ struct status load_slurm(struct load *l, const char *rest, const struct node *n)
     return ok();
 }
 
+/* By how a key is read; a scalar counts as it is written, so a number is a text, too. */
+static json_t *member_schema(const struct member *m)
+{
+    /* clang-format off */
+    static const struct {
+        bool (*take)(void *at, struct load *l, const struct node *n);
+        const char *schema;
+    } kinds[] = {
+        {take_text, SCHEMA({"type": ["string", "number"], "pattern": "^[^ \t]+$"})},
+        {take_time, SCHEMA({"type": ["string", "integer"], "pattern": "^[0-9]+(-[0-9]+)?(:[0-9]+){0,2}$", "minimum": 1})},
+        {take_memory, SCHEMA({"type": ["string", "integer"], "pattern": "^[0-9]{1,12}[KMGTkmgt]?$", "minimum": 1})},
+        {take_count, SCHEMA({"type": ["string", "integer"], "pattern": "^[0-9]+$", "minimum": 1, "maximum": 100000})},
+        {take_options, SCHEMA({"anyOf": [{"type": "string", "pattern": "^-"},
+                                         {"type": "array", "items": {"type": "string", "pattern": "^-"}}]})},
+        {take_lines, SCHEMA({"anyOf": [{"type": "string", "minLength": 1},
+                                       {"type": "array", "items": {"type": "string", "minLength": 1}}]})},
+    };
+    /* clang-format on */
+    size_t i = 0;
+    while (i + 1 < LEN(kinds) && kinds[i].take != m->take) i++;
+    json_t *out = schema_of(kinds[i].schema);
+    struct arena a = {0};
+    json_object_set_new(out, "description", json_string(arena_printf(&a, "%s: %s", m->doc, m->expected)));
+    arena_free(&a);
+    return out;
+}
+
+json_t *load_slurm_schema(void)
+{
+    json_t *properties = json_object();
+    for (size_t i = 0; i < LEN(members); i++)
+        json_object_set_new(properties, members[i].name, member_schema(&members[i]));
+    return json_pack("{s:[s,s],s:o,s:b}", "type", "object", "null", "properties", properties, "additionalProperties",
+                     0);
+}
+
 static void copy_lines(struct arena *a, struct spec_lines *lines)
 {
     for (int i = 0; i < lines->n; i++) lines->v[i] = arena_strdup(a, lines->v[i]);

@@ -296,6 +296,9 @@ struct status spec_check_value(json_t **out, const char *key, const json_t *valu
 /** The key table as Markdown (docs/configuration.md) and as JSON. */
 void spec_keys_markdown(struct str *out);
 json_t *spec_keys_json(void);
+/** A JSON Schema (draft 2020-12) of a configuration file. @p names: {KEY: [TEXT, ...]}, all that the texts of these
+ * keys can be, may be NULL. Owner: the caller. */
+json_t *spec_schema(const json_t *names);
 
 /* ---- the name tables that several rooms and the key table share ------------------------------------------------- */
 
