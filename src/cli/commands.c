@@ -52,6 +52,8 @@ const struct cli_option cli_options[CLI_N_OPTIONS] = {
     [OPT_COST]      = {.name = "--cost", .doc = "of every cell: parameters, multiply-accumulates, memory"},
     [OPT_SIZE]      = {.name = "--size", .arg = "N", .doc = "height and width of the input (default 256)"},
     [OPT_SCHEMA]    = {.name = "--schema", .doc = "a JSON Schema of the file, with which an editor completes and checks it"},
+    [OPT_INPUT]     = {.name = "--input", .arg = "DIR", .doc = "folder of inputs, below FOLDER or absolute"},
+    [OPT_TARGET]    = {.name = "--target", .arg = "DIR", .doc = "folder of targets, likewise"},
     [OPT_HELP]      = {.name = "--help", .doc = "this text"},
 };
 
@@ -59,6 +61,10 @@ const struct cli_option cli_options[CLI_N_OPTIONS] = {
                      .n_options = sizeof((const enum cli_option_id[]){__VA_ARGS__}) / sizeof(enum cli_option_id)
 
 const struct cli_command cli_commands[] = {
+    {.name = "init", .args = "FOLDER [FILE]",
+     .summary = "look at two folders of pictures and write a commented YAML that runs (default FOLDER's name.yaml)",
+     .examples = "sweep init faces\nsweep init pictures faces.yaml --input photos --target comics",
+     OPTIONS(OPT_INPUT, OPT_TARGET, OPT_JSON, OPT_DB), .min_pos = 1, .max_pos = 2, .run = cli_init},
     {.name = "run", .args = "FILE...", .summary = "run what the files ask for and is not stored yet",
      .examples = "sweep run configs/*.yaml\n"
                  "sweep run sweeps/zoo.yaml --set train.epochs=3 --set 'axes.backbone=[resnet18,vgg16]' --jobs 2\n"

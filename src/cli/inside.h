@@ -45,6 +45,8 @@ enum cli_option_id {
     OPT_COST,
     OPT_SIZE,
     OPT_SCHEMA,
+    OPT_INPUT,
+    OPT_TARGET,
     OPT_HELP,
     CLI_N_OPTIONS
 };
@@ -170,6 +172,7 @@ CLI_COMMAND(cli_bench);
 CLI_COMMAND(cli_zoo);
 CLI_COMMAND(cli_weights);
 CLI_COMMAND(cli_keys);
+CLI_COMMAND(cli_init);
 CLI_COMMAND(cli_retry);
 CLI_COMMAND(cli_gc);
 CLI_COMMAND(cli_status);

@@ -100,6 +100,13 @@ struct status data_fingerprint(struct hash *out, const struct data *d);
  */
 struct status data_check_alpha(const struct data *d);
 
+/** Shortest and longest side of the pictures of a set on disk, in pixels, as their headers say; 0: none says. */
+struct data_sides {
+    int input[2], target[2];
+};
+/** Reads every file: call it once a set. */
+struct data_sides data_sides(const struct data *d);
+
 /** Decoded, resampled pixels of a pair, [H,W,3] uint8 RGB each; from the cache, or decoded now. Borrowed until close.
  *  Errors: STATUS_IO, STATUS_ARG naming the file that does not decode. */
 struct status data_pixels(const uint8_t **input, const uint8_t **target, struct data *d, int index);

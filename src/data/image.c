@@ -87,6 +87,18 @@ static bool has_alpha(int channels)
     return channels == 2 || channels == 4;
 }
 
+bool data_header(struct data_header *out, const char *path)
+{
+    char *text;
+    size_t n;
+    struct status s = fs_read(&text, &n, path);
+    if (s.code != STATUS_OK) return false;
+    bool known = n <= INT32_MAX &&
+                 stbi_info_from_memory((const stbi_uc *)text, (int)n, &out->width, &out->height, &out->channels);
+    free(text);
+    return known;
+}
+
 struct status data_has_alpha(bool *out, const char *path)
 {
     char *text;

@@ -68,6 +68,11 @@ uint8_t *data_cache_map(const struct data *d, const char *path);
 void data_cache_unmap(const struct data *d, uint8_t *pixels);
 struct status data_cache_write(const struct data *d, const char *path, const uint8_t *pixels);
 
+/** What a file's header says of a picture; false when it says nothing. */
+struct data_header {
+    int height, width, channels;
+};
+bool data_header(struct data_header *out, const char *path);
 /** Whether a file's header says that the picture has an alpha channel. */
 struct status data_has_alpha(bool *out, const char *path);
 

@@ -320,3 +320,22 @@ void data_prefetch(struct data *d, const int *order, int n)
     }
     pthread_mutex_unlock(&d->lock);
 }
+
+static void widen(int sides[2], const char *path)
+{
+    struct data_header h;
+    if (!data_header(&h, path)) return;
+    int least = h.height < h.width ? h.height : h.width, most = h.height < h.width ? h.width : h.height;
+    if (!sides[0] || least < sides[0]) sides[0] = least;
+    if (most > sides[1]) sides[1] = most;
+}
+
+struct data_sides data_sides(const struct data *d)
+{
+    struct data_sides out = {{0}, {0}};
+    for (int i = 0; i < d->n && !d->synthetic; i++) {
+        widen(out.input, d->input[i]);
+        widen(out.target, d->target[i]);
+    }
+    return out;
+}
