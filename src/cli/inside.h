@@ -47,6 +47,8 @@ enum cli_option_id {
     OPT_SCHEMA,
     OPT_INPUT,
     OPT_TARGET,
+    OPT_YES,
+    OPT_DRY_RUN,
     OPT_HELP,
     CLI_N_OPTIONS
 };
@@ -173,6 +175,8 @@ CLI_COMMAND(cli_zoo);
 CLI_COMMAND(cli_weights);
 CLI_COMMAND(cli_keys);
 CLI_COMMAND(cli_init);
+CLI_COMMAND(cli_diff);
+CLI_COMMAND(cli_rm);
 CLI_COMMAND(cli_retry);
 CLI_COMMAND(cli_gc);
 CLI_COMMAND(cli_status);

@@ -39,8 +39,35 @@ struct status cli_find_sweep(struct store *s, const char *name)
     return st;
 }
 
+/* Keys that the sweep varies and that have no column of their own, as columns of r.config; an axis of maps is its keys.
+ */
+static struct status varied_columns(struct str *out, struct store *s, const char *sweep)
+{
+    enum { MOST = 6 };
+    json_t *rows, *params = json_pack("[s]", sweep);
+    struct status st = store_rows(
+        &rows, s,
+        "WITH mine AS (SELECT st.axes, st.ordinal, t.config FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep JOIN "
+        "trials t ON t.id = st.trial WHERE w.name = ?1), keys (key, place) AS (SELECT coalesce(k.key, j.key), "
+        "min(j.id) FROM mine, json_each(mine.axes) j LEFT JOIN json_each(CASE j.type WHEN 'object' THEN j.value ELSE "
+        "'[]' END) k GROUP BY 1) SELECT key FROM keys WHERE key NOT IN ('model.arch', 'model.backbone', 'data.size', "
+        "'seed') AND (SELECT count(DISTINCT coalesce(json_extract(config, '$.\"' || key || '\"'), '')) FROM mine) > 1 "
+        "ORDER BY place, key LIMIT 6",
+        params);
+    json_decref(params);
+    TRY(st);
+    str_add(out, "");
+    for (size_t i = 0; i < json_array_size(rows) && i < MOST; i++) {
+        const char *key = json_str(json_array_get(rows, i), "key", "");
+        if (strpbrk(key, "\"'")) continue; /* no key of ours */
+        str_addf(out, "json_extract(r.config, '$.\"%s\"') AS \"%s\", ", key, key);
+    }
+    json_decref(rows);
+    return ok();
+}
+
 /* Trials of a sweep: those that it asks for now, and, for --all, those that it asked for before it was edited. */
-static void trials_sql(struct str *sql, bool all, const char *rank, const char *where, int limit)
+static void trials_sql(struct str *sql, bool all, const char *rank, const char *varied, const char *where, int limit)
 {
     static const char *const earlier =
         " UNION ALL SELECT h.trial, 1000000000 + max(h.ordinal), datetime(max(h.asked), 'unixepoch') FROM state_trials "
@@ -50,13 +77,13 @@ static void trials_sql(struct str *sql, bool all, const char *rank, const char *
     str_addf(sql,
              "WITH mine AS (SELECT id FROM sweeps WHERE name = ?1), listed (id, place, asked) AS (SELECT st.trial, "
              "st.ordinal, 'now' FROM sweep_trials st JOIN mine ON mine.id = st.sweep%s) "
-             "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, state, \"%s\", \"%s\" %s (SELECT "
+             "SELECT r.trial, arch, backbone, height || 'x' || width AS size, seed, %sstate, \"%s\", \"%s\" %s (SELECT "
              "max(m.value) FROM final_metrics m WHERE m.trial = r.trial AND m.name = 'identity_%s') AS beats_input, "
              "val_loss, p50_ms, train_s, %sround((SELECT sum(bytes) FROM artifacts f WHERE "
              "f.trial = r.trial) / 1048576.0, 1) AS mib, reason FROM results r JOIN listed ON listed.id = r.trial "
              "WHERE (%s) GROUP BY r.trial ORDER BY listed.place LIMIT %d",
-             all ? earlier : "", rank, rank, cli_higher_first(rank) ? ">" : "<", rank, all ? "asked, " : "", where,
-             limit);
+             all ? earlier : "", varied, rank, rank, cli_higher_first(rank) ? ">" : "<", rank, all ? "asked, " : "",
+             where, limit);
 }
 
 struct status cli_tell_skipped(struct store *s, const char *sweep)
@@ -110,8 +137,10 @@ static struct status ls(const struct cli_args *a, struct store *s)
     struct str sql = {0};
     char rank[64] = "ssim";
     if (a->n_pos) TRY(cli_rank_of(rank, sizeof rank, s, a->pos[0]));
+    struct str varied = {0};
+    if (a->n_pos) TRY(varied_columns(&varied, s, a->pos[0]));
     if (a->n_pos)
-        trials_sql(&sql, all, rank, where, limit);
+        trials_sql(&sql, all, rank, varied.s, where, limit);
     else
         str_addf(
             &sql,
@@ -127,6 +156,7 @@ static struct status ls(const struct cli_args *a, struct store *s)
     struct status st = cli_print_query(s, sql.s, params, cli_style_of(a));
     if (st.code == STATUS_OK && a->n_pos && !all && cli_style_of(a) == CLI_ALIGNED) st = tell_earlier(s, a->pos[0]);
     json_decref(params);
+    str_free(&varied);
     str_free(&sql);
     return st;
 }

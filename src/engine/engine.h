@@ -169,6 +169,8 @@ struct status engine_redo(int *n, struct store *s, const struct plan *p, unsigne
 /** Files in the trials' folders that no row names: [{path, bytes, reason}], paths relative to the store's folder. Logs
  *  and what an unfinished training goes on from are none. Owner: the caller json_decrefs. */
 struct status engine_garbage(json_t **out, struct store *s);
+/** Every file in a trial's folder, in the same form. Owner: the caller json_decrefs. */
+struct status engine_files(json_t **out, struct store *s, const char *trial);
 /** Removes them, and folders that are empty then. Only the holder of the lock may. */
 struct status engine_remove(struct store *s, const json_t *garbage);
 

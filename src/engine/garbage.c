@@ -79,6 +79,20 @@ struct status engine_garbage(json_t **out, struct store *s)
     return st;
 }
 
+struct status engine_files(json_t **out, struct store *s, const char *trial)
+{
+    struct walk w = {.root = store_dir(s), .out = json_array()};
+    CHECK(*trial && !strchr(trial, '/'), "no trial's id: \"%s\"", trial);
+    struct status st = visit(&w, arena_printf(&w.a, "trials/%s", trial), "of the trial");
+    arena_free(&w.a);
+    *out = w.out;
+    if (st.code != STATUS_OK) {
+        json_decref(w.out);
+        *out = NULL;
+    }
+    return st;
+}
+
 struct status engine_remove(struct store *s, const json_t *garbage)
 {
     struct arena a = {0};

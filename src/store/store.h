@@ -95,6 +95,11 @@ struct store_decision {
 struct status store_put_decision(struct store *s, const struct store_stage *g, const struct store_decision *d);
 /** The stage is to be done again: it becomes interrupted with this reason, and what it told is dropped. */
 struct status store_forget_stage(struct store *s, const char *key, const char *reason);
+/** All rows of a trial, its place in every sweep and in their histories; its files stay. Where a journal is kept it
+ * says nothing of this: a database alone forgets. */
+struct status store_remove_trial(struct store *s, const char *id);
+/** A sweep, its history and which trials it asked for; the trials stay. Errors: STATUS_DB when it is not stored. */
+struct status store_remove_sweep(struct store *s, const char *name);
 /** What a writer that died left as running becomes interrupted. Only the holder of the lock may say so. */
 struct status store_recover(struct store *s);
 /** One event of a worker (worker/PROTOCOL.md): metrics, image, artifact, latency, info. Others are not stored.

@@ -73,6 +73,19 @@ static const char *const sql[STORE_N_SQL] = {
     [SQL_FORGET_STAGE] = "UPDATE stages SET state = 'interrupted', reason = ?2, info = NULL WHERE key = ?1",
     [SQL_RECOVER_STAGES] = "UPDATE stages SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
     [SQL_HAS_RESULT] = "SELECT count(*) FROM stages WHERE key = ?1 AND state IN " STORE_RESULTS,
+    [SQL_REMOVE_METRICS] = "DELETE FROM metrics WHERE stage_key IN (SELECT key FROM stages WHERE trial = ?1)",
+    [SQL_REMOVE_IMAGES] = "DELETE FROM image_metrics WHERE stage_key IN (SELECT key FROM stages WHERE trial = ?1)",
+    [SQL_REMOVE_ARTIFACTS] = "DELETE FROM artifacts WHERE stage_key IN (SELECT key FROM stages WHERE trial = ?1)",
+    [SQL_REMOVE_LATENCIES] = "DELETE FROM latencies WHERE stage_key IN (SELECT key FROM stages WHERE trial = ?1)",
+    [SQL_REMOVE_DECISIONS] = "DELETE FROM decisions WHERE stage_key IN (SELECT key FROM stages WHERE trial = ?1)",
+    [SQL_REMOVE_STAGES] = "DELETE FROM stages WHERE trial = ?1",
+    [SQL_REMOVE_ASKED] = "DELETE FROM sweep_trials WHERE trial = ?1",
+    [SQL_REMOVE_EARLIER] = "DELETE FROM state_trials WHERE trial = ?1",
+    [SQL_REMOVE_TRIAL] = "DELETE FROM trials WHERE id = ?1",
+    [SQL_REMOVE_STATE_TRIALS] = "DELETE FROM state_trials WHERE sweep = ?1",
+    [SQL_REMOVE_STATES] = "DELETE FROM sweep_states WHERE sweep = ?1",
+    [SQL_REMOVE_SWEEP_TRIALS] = "DELETE FROM sweep_trials WHERE sweep = ?1",
+    [SQL_REMOVE_SWEEP] = "DELETE FROM sweeps WHERE id = ?1",
     [SQL_RECOVER_TRIALS] = "UPDATE trials SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
 };
 /* clang-format on */
@@ -242,4 +255,18 @@ struct status store_recover(struct store *s)
     const char *why = "the program that ran it ended without a word";
     TRY(store_run(s, SQL_RECOVER_STAGES, "t", why));
     return store_run(s, SQL_RECOVER_TRIALS, "t", why);
+}
+
+struct status store_remove_trial(struct store *s, const char *id)
+{
+    for (enum store_sql q = SQL_REMOVE_METRICS; q <= SQL_REMOVE_TRIAL; q++) TRY(store_run(s, q, "t", id));
+    return ok();
+}
+
+struct status store_remove_sweep(struct store *s, const char *name)
+{
+    int64_t id;
+    TRY(store_run_int(&id, s, SQL_SWEEP_ID, "t", name));
+    for (enum store_sql q = SQL_REMOVE_STATE_TRIALS; q <= SQL_REMOVE_SWEEP; q++) TRY(store_run(s, q, "i", id));
+    return ok();
 }
