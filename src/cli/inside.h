@@ -49,6 +49,7 @@ enum cli_option_id {
     OPT_TARGET,
     OPT_YES,
     OPT_DRY_RUN,
+    OPT_REMOVE,
     OPT_HELP,
     CLI_N_OPTIONS
 };
@@ -125,6 +126,9 @@ double cli_live_tick_ms(const struct cli_live *l);
 
 /** Opens the database for reading, does, closes. */
 struct status cli_with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *));
+/** --where as SQL over `results`: tag=NAME, KEY=VALUE of a setting with a dot in its name, or SQL as it is; "1"
+ * without. Owner: the caller str_frees. Errors: STATUS_ARG for a value that the key cannot have. */
+struct status cli_where(struct str *out, const struct cli_args *a);
 /** STATUS_ARG with the nearest name when the sweep is not stored. */
 struct status cli_find_sweep(struct store *s, const char *name);
 /** After a table: how many pairs data.skip_damaged left out, of the sweep's trials or of all (NULL); nothing when none.
@@ -177,6 +181,8 @@ CLI_COMMAND(cli_keys);
 CLI_COMMAND(cli_init);
 CLI_COMMAND(cli_diff);
 CLI_COMMAND(cli_rm);
+CLI_COMMAND(cli_note);
+CLI_COMMAND(cli_tag);
 CLI_COMMAND(cli_retry);
 CLI_COMMAND(cli_gc);
 CLI_COMMAND(cli_status);

@@ -132,7 +132,8 @@ static struct status ls(const struct cli_args *a, struct store *s)
     int limit;
     bool all = a->value[OPT_ALL] != NULL;
     TRY(cli_int(&limit, a, OPT_LIMIT, -1, 1, 1000000000));
-    const char *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
+    struct str where = {0};
+    TRY(cli_where(&where, a));
     if (a->n_pos) TRY(cli_find_sweep(s, a->pos[0]));
     struct str sql = {0};
     char rank[64] = "ssim";
@@ -140,7 +141,7 @@ static struct status ls(const struct cli_args *a, struct store *s)
     struct str varied = {0};
     if (a->n_pos) TRY(varied_columns(&varied, s, a->pos[0]));
     if (a->n_pos)
-        trials_sql(&sql, all, rank, varied.s, where, limit);
+        trials_sql(&sql, all, rank, varied.s, where.s, limit);
     else
         str_addf(
             &sql,
@@ -151,12 +152,13 @@ static struct status ls(const struct cli_args *a, struct store *s)
             "round(sum((SELECT sum(bytes) FROM artifacts f WHERE f.trial = t.id)) / 1048576.0, 1) AS mib, "
             "datetime(w.updated, 'unixepoch') AS updated FROM sweeps w LEFT JOIN sweep_trials st ON st.sweep = w.id "
             "LEFT JOIN trials t ON t.id = st.trial GROUP BY w.id ORDER BY w.updated DESC) WHERE (%s) LIMIT %d",
-            where, limit);
+            where.s, limit);
     json_t *params = a->n_pos ? json_pack("[s]", a->pos[0]) : NULL;
     struct status st = cli_print_query(s, sql.s, params, cli_style_of(a));
     if (st.code == STATUS_OK && a->n_pos && !all && cli_style_of(a) == CLI_ALIGNED) st = tell_earlier(s, a->pos[0]);
     json_decref(params);
     str_free(&varied);
+    str_free(&where);
     str_free(&sql);
     return st;
 }
@@ -237,6 +239,11 @@ static struct status show(const struct cli_args *a, struct store *s)
         printf("trial %s: %s x %s at %lldx%lld, seed %lld, %s\nfiles in %s/trials/%s\n", id, json_str(t, "arch", ""),
                json_str(t, "backbone", ""), (long long)json_int(t, "height", 0), (long long)json_int(t, "width", 0),
                (long long)json_int(t, "seed", 0), json_str(t, "state", ""), store_dir(s), id);
+    static const char *const said[] = {"note", "tags"};
+    for (size_t i = 0; i < LEN(said); i++) {
+        if (a->value[OPT_JSON]) json_object_set(all, said[i], json_object_get(t, said[i]));
+        if (!a->value[OPT_JSON] && *json_str(t, said[i], "")) printf("%s: %s\n", said[i], json_str(t, said[i], ""));
+    }
     if (!a->value[OPT_JSON] && *json_str(t, "reason", "")) /* the tables below cut it */
         printf("reason: %s\n", json_str(t, "reason", ""));
     for (size_t i = 0; i < LEN(parts) && st.code == STATUS_OK; i++) {

@@ -76,8 +76,9 @@ struct ranking {
 
 static struct status select_trials(json_t **rows, const struct cli_args *a, struct store *s, const struct ranking *r)
 {
-    const char *sweep = a->value[OPT_SWEEP], *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
-    struct str sql = {0};
+    const char *sweep = a->value[OPT_SWEEP];
+    struct str sql = {0}, where = {0};
+    TRY(cli_where(&where, a));
     str_add(
         &sql,
         "SELECT trial AS id, substr(trial, 1, ?2) AS trial, arch, backbone, height || 'x' || width AS size, seed, ");
@@ -88,11 +89,12 @@ static struct status select_trials(json_t **rows, const struct cli_args *a, stru
              "FROM results r "
              "WHERE state = 'done' AND (%s) AND (?1 IS NULL OR trial IN (SELECT st.trial FROM sweep_trials st "
              "JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?1)) GROUP BY trial ORDER BY ranked %s NULLS LAST",
-             r->by, r->by, where, r->higher ? "DESC" : "ASC");
+             r->by, r->by, where.s, r->higher ? "DESC" : "ASC");
     int letters = cli_style_of(a) == CLI_ALIGNED ? 8 : 100; /* of an id: enough for eyes, and all for programs */
     json_t *params = json_pack("[s?, i]", sweep, letters);
     struct status st = store_rows(rows, s, sql.s, params);
     json_decref(params);
+    str_free(&where);
     str_free(&sql);
     return st;
 }

@@ -47,6 +47,8 @@ enum store_sql {
     SQL_RECOVER_STAGES,
     SQL_RECOVER_TRIALS,
     SQL_HAS_RESULT,
+    SQL_SET_NOTE,
+    SQL_SET_TAGS,
     SQL_REMOVE_METRICS,
     SQL_REMOVE_IMAGES,
     SQL_REMOVE_ARTIFACTS,
@@ -101,7 +103,7 @@ void store_journal_note(struct store *s, enum store_sql which, const char *types
 struct status store_journal_flush(struct store *s);
 void store_journal_drop(struct store *s);
 
-/* Version 1, and what version 3 adds; the others are short or the last. */
+/* Version 1, what versions 3 and 4 add, and the last one's views; the others are short. */
 extern const char store_schema[], store_pruning[], store_states[], store_views[];
 /** Brings the file to STORE_VERSION; refuses a newer one and files of other programs. */
 struct status store_migrate(struct store *s);

@@ -26,7 +26,9 @@ static const char *const rows[] = {
     COPY("INSERT OR IGNORE", "devices", "name, info", "true"),
     COPY("INSERT", "sweeps", "name, path, spec, rank, created, updated", "true") " ON CONFLICT (name) DO NOTHING",
     COPY("INSERT OR IGNORE", "trials",
-         "id, config, arch, backbone, height, width, seed, loss_key, params, macs, state, reason, created, content",
+         "id, config, arch, backbone, height, width, seed, loss_key, params, macs, state, reason, created, content, "
+         "note, "
+         "tags",
          "true"),
     "INSERT OR IGNORE INTO main.sweep_trials (sweep, trial, ordinal, axes) SELECT m.id, st.trial, st.ordinal, st.axes "
     "FROM other.sweep_trials st JOIN other.sweeps o ON o.id = st.sweep JOIN main.sweeps m ON m.name = o.name",
@@ -65,6 +67,11 @@ static const char *const rows[] = {
     "OR (state NOT IN " STORE_RESULTS
     " AND id IN (SELECT o.id FROM other.trials o JOIN other.stages g ON g.trial = o.id "
     "WHERE o.state != 'queued' AND g.key IN (SELECT key FROM taken)))",
+    /* What was said here stays. */
+    "UPDATE main.trials SET note = coalesce(note, (SELECT o.note FROM other.trials o WHERE o.id = main.trials.id)), "
+    "tags "
+    "= coalesce(tags, (SELECT o.tags FROM other.trials o WHERE o.id = main.trials.id)) WHERE note IS NULL OR tags IS "
+    "NULL",
     /* What ran there when it was last written does not run here. */
     "UPDATE main.stages SET state = 'interrupted' WHERE state = 'running'",
     "UPDATE main.trials SET state = 'interrupted' WHERE state = 'running'",

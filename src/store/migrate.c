@@ -64,7 +64,9 @@ static const struct {
     {.to = 2, .sql = "ALTER TABLE trials ADD COLUMN content TEXT"},
     {.to = 3, .sql = store_pruning},
     {.to = 4, .sql = store_states},
-    {.to = 5, .sql = store_views},
+    /* What a person says of a trial: a text, and JSON, a list of words in order */
+    {.to = 6, .sql = "ALTER TABLE trials ADD COLUMN note TEXT; ALTER TABLE trials ADD COLUMN tags TEXT"},
+    {.to = 6, .sql = store_views},
 };
 
 static struct status exec_sql(struct store *s, const char *sql, const char *doing)

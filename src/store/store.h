@@ -13,7 +13,7 @@
 
 #include "base.h"
 
-enum { STORE_VERSION = 5 }; /* of the schema: PRAGMA user_version */
+enum { STORE_VERSION = 6 }; /* of the schema: PRAGMA user_version */
 
 struct store;
 
@@ -95,6 +95,9 @@ struct store_decision {
 struct status store_put_decision(struct store *s, const struct store_stage *g, const struct store_decision *d);
 /** The stage is to be done again: it becomes interrupted with this reason, and what it told is dropped. */
 struct status store_forget_stage(struct store *s, const char *key, const char *reason);
+/** What a person says of a trial: a text, and a list of words; NULL: nothing. */
+struct status store_set_note(struct store *s, const char *id, const char *note);
+struct status store_set_tags(struct store *s, const char *id, const json_t *tags);
 /** All rows of a trial, its place in every sweep and in their histories; its files stay. Where a journal is kept it
  * says nothing of this: a database alone forgets. */
 struct status store_remove_trial(struct store *s, const char *id);

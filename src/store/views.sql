@@ -1,4 +1,4 @@
--- What version 5 of the schema adds: the views, with what a judge says, of a stage that was done again (another judge,
+-- What version 6 of the schema adds: the views, with what a judge says, of a stage that was done again (another judge,
 -- other weights) the last result alone, and of each exported file what it is worth.
 DROP VIEW results_all;
 DROP VIEW IF EXISTS files;
@@ -64,7 +64,7 @@ SELECT t.id AS trial, w.name AS sweep,
        f.untrained_feature_distance,
        l.p50_ms, l.p90_ms, l.p99_ms, l.min_ms, 1000.0 / l.p50_ms AS fps, l.load_ms, l.first_ms, l.unstable, l.device,
        t.params, t.macs, t.loss_key,
-       (SELECT sum(seconds) FROM stages g WHERE g.trial = t.id AND g.stage = 'train') AS train_s, t.config
+       (SELECT sum(seconds) FROM stages g WHERE g.trial = t.id AND g.stage = 'train') AS train_s, t.note, t.tags, t.config
 FROM trials t LEFT JOIN sweep_trials st ON st.trial = t.id LEFT JOIN sweeps w ON w.id = st.sweep
 LEFT JOIN finals f ON f.trial = t.id
 LEFT JOIN latency_summary l ON l.trial = t.id AND l.format = 'onnx' AND l.device = coalesce(

@@ -73,6 +73,8 @@ static const char *const sql[STORE_N_SQL] = {
     [SQL_FORGET_STAGE] = "UPDATE stages SET state = 'interrupted', reason = ?2, info = NULL WHERE key = ?1",
     [SQL_RECOVER_STAGES] = "UPDATE stages SET state = 'interrupted', reason = ?1 WHERE state = 'running'",
     [SQL_HAS_RESULT] = "SELECT count(*) FROM stages WHERE key = ?1 AND state IN " STORE_RESULTS,
+    [SQL_SET_NOTE] = "UPDATE trials SET note = ?2 WHERE id = ?1",
+    [SQL_SET_TAGS] = "UPDATE trials SET tags = ?2 WHERE id = ?1",
     [SQL_REMOVE_METRICS] = "DELETE FROM metrics WHERE stage_key IN (SELECT key FROM stages WHERE trial = ?1)",
     [SQL_REMOVE_IMAGES] = "DELETE FROM image_metrics WHERE stage_key IN (SELECT key FROM stages WHERE trial = ?1)",
     [SQL_REMOVE_ARTIFACTS] = "DELETE FROM artifacts WHERE stage_key IN (SELECT key FROM stages WHERE trial = ?1)",
@@ -255,6 +257,16 @@ struct status store_recover(struct store *s)
     const char *why = "the program that ran it ended without a word";
     TRY(store_run(s, SQL_RECOVER_STAGES, "t", why));
     return store_run(s, SQL_RECOVER_TRIALS, "t", why);
+}
+
+struct status store_set_note(struct store *s, const char *id, const char *note)
+{
+    return store_run(s, SQL_SET_NOTE, "tt", id, note);
+}
+
+struct status store_set_tags(struct store *s, const char *id, const json_t *tags)
+{
+    return store_run(s, SQL_SET_TAGS, "tj", id, tags);
 }
 
 struct status store_remove_trial(struct store *s, const char *id)

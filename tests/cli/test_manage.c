@@ -178,6 +178,52 @@ static void cli_rm__refuses_what_runs(void)
     setenv("FAKE_ACT", "ok:1", 1);
 }
 
+static void found(const struct site *s, const char *where, size_t n)
+{
+    for (int i = 0; i < 2; i++) {
+        struct str args = {0};
+        str_addf(&args, i ? "top --all --json --where \"%s\"" : "ls two --json --where \"%s\"", where);
+        json_t *j = sweep_json_in(s->dir, args.s);
+        if (json_array_size(j) != n) fprintf(stderr, "%s: %zu\n", args.s, json_array_size(j));
+        CU_ASSERT_EQUAL(json_array_size(j), n);
+        json_decref(j);
+        str_free(&args);
+    }
+}
+
+static void cli_note__is_found_again(void)
+{
+    struct site s = site_make(two, "ok:1");
+    struct arena a = {0};
+    run(&s, "run a.yaml --no-report --no-tty", 0);
+    json_t *rows = sweep_json_in(s.dir, "ls two --json");
+    const char *id = json_str(json_array_get(rows, 3), "trial", "");
+    run(&s, arena_printf(&a, "note %s 'it''s the one'", id), 0);
+    run(&s, arena_printf(&a, "tag %s shown good good", id), 0);
+    json_t *tags = sweep_json_in(s.dir, arena_printf(&a, "tag %s --json", id));
+    CU_ASSERT_EQUAL(json_array_size(tags), 2);
+    CU_ASSERT_STRING_EQUAL(json_string_value(json_array_get(tags, 0)), "good");
+    json_decref(tags);
+    found(&s, "tag=good", 1);
+    found(&s, "tag=goo", 0);
+    found(&s, "note IS NOT NULL", 1);
+    found(&s, "train.lr=1e-2", 4);
+    found(&s, "state='done'", 8);
+    run(&s, "run a.yaml --no-report --no-tty", 0); /* forgets nothing */
+    run(&s, arena_printf(&a, "tag %s --remove good", id), 0);
+    found(&s, "tag=good", 0);
+    found(&s, "tag=shown", 1);
+    run(&s, "ls two --where train.lr=fast", 2);
+    run(&s, arena_printf(&a, "tag %s 'a b'", id), 2);
+    struct answer w = sweep_in(s.dir, arena_printf(&a, "show %s", id));
+    contains(w.out, "note: its the one");
+    contains(w.out, "tags: [\"shown\"]");
+    answer_free(&w);
+    json_decref(rows);
+    arena_free(&a);
+}
+
 static const struct test tests[] = {TEST(cli_diff__says_where_two_trials_differ), TEST(cli_rm__asks_first),
-                                    TEST(cli_rm__leaves_what_another_sweep_asks_for), TEST(cli_rm__refuses_what_runs)};
+                                    TEST(cli_rm__leaves_what_another_sweep_asks_for), TEST(cli_rm__refuses_what_runs),
+                                    TEST(cli_note__is_found_again)};
 TEST_MAIN("cli.manage", tests)

@@ -357,6 +357,7 @@ static void store_migrate__brings_old_files_up_to_date(void)
                                      "trials t ON t.id = g.trial AND t.content IS NULL"),
                             1);
             CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM decisions"), 0);
+            CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM results WHERE note IS NULL AND tags IS NULL"), 1);
             CU_ASSERT_EQUAL(count(s,
                                   "SELECT count(*) AS n FROM sweep_states h JOIN state_trials t ON t.sweep = h.sweep "
                                   "AND t.asked = h.asked WHERE h.asked = 2 AND t.trial = 't1'"),
