@@ -270,11 +270,42 @@ static void store_writer__is_named_while_it_writes(void)
     CU_ASSERT_FALSE(store_writer(who, sizeof who, path));
 }
 
+/* What a person said: theirs comes over, ours stays. */
+static void store_merge__keeps_notes(void)
+{
+    const char *ours = place("said here"), *theirs = place("said there");
+    struct store_merged m;
+    json_t *good = json_pack("[s]", "good");
+    struct store *s = with_sweep(theirs);
+    put(s, "t1", "done", "x");
+    put(s, "t2", "done", "x");
+    TEST_OK(store_set_note(s, "t1", "theirs"));
+    TEST_OK(store_set_note(s, "t2", "theirs"));
+    TEST_OK(store_set_tags(s, "t1", good));
+    store_close(s);
+    s = with_sweep(ours);
+    put(s, "t1", "done", "x");
+    TEST_OK(store_set_note(s, "t1", "ours"));
+    TEST_OK(store_merge(&m, s, theirs));
+    CU_ASSERT_EQUAL(
+        count(s, "SELECT count(*) AS n FROM trials WHERE id = 't1' AND note = 'ours' AND tags = '[\"good\"]'"), 1);
+    CU_ASSERT_EQUAL(count(s, "SELECT count(*) AS n FROM trials WHERE id = 't2' AND note = 'theirs' AND tags IS NULL"),
+                    1);
+    json_decref(good);
+    store_close(s);
+}
+
 static const struct test tests[] = {
-    TEST(store_merge__takes_results_and_files_once),  TEST(store_merge__goes_by_the_names_of_columns),
-    TEST(store_merge__brings_the_history_of_a_sweep), TEST(store_merge__refuses_what_is_no_database),
-    TEST(store_merge__goes_on_after_a_failure),       TEST(store_backup__is_whole_and_replaces_nothing),
-    TEST(store_forget_stage__drops_what_it_told),     TEST(store_writer__is_named_while_it_writes),
+    TEST(store_merge__keeps_notes),
+
+    TEST(store_merge__takes_results_and_files_once),
+    TEST(store_merge__goes_by_the_names_of_columns),
+    TEST(store_merge__brings_the_history_of_a_sweep),
+    TEST(store_merge__refuses_what_is_no_database),
+    TEST(store_merge__goes_on_after_a_failure),
+    TEST(store_backup__is_whole_and_replaces_nothing),
+    TEST(store_forget_stage__drops_what_it_told),
+    TEST(store_writer__is_named_while_it_writes),
 };
 
 TEST_MAIN("store merge", tests)
