@@ -127,7 +127,8 @@ double cli_live_tick_ms(const struct cli_live *l);
 /** Opens the database for reading, does, closes. */
 struct status cli_with_store(const struct cli_args *a, struct status (*f)(const struct cli_args *, struct store *));
 /** --where as SQL over `results`: tag=NAME, KEY=VALUE of a setting with a dot in its name, or SQL as it is; "1"
- * without. Owner: the caller str_frees. Errors: STATUS_ARG for a value that the key cannot have. */
+ * without. Owner: the caller str_frees. Errors: STATUS_ARG for a value that the key cannot have, and nothing is left to
+ * free. */
 struct status cli_where(struct str *out, const struct cli_args *a);
 /** STATUS_ARG with the nearest name when the sweep is not stored. */
 struct status cli_find_sweep(struct store *s, const char *name);

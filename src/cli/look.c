@@ -132,14 +132,16 @@ static struct status ls(const struct cli_args *a, struct store *s)
     int limit;
     bool all = a->value[OPT_ALL] != NULL;
     TRY(cli_int(&limit, a, OPT_LIMIT, -1, 1, 1000000000));
-    struct str where = {0};
-    TRY(cli_where(&where, a));
+    struct str sql = {0}, where = {0}, varied = {0};
     if (a->n_pos) TRY(cli_find_sweep(s, a->pos[0]));
-    struct str sql = {0};
     char rank[64] = "ssim";
     if (a->n_pos) TRY(cli_rank_of(rank, sizeof rank, s, a->pos[0]));
-    struct str varied = {0};
     if (a->n_pos) TRY(varied_columns(&varied, s, a->pos[0]));
+    struct status st = cli_where(&where, a);
+    if (st.code != STATUS_OK) {
+        str_free(&varied);
+        return st;
+    }
     if (a->n_pos)
         trials_sql(&sql, all, rank, varied.s, where.s, limit);
     else
@@ -154,7 +156,7 @@ static struct status ls(const struct cli_args *a, struct store *s)
             "LEFT JOIN trials t ON t.id = st.trial GROUP BY w.id ORDER BY w.updated DESC) WHERE (%s) LIMIT %d",
             where.s, limit);
     json_t *params = a->n_pos ? json_pack("[s]", a->pos[0]) : NULL;
-    struct status st = cli_print_query(s, sql.s, params, cli_style_of(a));
+    st = cli_print_query(s, sql.s, params, cli_style_of(a));
     if (st.code == STATUS_OK && a->n_pos && !all && cli_style_of(a) == CLI_ALIGNED) st = tell_earlier(s, a->pos[0]);
     json_decref(params);
     str_free(&varied);

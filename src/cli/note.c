@@ -162,5 +162,6 @@ struct status cli_where(struct str *out, const struct cli_args *a)
         str_add(out, text);
     }
     arena_free(&mem);
+    if (st.code != STATUS_OK) str_free(out);
     return st;
 }

@@ -193,9 +193,10 @@ static struct status agreed(bool *out, const struct cli_args *a)
 static struct status go(struct removal *r, const struct cli_args *a, int *code)
 {
     bool yes;
-    json_t *rows = json_array(), *row;
+    json_t *rows, *row;
     const char *id;
     TRY(choose(r, a));
+    rows = json_array();
     json_object_foreach(r->trials, id, row) json_array_append(rows, row);
     cli_print_rows(rows, cli_style_of(a));
     json_decref(rows);
