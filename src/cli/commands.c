@@ -159,6 +159,12 @@ const struct cli_command cli_commands[] = {
      OPTIONS(OPT_DB), .min_pos = 1, .max_pos = -1, .run = cli_db_care},
     {.name = "doctor", .args = "", .summary = "is everything here that sweep needs; how to mend what is not",
      .examples = "sweep doctor", OPTIONS(OPT_JSON, OPT_DB), .run = cli_doctor},
+    {.name = "completion", .args = "SHELL", .summary = "print a script that completes commands, options, names and keys: bash, zsh, fish",
+     .examples = "source <(sweep completion bash)\nsweep completion fish > ~/.config/fish/completions/sweep.fish",
+     .min_pos = 1, .max_pos = 1, .run = cli_completion},
+    {.name = "complete", .args = "[-- WORD...]", .summary = "what those scripts ask: what the last of the words after sweep may become",
+     .examples = "sweep complete -- show 3f\nsweep complete -- run --set model.a",
+     .max_pos = -1, .run = cli_complete},
     {.name = NULL},
 };
 /* clang-format on */

@@ -80,6 +80,7 @@ struct cli_command {
     struct status (*run)(const struct cli_args *a, int *code);
 };
 extern const struct cli_command cli_commands[]; /* ends with a NULL name */
+extern const char *const cli_shells[];          /* that there are completions for; ends with NULL */
 
 /** Fills @p out from the arguments after the command's name. Errors: STATUS_ARG with the nearest spelling. */
 struct status cli_parse(struct cli_args *out, const struct cli_command *c, int argc, char **argv);
@@ -193,5 +194,7 @@ CLI_COMMAND(cli_cancel);
 CLI_COMMAND(cli_watch);
 CLI_COMMAND(cli_db_care);
 CLI_COMMAND(cli_doctor);
+CLI_COMMAND(cli_completion);
+CLI_COMMAND(cli_complete);
 
 #endif

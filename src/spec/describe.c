@@ -124,6 +124,18 @@ void spec_keys_markdown(struct str *out)
     arena_free(&a);
 }
 
+json_t *spec_key_choices(const char *path)
+{
+    json_t *out = json_array();
+    const struct key *k = key_find(path);
+    const char *name;
+    bool listed = k && (k->choices || k->table); /* others are open, or a room above knows their names */
+    for (int i = 0; listed && (name = key_choice(k, i)) != NULL; i++) json_array_append_new(out, json_string(name));
+    if (k && k->type == KEY_BOOL) json_array_append_new(out, json_string("true"));
+    if (k && k->type == KEY_BOOL) json_array_append_new(out, json_string("false"));
+    return out;
+}
+
 json_t *spec_keys_json(void)
 {
     struct arena a = {0};

@@ -299,6 +299,10 @@ json_t *spec_keys_json(void);
 /** A JSON Schema (draft 2020-12) of a configuration file. @p names: {KEY: [TEXT, ...]}, all that the texts of these
  * keys can be, may be NULL. Owner: the caller. */
 json_t *spec_schema(const json_t *names);
+/** The words that a key's value is one of; empty when it is a number or a text of any kind, or no key. Owner: the
+ * caller.
+ */
+json_t *spec_key_choices(const char *path);
 
 /* ---- the name tables that several rooms and the key table share ------------------------------------------------- */
 
