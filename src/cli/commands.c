@@ -165,6 +165,8 @@ const struct cli_command cli_commands[] = {
     {.name = "complete", .args = "[-- WORD...]", .summary = "what those scripts ask: what the last of the words after sweep may become",
      .examples = "sweep complete -- show 3f\nsweep complete -- run --set model.a",
      .max_pos = -1, .run = cli_complete},
+    {.name = "man", .args = "[COMMAND]", .summary = "print a page of the manual, of the program or of a command, as roff",
+     .examples = "sweep man run | man -l -", .max_pos = 1, .run = cli_man},
     {.name = NULL},
 };
 /* clang-format on */

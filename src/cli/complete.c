@@ -49,8 +49,9 @@ static void offer_rows(const struct ask *q, const char *sql)
 
 static void trials(const struct ask *q)
 {
-    offer_rows(q, "SELECT id AS text, arch || '/' || backbone || ', seed ' || seed || ', ' || state AS about FROM trials "
-                  "WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 500");
+    offer_rows(q,
+               "SELECT id AS text, arch || '/' || backbone || ', seed ' || seed || ', ' || state AS about FROM trials "
+               "WHERE substr(id, 1, length(?1)) = ?1 ORDER BY id LIMIT 500");
 }
 
 static void cells(const struct ask *q)
@@ -62,9 +63,10 @@ static void cells(const struct ask *q)
 
 static void sweeps(const struct ask *q)
 {
-    offer_rows(q, "SELECT w.name AS text, count(st.trial) || ' trials' AS about FROM sweeps w LEFT JOIN sweep_trials st "
-                  "ON st.sweep = w.id WHERE substr(w.name, 1, length(?1)) = ?1 GROUP BY w.id ORDER BY w.updated DESC "
-                  "LIMIT 500");
+    offer_rows(q,
+               "SELECT w.name AS text, count(st.trial) || ' trials' AS about FROM sweeps w LEFT JOIN sweep_trials st "
+               "ON st.sweep = w.id WHERE substr(w.name, 1, length(?1)) = ?1 GROUP BY w.id ORDER BY w.updated DESC "
+               "LIMIT 500");
 }
 
 static void columns(const struct ask *q)
@@ -189,7 +191,8 @@ static void offer_place(const struct ask *q, const char *place, size_t n)
     }
 }
 
-/* ---- where the word stands ---------------------------------------------------------------------------------------- */
+/* ---- where the word stands ----------------------------------------------------------------------------------------
+ */
 
 /* "NAME,...": only what follows the last comma is asked for. */
 static void option_value(struct ask q, enum cli_option_id id)
@@ -230,7 +233,8 @@ static void alternative(const struct ask *q, const char *form, size_t n, const c
         form += skip, n -= skip;
         len = strcspn(form, " ");
         len = len < n ? len : n;
-        bool literal = *form >= 'a' && *form <= 'z', repeats = len > 3 && strstr(form, "...") && strstr(form, "...") < form + len;
+        bool literal = *form >= 'a' && *form <= 'z',
+             repeats = len > 3 && strstr(form, "...") && strstr(form, "...") < form + len;
         if (at == n_pos || (repeats && at < n_pos)) {
             char text[40];
             snprintf(text, sizeof text, "%.*s", (int)len, form);

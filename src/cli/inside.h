@@ -196,5 +196,6 @@ CLI_COMMAND(cli_db_care);
 CLI_COMMAND(cli_doctor);
 CLI_COMMAND(cli_completion);
 CLI_COMMAND(cli_complete);
+CLI_COMMAND(cli_man);
 
 #endif
