@@ -13,15 +13,17 @@ struct named {
 /* Finished trials of ARCH/BACKBONE that differ in their seed alone. */
 static struct status find_cell(struct named *out, struct store *s, const struct cli_args *a)
 {
-    const char *slash = strchr(out->text, '/'), *where = a->value[OPT_WHERE] ? a->value[OPT_WHERE] : "1";
-    struct str sql = {0};
+    const char *slash = strchr(out->text, '/');
+    struct str sql = {0}, where = {0};
+    TRY(cli_where(&where, a));
     str_addf(
         &sql,
         "SELECT r.trial, r.height || 'x' || r.width AS size, json_remove(r.config, '$.seed') AS config FROM results "
         "r WHERE r.arch = ?1 AND r.backbone = ?2 AND r.state = 'done' AND (%s) AND (?3 IS NULL OR r.trial IN (SELECT "
         "st.trial FROM sweep_trials st JOIN sweeps w ON w.id = st.sweep WHERE w.name = ?3)) GROUP BY r.trial ORDER BY "
         "r.seed",
-        where);
+        where.s);
+    str_free(&where);
     json_t *params = json_pack("[s%, s, s?]", out->text, (size_t)(slash - out->text), slash + 1, a->value[OPT_SWEEP]);
     json_t *rows = NULL, *row;
     struct status st = store_rows(&rows, s, sql.s, params);

@@ -190,9 +190,11 @@ static void cli_compare__says_what_it_can_tell(void)
         CU_ASSERT_PTR_NOT_NULL(strstr(json_str(all, "words", ""), cases[i].words));
         json_decref(all);
     }
-    static const char *const wrong[][2] = {{"compare unet/nonesuch unet/resnet18", "no finished trial of this cell"},
-                                           {"compare unet/resnet18", "expected A B"},
-                                           {"compare zzz unet/resnet18", "not in the database"}};
+    static const char *const wrong[][2] = {
+        {"compare unet/nonesuch unet/resnet18", "no finished trial of this cell"},
+        {"compare unet/resnet18 linknet/resnet18 --where tag=nonesuch", "no finished trial of this cell"},
+        {"compare unet/resnet18", "expected A B"},
+        {"compare zzz unet/resnet18", "not in the database"}};
     for (size_t i = 0; i < LEN(wrong); i++) {
         struct answer a = sweep_in(dir, wrong[i][0]);
         CU_ASSERT_EQUAL(a.code, 2);
