@@ -4,9 +4,9 @@
 #   make LIBTORCH=DIR ORT_LIB=FILE LITERT_LIB=FILE ...   use a libtorch, an ONNX Runtime, a LiteRT that you have
 #   make JOBS=1 ...                      narrower than all cores
 
-export LIBTORCH ORT_LIB LITERT_LIB JOBS APT
+export LIBTORCH ORT_LIB LITERT_LIB JOBS APT PREFIX DESTDIR
 
-.PHONY: help setup setup-weights build quickstart test test-gpu test-all bench fuzz format docs clean
+.PHONY: help setup setup-weights build quickstart test test-gpu test-all bench fuzz format docs clean install uninstall
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/p' Makefile | expand -t 22
@@ -47,6 +47,12 @@ format: setup ## clang-format every tracked C and C++ file
 
 docs: build ## write the generated tables of docs/ anew
 	@.ci/docs
+
+install: build ## into PREFIX (/usr/local), with the libraries it needs; the folder may be moved
+	@.ci/install
+
+uninstall: ## take away what install put into PREFIX
+	@.ci/install remove
 
 clean: ## remove build folders (.deps, results and reports stay)
 	rm -rf build build-asan build-clang build-fuzz

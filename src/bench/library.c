@@ -27,13 +27,15 @@ static bool there(const char *lib)
 
 /* clang-format off */
 static const struct {
-    const char *name, *env, *built, *file, *wheel, *system, *get;
+    const char *name, *env, *built, *file, *wheel, *system, *installed, *get;
 } libraries[] = {
     [BENCH_ORT] = {.name = "ONNX Runtime", .env = "ORT_LIB", .built = BENCH_ORT_LIB, .file = "libonnxruntime.so*",
                    .wheel = ".deps/ort/onnxruntime/capi", .system = "libonnxruntime.so.1",
+                   .installed = "onnxruntime/libonnxruntime.so*",
                    .get = "install it with pip (onnxruntime) or give its libonnxruntime.so with --ort-lib or ORT_LIB"},
     [BENCH_LITERT] = {.name = "LiteRT", .env = "LITERT_LIB", .built = BENCH_LITERT_LIB, .file = "libLiteRt.so",
                       .wheel = ".deps/litert/ai_edge_litert", .system = "libLiteRt.so",
+                      .installed = "ai_edge_litert/libLiteRt.so",
                       .get = "install it with pip (ai-edge-litert) or give its libLiteRt.so with LITERT_LIB"},
 };
 /* clang-format on */
@@ -51,9 +53,11 @@ struct status bench_library(const char **out, struct arena *a, enum bench_runtim
         return fail(STATUS_IO, "%s: no such file, %s as %s; expected %s", *out, said[i].who, name,
                     libraries[runtime].file);
     }
+    const char *dir = fs_program_dir();
+    *out = match(a, arena_printf(a, "%s/../lib/sweep/%s", dir, libraries[runtime].installed));
+    if (*out) return ok();
     *out = built;
     if ((*out)[0] && there(*out)) return ok();
-    const char *dir = fs_program_dir();
     const char *const beside[] = {"", "/../lib", arena_printf(a, "/../%s", libraries[runtime].wheel)};
     for (size_t i = 0; i < LEN(beside); i++) {
         *out = match(a, arena_printf(a, "%s%s/%s", dir, beside[i], libraries[runtime].file));

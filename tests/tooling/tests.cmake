@@ -15,3 +15,7 @@ foreach(shell bash zsh fish)
 endforeach()
 add_test(NAME tooling.man COMMAND ${tooling}/man.sh ${CMAKE_BINARY_DIR})
 set_tests_properties(tooling.man PROPERTIES SKIP_RETURN_CODE 77)
+if(NOT SANITIZE) # what is installed is the shipped build
+  add_test(NAME tooling.install COMMAND ${tooling}/install.sh ${CMAKE_BINARY_DIR})
+  set_tests_properties(tooling.install PROPERTIES SKIP_RETURN_CODE 77)
+endif()
