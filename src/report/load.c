@@ -234,7 +234,7 @@ static struct status load_baselines(struct report *r)
     snprintf(sql, sizeof sql,
              "SELECT t.height, t.width, avg(CASE m.name WHEN 'identity_%s' THEN m.value END) AS identity,"
              " avg(CASE m.name WHEN 'untrained_%s' THEN m.value END) AS untrained FROM final_metrics m"
-             " JOIN (SELECT DISTINCT trial, height, width FROM results) t ON t.trial = m.trial"
+             " JOIN trials t ON t.id = m.trial"
              " WHERE (?1 = 0 OR m.trial IN (SELECT trial FROM sweep_trials WHERE sweep = ?1))"
              " GROUP BY t.height, t.width ORDER BY t.height * t.width",
              r->rank->name, r->rank->name);
